@@ -1,0 +1,1 @@
+"""What every Worksite service must agree on, and nothing else."""

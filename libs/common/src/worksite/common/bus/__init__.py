@@ -1,0 +1,22 @@
+"""A thin layer over nats-py: publish, read, consume, request. The only place that knows the client."""
+
+from worksite.common.bus.connection import Bus, BusSettings, Stored
+from worksite.common.bus.consumer import Delivery, consume
+from worksite.common.bus.envelope import Envelope
+from worksite.common.bus.kv import Entry, KeyValue
+from worksite.common.bus.provision import provision
+from worksite.common.bus.rpc import request, serve
+
+__all__ = [
+    "Bus",
+    "BusSettings",
+    "Delivery",
+    "Entry",
+    "Envelope",
+    "KeyValue",
+    "Stored",
+    "consume",
+    "provision",
+    "request",
+    "serve",
+]

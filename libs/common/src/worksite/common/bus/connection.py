@@ -1,0 +1,253 @@
+"""One connection to NATS, with errors that say what happened."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+import nats
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from pydantic import SecretStr
+
+from worksite.common import telemetry
+from worksite.common.bus.envelope import EXPECTED_LAST_SUBJECT_SEQUENCE, MSG_ID, Envelope
+from worksite.common.errors import BusUnavailable, Conflict, PayloadTooLarge, PermissionDenied, QueueFull
+from worksite.common.messages import Message
+from worksite.common.subjects import inbox_prefix
+
+log = logging.getLogger(__name__)
+
+MAX_PAYLOAD_BYTES = 64 * 1024
+"""Larger payloads travel as an ArtifactRef (DESIGN section 4)."""
+_WRONG_LAST_SEQUENCE = {10071, 10164}
+_MAX_MESSAGES_PER_SUBJECT = 10077
+_MAX_MESSAGES, _MAX_BYTES = 10076, 10079
+_DENIED_SUBJECT = re.compile(r'permissions violation for \w+ to "([^"]+)"', re.IGNORECASE)
+_READ_BATCH = 256
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class BusSettings:
+    """Where the bus is and who we are on it."""
+
+    url: str
+    service: str
+    user: str | None = None
+    password: SecretStr | None = None
+    timeout_seconds: float = 5.0
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One message as a stream keeps it."""
+
+    subject: str
+    sequence: int
+    time: datetime
+    data: bytes
+    headers: dict[str, str]
+
+
+class Bus:
+    """Publishes, reads and subscribes. Use `Bus.connect`; close with `close()`."""
+
+    def __init__(self, client: Client, settings: BusSettings, denied: _Denials) -> None:
+        self.client = client
+        self.settings = settings
+        self.jetstream: JetStreamContext = client.jetstream(timeout=settings.timeout_seconds)
+        self._denied = denied
+
+    @classmethod
+    async def connect(cls, settings: BusSettings) -> Bus:
+        """Raises BusUnavailable when no server answers, PermissionDenied when it knows no such user."""
+        denied = _Denials()
+        client = Client()
+        try:
+            await client.connect(
+                settings.url,
+                name=settings.service,
+                user=settings.user,
+                password=settings.password.get_secret_value() if settings.password else None,
+                inbox_prefix=inbox_prefix(settings.service).encode(),
+                error_cb=denied.on_error,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.5,
+                connect_timeout=2,
+                allow_reconnect=True,
+                drain_timeout=3,  # the default of 30 s is a Kubernetes grace period: see ADR 0001
+            )
+        except nats.errors.AuthorizationError as error:
+            raise PermissionDenied(f"NATS at {settings.url} refuses the user {settings.user!r}") from error
+        except (OSError, nats.errors.Error, TimeoutError) as error:
+            if "authorization" in str(error).lower():
+                raise PermissionDenied(f"NATS at {settings.url} refuses the user {settings.user!r}") from error
+            raise BusUnavailable(f"NATS at {settings.url} does not answer: {error}") from error
+        return cls(client, settings, denied)
+
+    @property
+    def connected(self) -> bool:
+        """True while a server is on the other end."""
+        return self.client.is_connected
+
+    async def close(self) -> None:
+        """Flush and close. Subscriptions are already gone by then, so the drain cannot hang (ADR 0001)."""
+        with contextlib.suppress(nats.errors.Error, TimeoutError):
+            await self.client.drain()
+
+    async def publish(
+        self,
+        subject: str,
+        message: Message,
+        envelope: Envelope,
+        *,
+        msg_id: str | None = None,
+        expected_last: int | None = None,
+    ) -> int:
+        """Publish and wait for the stream's ack; returns the stream sequence.
+
+        `expected_last` is the last sequence of the subject that must still hold (0: no message yet).
+        Raises Conflict, QueueFull, BusUnavailable, PermissionDenied, PayloadTooLarge.
+        """
+        headers = envelope.headers() | {MSG_ID: msg_id or envelope.id}
+        if expected_last is not None:
+            headers[EXPECTED_LAST_SUBJECT_SEQUENCE] = str(expected_last)
+        return await self.publish_raw(subject, message.to_json(), headers)
+
+    async def publish_raw(self, subject: str, data: bytes, headers: dict[str, str]) -> int:
+        """As `publish`, for bytes that are already a message."""
+        if len(data) > MAX_PAYLOAD_BYTES:
+            raise PayloadTooLarge(f"{len(data)} bytes for {subject}: more than {MAX_PAYLOAD_BYTES}; store it as artifact")
+        with telemetry.published(subject, headers):
+            ack = await self._guarded(subject, self.jetstream.publish(subject, data, headers=headers))
+        return ack.seq
+
+    async def last(self, stream: str, subject: str) -> Stored | None:
+        """The last message on a subject, or None."""
+        reply = await self.request_raw(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"")
+        return None if _status(reply) else _stored(reply)
+
+    async def read(self, stream: str, subject_filter: str, after: int, limit: int = _READ_BATCH) -> list[Stored]:
+        """Up to `limit` stored messages with a sequence greater than `after`, in order (batched direct get, ADR-31)."""
+        query = {"seq": after + 1, "next_by_subj": subject_filter, "batch": limit}
+        inbox = self.client.new_inbox()
+        replies: asyncio.Queue[Msg] = asyncio.Queue()
+        subscription = await self.client.subscribe(inbox, cb=replies.put)
+        subject = f"$JS.API.DIRECT.GET.{stream}"
+        try:
+            await self.client.publish(subject, json.dumps(query).encode(), reply=inbox)
+            return await self._guarded(subject, _collect(replies, self.settings.timeout_seconds))
+        finally:
+            await subscription.unsubscribe()
+
+    async def request_raw(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> Msg:
+        """One request, one reply. Raises BusUnavailable or PermissionDenied."""
+        call = self.client.request(subject, data, timeout=self.settings.timeout_seconds, headers=headers)
+        return await self._guarded(subject, call)
+
+    @contextlib.asynccontextmanager
+    async def listen(self, subject_filter: str) -> AsyncIterator[asyncio.Event]:
+        """An event that is set whenever something is published under the filter: a hint to read, never the data."""
+        changed = asyncio.Event()
+
+        async def wake(_: Msg) -> None:
+            changed.set()
+
+        subscription = await self.client.subscribe(subject_filter, cb=wake)
+        try:
+            yield changed
+        finally:
+            with contextlib.suppress(nats.errors.Error):
+                await subscription.unsubscribe()
+
+    async def _guarded(self, subject: str, call: Awaitable[T]) -> T:
+        """Await a call, turning a permission error (which NATS reports aside) and nats-py's errors into ours."""
+        try:
+            return await self._denied.race(subject, call)
+        except nats.js.errors.APIError as error:
+            raise _translated(subject, error) from error
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            raise BusUnavailable(f"no answer from NATS for {subject}: {error or 'timed out'}") from error
+
+
+class _Denials:
+    """Pending calls by subject, so that an asynchronous permission error fails the right one at once."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+
+    async def on_error(self, error: Exception) -> None:
+        match = _DENIED_SUBJECT.search(str(error))
+        if match is None:
+            log.warning("nats: %s", error)
+            return
+        for future in self._waiting.get(match.group(1), set()):
+            if not future.done():
+                future.set_exception(PermissionDenied(f"NATS refuses {match.group(1)} to this service"))
+
+    async def race(self, subject: str, call: Awaitable[T]) -> T:
+        denied: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(subject, set()).add(denied)
+        task = asyncio.ensure_future(call)
+        try:
+            await asyncio.wait({task, denied}, return_when=asyncio.FIRST_COMPLETED)
+            if denied.done() and not task.done():
+                denied.result()
+            return await task
+        finally:
+            task.cancel()
+            denied.cancel()
+            self._waiting[subject].discard(denied)
+            if not self._waiting[subject]:
+                del self._waiting[subject]
+
+
+def _translated(subject: str, error: nats.js.errors.APIError) -> Exception:
+    if error.err_code in _WRONG_LAST_SEQUENCE:
+        return Conflict(f"{subject}: {error.description}")
+    if error.err_code in {_MAX_MESSAGES_PER_SUBJECT, _MAX_MESSAGES, _MAX_BYTES}:
+        return QueueFull(f"{subject}: {error.description}")
+    return BusUnavailable(f"{subject}: {error.description or error}")
+
+
+def _status(message: Msg) -> str | None:
+    """The status of a reply without content, e.g. 404; None for a stored message."""
+    headers = message.headers or {}
+    return headers.get("Status") if "Nats-Sequence" not in headers else None
+
+
+def _stored(message: Msg) -> Stored:
+    headers = dict(message.headers or {})
+    return Stored(
+        subject=headers.pop("Nats-Subject"),
+        sequence=int(headers.pop("Nats-Sequence")),
+        time=_timestamp(headers.pop("Nats-Time-Stamp")),
+        data=message.data,
+        headers=headers,
+    )
+
+
+def _timestamp(text: str) -> datetime:
+    """RFC 3339 with nanoseconds, which datetime cannot hold, cut to microseconds."""
+    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", text).replace("Z", "+00:00"))
+
+
+async def _collect(replies: asyncio.Queue[Msg], timeout: float) -> list[Stored]:
+    found: list[Stored] = []
+    while True:
+        reply = await asyncio.wait_for(replies.get(), timeout)
+        if _status(reply) is not None or not reply.headers:  # 204 end of batch, 404 nothing there
+            return found
+        found.append(_stored(reply))

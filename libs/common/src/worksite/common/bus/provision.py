@@ -1,0 +1,101 @@
+"""Create what the subject table says. Only `worksite provision` calls this; services hold no STREAM.CREATE."""
+
+from __future__ import annotations
+
+from nats.js import JetStreamContext, api
+from nats.js.errors import NotFoundError
+
+from worksite.common import subjects
+from worksite.common.bus.connection import Bus
+
+_DUPLICATE_WINDOW_SECONDS = 600.0
+
+
+async def provision(bus: Bus, disk_bytes: int, replicas: int = 1) -> None:
+    """Idempotent: creates what is missing and updates what differs, within `disk_bytes` in all."""
+    js = bus.jetstream
+    configs = [
+        *(_stream(spec, disk_bytes) for spec in subjects.STREAMS),
+        *(_bucket(spec, disk_bytes) for spec in subjects.BUCKETS),
+        _artifacts(disk_bytes),
+    ]
+    for config in configs:
+        config.num_replicas = replicas
+        await _ensure_stream(js, config)
+    for consumer in subjects.CONSUMERS:
+        await js.add_consumer(consumer.stream, _consumer(consumer))
+
+
+async def _ensure_stream(js: JetStreamContext, config: api.StreamConfig) -> None:
+    assert config.name
+    try:
+        await js.stream_info(config.name)
+    except NotFoundError:
+        await js.add_stream(config)
+    else:
+        await js.update_stream(config)
+
+
+def _stream(spec: subjects.StreamSpec, disk_bytes: int) -> api.StreamConfig:
+    workqueue = spec.retention == "workqueue"
+    return api.StreamConfig(
+        name=spec.name,
+        description=spec.description,
+        subjects=list(spec.subjects),
+        retention=api.RetentionPolicy.WORK_QUEUE if workqueue else api.RetentionPolicy.LIMITS,
+        max_age=spec.max_age_seconds,
+        max_bytes=int(disk_bytes * spec.disk_share),
+        max_msgs_per_subject=spec.max_msgs_per_subject,
+        discard=api.DiscardPolicy.NEW if spec.refuse_new else api.DiscardPolicy.OLD,
+        discard_new_per_subject=spec.refuse_new,
+        duplicate_window=_DUPLICATE_WINDOW_SECONDS,
+        allow_direct=True,
+        storage=api.StorageType.FILE,
+    )
+
+
+def _bucket(spec: subjects.BucketSpec, disk_bytes: int) -> api.StreamConfig:
+    """A key-value bucket as ADR-8 lays it out. No limit markers: they break create() after expiry (ADR 0001)."""
+    return api.StreamConfig(
+        name=f"KV_{spec.name}",
+        subjects=[f"$KV.{spec.name}.>"],
+        max_age=spec.max_age_seconds,
+        max_bytes=int(disk_bytes * spec.disk_share),
+        max_msgs_per_subject=1,
+        discard=api.DiscardPolicy.NEW,
+        duplicate_window=120,
+        allow_rollup_hdrs=True,
+        deny_delete=True,
+        allow_direct=True,
+        allow_msg_ttl=spec.per_key_ttl or None,
+        storage=api.StorageType.FILE,
+    )
+
+
+def _artifacts(disk_bytes: int) -> api.StreamConfig:
+    """An object store as ADR-20 lays it out."""
+    return api.StreamConfig(
+        name=f"OBJ_{subjects.ARTIFACTS}",
+        subjects=[f"$O.{subjects.ARTIFACTS}.C.>", f"$O.{subjects.ARTIFACTS}.M.>"],
+        max_age=subjects.ARTIFACTS_MAX_AGE_SECONDS,
+        max_bytes=int(disk_bytes * subjects.ARTIFACTS_DISK_SHARE),
+        discard=api.DiscardPolicy.NEW,
+        allow_rollup_hdrs=True,
+        allow_direct=True,
+        storage=api.StorageType.FILE,
+    )
+
+
+def _consumer(spec: subjects.ConsumerSpec) -> api.ConsumerConfig:
+    config = api.ConsumerConfig(
+        durable_name=spec.service,
+        ack_policy=api.AckPolicy.EXPLICIT,
+        ack_wait=subjects.ACK_WAIT_SECONDS,
+        max_deliver=subjects.MAX_DELIVER,
+        max_ack_pending=256,
+    )
+    if len(spec.filters) == 1:
+        config.filter_subject = spec.filters[0]
+    else:
+        config.filter_subjects = list(spec.filters)
+    return config

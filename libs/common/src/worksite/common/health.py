@@ -1,0 +1,125 @@
+"""/healthz (alive: the loop moves, the consumer progresses), /readyz (can work now), /metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+Probe = Callable[[], str | None]
+"""None when all is well, else what is wrong in a few words."""
+
+MAX_LOOP_LAG_SECONDS = 5.0
+
+
+@dataclass
+class Health:
+    """The probes of one process, by name."""
+
+    alive: dict[str, Probe] = field(default_factory=dict[str, Probe])
+    ready: dict[str, Probe] = field(default_factory=dict[str, Probe])
+
+    def routes(self) -> list[Route]:
+        """To be mounted on whatever HTTP server the service has."""
+        return [
+            Route("/healthz", self._endpoint(lambda: self.alive)),
+            Route("/readyz", self._endpoint(lambda: self.alive | self.ready)),
+            Route("/metrics", metrics),
+        ]
+
+    def _endpoint(self, probes: Callable[[], dict[str, Probe]]) -> Callable[[Request], JSONResponse]:
+        def endpoint(_: Request) -> JSONResponse:
+            wrong = {name: said for name, probe in probes().items() if (said := probe())}
+            return JSONResponse({"ok": not wrong, "wrong": wrong}, status_code=503 if wrong else 200)
+
+        return endpoint
+
+
+def metrics(_: Request) -> Response:
+    """Prometheus text format."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+@contextlib.asynccontextmanager
+async def watched_loop(health: Health) -> AsyncIterator[None]:
+    """Adds the probe that the event loop still turns."""
+    beat = time.monotonic()
+
+    async def turn() -> None:
+        nonlocal beat
+        while True:
+            beat = time.monotonic()
+            await asyncio.sleep(1)
+
+    def lag() -> str | None:
+        behind = time.monotonic() - beat
+        return f"event loop stalled for {behind:.0f} s" if behind > MAX_LOOP_LAG_SECONDS else None
+
+    health.alive["loop"] = lag
+    task = asyncio.create_task(turn())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+@contextlib.asynccontextmanager
+async def ops_server(health: Health, host: str, port: int) -> AsyncIterator[int]:
+    """Serve the three endpoints; yields the port. Raises OSError when it is taken."""
+    async with http_server(Starlette(routes=health.routes()), host, port) as bound:
+        yield bound
+
+
+@contextlib.asynccontextmanager
+async def http_server(app: object, host: str, port: int) -> AsyncIterator[int]:
+    """Serve an ASGI application inside this event loop; the process's own signal handling stays in charge."""
+    config = uvicorn.Config(
+        app,  # pyright: ignore[reportArgumentType]
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=3,
+        server_header=False,
+    )
+    listener = config.bind_socket() if port == 0 else _bind(config)
+    server = _EmbeddedServer(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving
+        listener.close()
+
+
+class _EmbeddedServer(uvicorn.Server):
+    """uvicorn without its signal handlers: SIGTERM belongs to the service runner, which drains in order."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # noqa: ANN202 - overrides a generator
+        yield
+
+
+def _bind(config: uvicorn.Config):  # noqa: ANN202 - a socket; uvicorn would exit the process on failure
+    import socket
+
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((config.host, config.port))
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, f"port {config.port} on {config.host}: {error.strerror}") from error
+    listener.set_inheritable(True)
+    return listener

@@ -1,0 +1,111 @@
+"""Who holds a step, what it did, how often it failed: compare-and-set entries in one bucket (DESIGN section 5).
+
+Exactly-once effects rest on two writes. `claim` takes a step over and thereby fences whoever held it before;
+`record` stores the result, and only the newest claim can. A redelivery of a recorded step re-publishes, no more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from worksite.common import subjects
+from worksite.common.bus import Bus, KeyValue
+from worksite.common.errors import Conflict, Fenced
+from worksite.common.messages import Model, StepResult
+
+MAX_FAILURES = 5
+"""Handler failures before a step is given up; hand-backs do not count."""
+
+
+class LedgerEntry(Model):
+    """The value under `<service>.<task>.<step>`."""
+
+    status: Literal["claimed", "done", "cancelled"]
+    holder: str
+    failures: int = 0
+    last_error: str | None = None
+    result: StepResult | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to record one step's result, as long as nobody claims it after."""
+
+    key: str
+    entry: LedgerEntry
+    revision: int
+
+
+class Ledger:
+    """The ledger of one service."""
+
+    def __init__(self, bus: Bus, service: str) -> None:
+        self._store = KeyValue(bus, subjects.LEDGER)
+        self._service = service
+
+    async def claim(self, task: str, step: str, holder: str) -> Claim | StepResult | None:
+        """Take the step over. A result: it is already done. None: it was cancelled."""
+        key = _key(self._service, task, step)
+        while True:
+            found = await self._store.get(key)
+            entry = LedgerEntry.model_validate_json(found.value) if found else None
+            if entry and entry.status == "cancelled":
+                return None
+            if entry and entry.result:
+                return entry.result
+            claimed = LedgerEntry(
+                status="claimed",
+                holder=holder,
+                failures=entry.failures if entry else 0,
+                last_error=entry.last_error if entry else None,
+            )
+            try:
+                return Claim(key, claimed, await self._write(key, claimed, found.revision if found else 0))
+            except Conflict:  # another delivery claimed in between: look again
+                continue
+
+    async def holds(self, claim: Claim) -> bool:
+        """Is this claim still the newest?"""
+        found = await self._store.get(claim.key)
+        return found is not None and found.revision == claim.revision
+
+    async def record(self, claim: Claim, result: StepResult) -> None:
+        """Store the result. Raises Fenced when the step has been taken over or cancelled since."""
+        done = claim.entry.model_copy(update={"status": "done", "result": result})
+        await self._fenced_write(claim, done)
+
+    async def failed(self, claim: Claim, error: str) -> int:
+        """Count a handler failure; returns how many there are. Raises Fenced."""
+        failures = claim.entry.failures + 1
+        entry = claim.entry.model_copy(update={"failures": failures, "last_error": error[:2000]})
+        await self._fenced_write(claim, entry)
+        return failures
+
+    async def cancel(self, service: str, task: str, step: str) -> None:
+        """Admin takes the step away from its agent; a step that is already done stays done."""
+        key = _key(service, task, step)
+        while True:
+            found = await self._store.get(key)
+            entry = LedgerEntry.model_validate_json(found.value) if found else None
+            if entry and entry.status != "claimed":
+                return
+            cancelled = LedgerEntry(status="cancelled", holder=self._service)
+            try:
+                await self._write(key, cancelled, found.revision if found else 0)
+                return
+            except Conflict:
+                continue
+
+    async def _fenced_write(self, claim: Claim, entry: LedgerEntry) -> None:
+        try:
+            await self._write(claim.key, entry, claim.revision)
+        except Conflict as error:
+            raise Fenced(f"{claim.key} was taken over") from error
+
+    async def _write(self, key: str, entry: LedgerEntry, revision: int) -> int:
+        return await self._store.update(key, entry.model_dump_json().encode(), revision)
+
+
+def _key(service: str, task: str, step: str) -> str:
+    return f"{service}.{task}.{step}"

@@ -1,0 +1,51 @@
+"""The base of every message: frozen, closed when produced, open when consumed."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+TaskId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+"""A UUIDv7 in hex."""
+Tenant = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,32}$")]
+"""An opaque tenant token; safe as one subject token."""
+StepId = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}-(import|design|build|validate|answer|deliver)$")]
+"""`<n>-<action>`, n counting the task's commands."""
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+CommitSha = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+
+
+class Model(BaseModel):
+    """A frozen value that refuses unknown fields when it is built or received over HTTP."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Message(Model):
+    """A value that travels on the bus under its own `type` tag."""
+
+    TYPE_PREFIX: ClassVar[str] = "worksite.v1."
+    type: str
+
+    @classmethod
+    def tag(cls) -> str:
+        """The literal in the `type` field, e.g. `submit_task`."""
+        return str(cls.model_fields["type"].default)
+
+    @classmethod
+    def ce_type(cls) -> str:
+        """The CloudEvents type, e.g. `worksite.v1.submit_task`."""
+        return cls.TYPE_PREFIX + cls.tag()
+
+    @classmethod
+    def consume(cls, data: bytes | str) -> Self:
+        """Parse what came from the bus; unknown fields are ignored so that old and new versions can run side by side.
+
+        Raises pydantic.ValidationError for anything else that does not fit.
+        """
+        return cls.model_validate_json(data, extra="ignore")
+
+    def to_json(self) -> bytes:
+        """The message as it goes on the wire."""
+        return self.model_dump_json().encode()

@@ -1,0 +1,71 @@
+"""Commands: what admin asks one agent to do. One step each."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from worksite.common.messages.artifacts import ArtifactRef
+from worksite.common.messages.base import Message, StepId, TaskId, Tenant
+from worksite.common.messages.replies import Changeset, ImportedProject, Route
+from worksite.common.messages.sources import ProjectSource
+from worksite.common.messages.spec import Criterion
+
+
+class StepCommand(Message):
+    """What every command carries."""
+
+    task: TaskId
+    tenant: Tenant
+    step: StepId
+    round: int = Field(ge=0, description="build and validate count rounds from 1; 0 elsewhere")
+    deadline: datetime
+
+
+class ImportProject(StepCommand):
+    type: Literal["import_project"] = "import_project"
+    source: ProjectSource
+    review_base: str | None = Field(default=None, description="review: compare with this ref")
+    review: bool = Field(default=False, description="also emit the Changeset that is to be judged")
+
+
+class DesignSpec(StepCommand):
+    type: Literal["design_spec"] = "design_spec"
+    request: str
+    route: Route
+    project: ImportedProject
+    criteria: tuple[Criterion, ...] = Field(default=(), description="review: given by the client")
+
+
+class BuildChange(StepCommand):
+    type: Literal["build_change"] = "build_change"
+    spec: ArtifactRef
+    project: ImportedProject
+    report: ArtifactRef | None = Field(default=None, description="the last round's findings")
+    previous: Changeset | None = Field(default=None, description="the last round's work")
+
+
+class ValidateChange(StepCommand):
+    type: Literal["validate_change"] = "validate_change"
+    spec: ArtifactRef
+    project: ImportedProject
+    changeset: Changeset
+
+
+class AnswerQuestion(StepCommand):
+    type: Literal["answer_question"] = "answer_question"
+    request: str
+
+
+class DeliverBranch(StepCommand):
+    type: Literal["deliver_branch"] = "deliver_branch"
+    source: ProjectSource
+    changeset: Changeset
+
+
+Command = Annotated[
+    ImportProject | DesignSpec | BuildChange | ValidateChange | AnswerQuestion | DeliverBranch,
+    Field(discriminator="type"),
+]

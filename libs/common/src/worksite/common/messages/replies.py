@@ -1,0 +1,137 @@
+"""What an agent answers: `{action, agent, status, data}`, with `data` typed by its `type` tag."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from worksite.common.messages.artifacts import ArtifactRef
+from worksite.common.messages.base import CommitSha, Model, Sha256
+from worksite.common.messages.report import Verdict
+
+Action = Literal["design", "build", "validate", "answer", "route", "import", "deliver"]
+Agent = Literal["admin", "architect", "builder", "validator"]
+ReplyStatus = Literal["ok", "needs_input", "refused", "failed"]
+"""Could the agent do its job? A FAIL verdict is an `ok` reply."""
+Route = Literal["feature", "fix", "review", "design", "question"]
+
+
+class ImportedProject(Model):
+    """The project as the task found it: a full bundle that every later step starts from."""
+
+    type: Literal["imported_project"] = "imported_project"
+    base_sha: CommitSha
+    bundle: ArtifactRef
+    empty: bool = Field(description="the base is our deterministic root commit, with no files")
+    changeset: Changeset | None = Field(default=None, description="only on route review: what is to be judged")
+
+
+class SpecWritten(Model):
+    type: Literal["spec_written"] = "spec_written"
+    spec: ArtifactRef
+    document: ArtifactRef = Field(description="the same for people, Markdown")
+    title: str
+    engine: str
+    criteria: int
+
+
+class Changeset(Model):
+    """One round's work as commits: everything between base and head is in the bundle."""
+
+    type: Literal["changeset"] = "changeset"
+    base_sha: CommitSha
+    head_sha: CommitSha
+    branch: str
+    bundle: ArtifactRef
+    archive: ArtifactRef = Field(description="the tree at head, zipped, without .git")
+    summary: str
+    engine: str
+    files_changed: int
+
+
+class Judgement(Model):
+    type: Literal["judgement"] = "judgement"
+    verdict: Verdict
+    report: ArtifactRef
+    document: ArtifactRef = Field(description="the same for people, Markdown")
+    summary: str
+    engine: str
+    failure_signature: Sha256 | None = None
+
+
+class Citation(Model):
+    path: str
+    start_line: int
+    end_line: int
+    text: str
+
+
+class Answer(Model):
+    type: Literal["answer"] = "answer"
+    text: str
+    citations: tuple[Citation, ...]
+    engine: str
+
+
+class Delivered(Model):
+    type: Literal["delivered"] = "delivered"
+    remote: str
+    branch: str
+    head_sha: CommitSha
+
+
+class RouteDecision(Model):
+    """Which steps the task takes, and which stage of the cascade decided it."""
+
+    type: Literal["route_decision"] = "route_decision"
+    route: Route
+    stage: Literal["explicit", "rules", "classifier", "model", "default"]
+    reason: str
+    confidence: float = Field(ge=0, le=1)
+    latency_ms: float
+    cost_usd: float = 0
+
+
+class Question(Model):
+    """Why the task cannot go on alone: what is covered, what is not, and what would help."""
+
+    type: Literal["question"] = "question"
+    reason: str
+    covered: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    hint: str
+
+
+class Problem(Model):
+    """Why an agent refused or failed, in words a client can act on."""
+
+    type: Literal["problem"] = "problem"
+    code: str
+    detail: str
+
+
+ReplyData = Annotated[
+    ImportedProject
+    | SpecWritten
+    | Changeset
+    | Judgement
+    | Answer
+    | Delivered
+    | RouteDecision
+    | Question
+    | Problem,
+    Field(discriminator="type"),
+]
+
+
+class AgentReply(Model):
+    """The four fields of every agent's answer, a model's included."""
+
+    action: Action
+    agent: Agent
+    status: ReplyStatus
+    data: ReplyData
+
+
+ImportedProject.model_rebuild()

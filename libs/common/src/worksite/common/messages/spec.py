@@ -1,0 +1,92 @@
+"""The Spec: what the architect decided, and how anyone can tell that it was done."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from worksite.common.messages.base import Message, Model, Sha256
+
+Grade = Literal["verified_io", "self_reported"]
+"""How strong a piece of evidence is: `verified_io` cannot be forged by the candidate, `self_reported` can."""
+CriterionId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
+
+
+class RejectedOption(Model):
+    option: str
+    reason: str
+
+
+class Decision(Model):
+    title: str
+    choice: str
+    reason: str
+    rejected: tuple[RejectedOption, ...] = ()
+
+
+class Interface(Model):
+    """One thing that a caller can use, e.g. an HTTP operation."""
+
+    name: str
+    summary: str
+
+
+class FileNote(Model):
+    path: str
+    purpose: str
+
+
+class Harness(Model):
+    """How the candidate is started behind the pipe so that `verified_io` criteria can talk to it."""
+
+    kind: Literal["asgi"] = "asgi"
+    target: str = Field(description="module:attribute, relative to the import roots")
+    factory: bool = Field(default=False, description="call the attribute to get the application")
+    import_roots: tuple[str, ...] = Field(default=("src", "."), description="directories of the tree put on sys.path")
+    env: dict[str, str] = Field(default_factory=dict, description="{random} becomes a fresh value when judged")
+
+
+class TestFile(Model):
+    """A test that travels in the Spec, out of the builder's reach."""
+
+    __test__ = False  # pytest would otherwise try to collect this class
+
+    path: str
+    content: str
+
+
+class Criterion(Model):
+    """One acceptance criterion; without a test it can only be judged by evidence from another check."""
+
+    id: CriterionId
+    statement: str = Field(min_length=1, max_length=500)
+    grade: Grade
+    test: str | None = Field(default=None, description="path::function of a test in the Spec")
+
+
+class BlueprintChoice(Model):
+    """The blueprint that serves the request, pinned by the digest of its files."""
+
+    name: str
+    version: str
+    digest: Sha256
+    parameters: dict[str, str]
+
+
+class Spec(Message):
+    """The design of one task. The architect is its only author; the validator judges by its hash."""
+
+    type: Literal["spec"] = "spec"
+    title: str
+    request: str
+    engine: str = Field(description="what made it, e.g. blueprint:auth-service@1.0.0")
+    decisions: tuple[Decision, ...] = ()
+    constraints: tuple[str, ...] = ()
+    interfaces: tuple[Interface, ...] = ()
+    files: tuple[FileNote, ...] = ()
+    criteria: tuple[Criterion, ...]
+    tests: tuple[TestFile, ...] = ()
+    harness: Harness | None = None
+    blueprint: BlueprintChoice | None = None
+    removed_tests: tuple[str, ...] = Field(default=(), description="tests of the base that this change may remove")

@@ -1,0 +1,128 @@
+"""What a client asks for, and the state that admin keeps of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from worksite.common.messages.base import Message, Model, StepId, TaskId, Tenant
+from worksite.common.messages.commands import Command
+from worksite.common.messages.replies import (
+    Agent,
+    Answer,
+    Changeset,
+    Delivered,
+    ImportedProject,
+    Judgement,
+    Problem,
+    Question,
+    ReplyStatus,
+    Route,
+    RouteDecision,
+    SpecWritten,
+)
+from worksite.common.messages.sources import NewProject, ProjectSource
+from worksite.common.messages.spec import Criterion
+
+MAX_REQUEST_BYTES = 12_000
+"""A request travels up to three times in one message (state, outbox, read model), and a message holds 64 KB."""
+
+
+def _fits_a_message(request: str) -> str:
+    if (size := len(request.encode())) > MAX_REQUEST_BYTES:
+        raise ValueError(f"{size} bytes; at most {MAX_REQUEST_BYTES} fit: put details into the project's files")
+    return request
+
+
+RequestText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_fits_a_message)
+]
+TaskStatus = Literal["queued", "running", "needs_input", "completed", "failed", "cancelled"]
+TERMINAL: frozenset[TaskStatus] = frozenset({"completed", "failed", "cancelled"})
+MAX_ROUNDS = 3
+
+
+class TaskOptions(Model):
+    """What a client may ask of the way its task is done."""
+
+    base: str | None = Field(default=None, max_length=200, description="review: the ref to compare with")
+    criteria: tuple[Criterion, ...] = Field(default=(), max_length=20, description="review: what must hold")
+    max_rounds: int = Field(default=MAX_ROUNDS, ge=1, le=MAX_ROUNDS)
+    deadline_seconds: int = Field(default=3600, ge=10, le=86_400, description="from acceptance")
+
+
+class SubmitTask(Message):
+    """A client's request, accepted by the gateway."""
+
+    type: Literal["submit_task"] = "submit_task"
+    task: TaskId
+    tenant: Tenant
+    principal: str
+    request: RequestText
+    route: Route | None = None
+    project: ProjectSource = NewProject(name="project")
+    options: TaskOptions = TaskOptions()
+    submitted_at: datetime
+
+
+class StepRecord(Model):
+    """One finished step, for the client's view and the cost table."""
+
+    step: StepId
+    agent: Agent
+    round: int
+    status: ReplyStatus
+    summary: str
+    engine: str | None
+    started_at: datetime
+    finished_at: datetime
+    cost_usd: float = 0
+
+
+class TaskState(Message):
+    """Admin's whole knowledge of a task after one event; the last one on its subject is the truth.
+
+    `commands` is the outbox of the transition: a crash between recording the state and publishing is mended by
+    publishing them again with the same ids.
+    """
+
+    type: Literal["task_state"] = "task_state"
+    task: TaskId
+    tenant: Tenant
+    principal: str
+    request: str
+    project: ProjectSource
+    options: TaskOptions
+    route: RouteDecision
+    status: TaskStatus
+    step: StepId | None = Field(default=None, description="the step in flight")
+    steps_commanded: int = 0
+    round: int = 0
+    reason: str | None = Field(default=None, description="why it stopped, in a sentence")
+    imported: ImportedProject | None = None
+    spec: SpecWritten | None = None
+    changeset: Changeset | None = None
+    judgement: Judgement | None = None
+    answer: Answer | None = None
+    delivered: Delivered | None = None
+    question: Question | None = None
+    problem: Problem | None = None
+    signatures: tuple[str, ...] = Field(default=(), description="failure signatures of the rounds so far")
+    history: tuple[StepRecord, ...] = ()
+    created_at: datetime
+    updated_at: datetime
+    deadline: datetime
+    cause: str = Field(description="ce-id of the event that led to this state")
+    applied: tuple[str, ...] = Field(default=(), description="ce-ids of every event applied so far")
+    commands: tuple[Command, ...] = ()
+
+
+class TaskEntry(Message):
+    """A row of the read model `tasks`; it can be rebuilt from EVENTS."""
+
+    type: Literal["task_entry"] = "task_entry"
+    state: TaskState | None = Field(description="null: accepted, not yet taken up")
+    submitted: SubmitTask
+    sequence: int = Field(description="stream sequence of the state event; 0 before the first")

@@ -1,0 +1,100 @@
+"""The frame every service runs in: telemetry, bus, health, signals, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from worksite.common import settings as settings_module
+from worksite.common import telemetry
+from worksite.common.bus import Bus, BusSettings
+from worksite.common.errors import BusUnavailable, PermissionDenied
+from worksite.common.health import Health, ops_server, watched_loop
+from worksite.common.settings import ServiceSettings, SettingsError
+from worksite.common.worker import Worker
+
+log = logging.getLogger(__name__)
+S = TypeVar("S", bound=ServiceSettings)
+
+
+@dataclass
+class Running:
+    """What a service's `main` gets to work with."""
+
+    bus: Bus
+    health: Health
+    stop: asyncio.Event
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+Main = Callable[[S, Running], Awaitable[None]]
+"""Runs until `running.stop` is set. Sets `running.ready` once it can work."""
+
+
+def run(name: str, settings: type[S], main: Main[S], *, serves_health_itself: bool = False) -> None:
+    """Entry point of a service process; exits with 2 and one line when it cannot start."""
+    try:
+        loaded = settings_module.load(settings)
+        asyncio.run(_run(name, loaded, main, serves_health_itself))
+    except SettingsError as error:
+        sys.exit(f"{name}: {error}")
+    except (PermissionDenied, OSError) as error:
+        sys.exit(f"{name}: {error}")
+
+
+async def run_worker(settings: ServiceSettings, running: Running, worker: Worker) -> None:
+    """The usual `main` of an agent: work until told to stop."""
+    running.health.alive["consumer"] = lambda: "no fetch for a while" if worker.progress.stalled() else None
+    running.ready.set()
+    await worker.run(running.stop, settings.grace_seconds)
+
+
+async def _run(name: str, settings: S, main: Main[S], serves_health_itself: bool) -> None:
+    telemetry.setup(name, settings.log_level, settings.otel_exporter_otlp_endpoint)
+    stop = _stop_on_signals()
+    bus = await _connected(settings.bus(name), stop)
+    if bus is None:
+        return
+    health = Health()
+    running = Running(bus, health, stop)
+    health.ready["bus"] = lambda: None if bus.connected else "not connected to NATS"
+    health.ready["started"] = lambda: None if running.ready.is_set() else "starting"
+    health.ready["draining"] = lambda: "draining" if stop.is_set() else None
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(bus.close)
+        await stack.enter_async_context(watched_loop(health))
+        if not serves_health_itself:
+            port = await stack.enter_async_context(ops_server(health, settings.bind_host, settings.ops_port))
+            log.info("operations endpoint on port %d", port)
+        await main(settings, running)
+    telemetry.flush()
+    log.info("stopped")
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _connected(settings: BusSettings, stop: asyncio.Event) -> Bus | None:
+    """Keep trying while NATS is away; None when told to stop meanwhile."""
+    attempt = 0
+    while not stop.is_set():
+        try:
+            return await Bus.connect(settings)
+        except BusUnavailable as error:
+            attempt += 1
+            log.warning("%s; trying again", error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), min(5.0, 0.2 * 2**attempt) * random.uniform(0.8, 1.2))
+    return None

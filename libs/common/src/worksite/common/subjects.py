@@ -1,0 +1,239 @@
+"""The one table of subjects, streams, consumers, buckets and permissions.
+
+Nothing else in Worksite spells out a subject. `worksite provision` creates what stands here, the NATS users are
+generated from it, and each service can touch only what its row grants.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Service = Literal["gateway", "admin", "architect", "builder", "validator", "rag"]
+SERVICES: tuple[Service, ...] = ("gateway", "admin", "architect", "builder", "validator", "rag")
+EventKind = Literal["result", "progress", "state", "input", "cancel", "approval"]
+
+ROOT = "ws.v1"
+TASK_LEVEL_STEP = "task"
+"""The step token of events that concern the whole task."""
+
+DAY = 24 * 3600.0
+ACK_WAIT_SECONDS = 15.0
+HEARTBEAT_SECONDS = 5.0
+MAX_DELIVER = 50
+"""High on purpose: the ledger counts handler failures, hand-backs do not count."""
+
+
+def task_subject(tenant: str) -> str:
+    """Intake of one tenant."""
+    return f"{ROOT}.task.{tenant}"
+
+
+def work_subject(service: str, tenant: str) -> str:
+    """Commands of one tenant to one agent."""
+    return f"{ROOT}.work.{service}.{tenant}"
+
+
+def event_subject(tenant: str, task: str, producer: str, step: str, kind: EventKind) -> str:
+    """One event; the producer's name is part of it, so that no service can speak for another."""
+    return f"{ROOT}.event.{tenant}.{task}.{producer}.{step}.{kind}"
+
+
+def state_subject(tenant: str, task: str) -> str:
+    """Admin's state events of one task."""
+    return event_subject(tenant, task, "admin", TASK_LEVEL_STEP, "state")
+
+
+def task_events_filter(tenant: str, task: str) -> str:
+    """Every event of one task."""
+    return f"{ROOT}.event.{tenant}.{task}.>"
+
+
+def audit_subject(tenant: str, kind: str) -> str:
+    """The audit trail of one tenant."""
+    return f"{ROOT}.audit.{tenant}.{kind}"
+
+
+def dead_subject(service: str, tenant: str) -> str:
+    """What one service could not handle."""
+    return f"{ROOT}.dead.{service}.{tenant}"
+
+
+def rpc_subject(service: str, verb: str) -> str:
+    """A request/reply endpoint."""
+    return f"{ROOT}.rpc.{service}.{verb}"
+
+
+@dataclass(frozen=True)
+class StreamSpec:
+    """A stream as `provision` creates it. `disk_share` is its part of the space JetStream may use."""
+
+    name: str
+    subjects: tuple[str, ...]
+    retention: Literal["limits", "workqueue"]
+    max_age_seconds: float
+    disk_share: float
+    max_msgs_per_subject: int = -1
+    refuse_new: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class ConsumerSpec:
+    """A durable pull consumer; one per service and stream."""
+
+    stream: str
+    service: Service
+    filters: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BucketSpec:
+    """A key-value bucket; `history` is 1 everywhere, EVENTS keeps the past."""
+
+    name: str
+    max_age_seconds: float
+    disk_share: float
+    per_key_ttl: bool = False
+
+
+TASK_CAP_PER_TENANT = 100
+WORK_CAP_PER_TENANT = 32
+
+STREAMS: tuple[StreamSpec, ...] = (
+    StreamSpec("TASKS", (f"{ROOT}.task.*",), "workqueue", 7 * DAY, 0.05, TASK_CAP_PER_TENANT, True, "intake"),
+    StreamSpec(
+        "WORK", (f"{ROOT}.work.*.*",), "workqueue", 7 * DAY, 0.05, WORK_CAP_PER_TENANT, True, "commands to agents"
+    ),
+    StreamSpec("EVENTS", (f"{ROOT}.event.>",), "limits", 30 * DAY, 0.25, description="the truth: state, cost, replay"),
+    StreamSpec("AUDIT", (f"{ROOT}.audit.*.*",), "limits", 365 * DAY, 0.05, description="denials, privileged actions"),
+    StreamSpec("DEAD", (f"{ROOT}.dead.*.*",), "limits", 30 * DAY, 0.05, description="dead letters, with the reason"),
+)
+
+CONSUMERS: tuple[ConsumerSpec, ...] = (
+    ConsumerSpec("TASKS", "admin", (f"{ROOT}.task.*",)),
+    ConsumerSpec("WORK", "architect", (f"{ROOT}.work.architect.*",)),
+    ConsumerSpec("WORK", "builder", (f"{ROOT}.work.builder.*",)),
+    ConsumerSpec("WORK", "validator", (f"{ROOT}.work.validator.*",)),
+    # Admin's own state events and everybody's progress are left out: they must not wake it.
+    ConsumerSpec(
+        "EVENTS", "admin", tuple(f"{ROOT}.event.*.*.*.*.{k}" for k in ("result", "input", "cancel", "approval"))
+    ),
+)
+
+LEDGER, TASKS, IDEMPOTENCY, REVOKED = "ledger", "tasks", "idempotency", "revoked"
+BUCKETS: tuple[BucketSpec, ...] = (
+    BucketSpec(LEDGER, 30 * DAY, 0.10),
+    BucketSpec(TASKS, 30 * DAY, 0.10),
+    BucketSpec(IDEMPOTENCY, 1 * DAY, 0.02),
+    BucketSpec(REVOKED, 1 * DAY, 0.01, per_key_ttl=True),
+)
+ARTIFACTS = "artifacts"
+ARTIFACTS_MAX_AGE_SECONDS = 30 * DAY
+ARTIFACTS_DISK_SHARE = 0.27
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """What one NATS user may publish and subscribe; replies to requests it received are always allowed."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+def inbox_prefix(service: str) -> str:
+    """Replies to one service; nobody else may listen there."""
+    return f"_INBOX_{service}"
+
+
+def _consume(stream: str, service: str) -> tuple[str, ...]:
+    return (
+        f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{service}",
+        f"$JS.API.CONSUMER.INFO.{stream}.{service}",
+        f"$JS.ACK.{stream}.{service}.>",
+    )
+
+
+def _read_stream(stream: str, scope: str | None = None) -> tuple[str, ...]:
+    """Direct gets, of one subject tree where a scope is given."""
+    base = f"$JS.API.DIRECT.GET.{stream}"
+    return (f"{base}.{scope}",) if scope else (base, f"{base}.>")
+
+
+def _bucket(bucket: str, keys: str = ">", write: bool = True) -> tuple[str, ...]:
+    read = _read_stream(f"KV_{bucket}", f"$KV.{bucket}.{keys}")
+    return (*read, f"$KV.{bucket}.{keys}") if write else read
+
+
+def _artifacts(write: bool) -> tuple[str, ...]:
+    """What nats-py's object store needs: metadata by get, chunks through an ephemeral ordered consumer."""
+    stream = f"OBJ_{ARTIFACTS}"
+    read = (
+        f"$JS.API.STREAM.INFO.{stream}",
+        f"$JS.API.STREAM.MSG.GET.{stream}",
+        "$JS.API.STREAM.NAMES",
+        f"$JS.API.CONSUMER.CREATE.{stream}",
+        f"$JS.API.CONSUMER.CREATE.{stream}.>",
+        f"$JS.API.CONSUMER.DELETE.{stream}.>",
+        "$JS.FC.>",
+    )
+    return (*read, f"$O.{ARTIFACTS}.>") if write else read
+
+
+def _own(service: Service) -> tuple[str, ...]:
+    """What every service may publish in its own name."""
+    return (
+        f"{ROOT}.event.*.*.{service}.>",
+        f"{ROOT}.dead.{service}.*",
+        f"{ROOT}.audit.*.*",
+    )
+
+
+def _agent(service: Service) -> Permissions:
+    return Permissions(
+        publish=(
+            *_own(service),
+            *_consume("WORK", service),
+            *_bucket(LEDGER, f"{service}.>"),
+            *_artifacts(write=True),
+            rpc_subject("rag", "search"),
+        ),
+        subscribe=(f"{inbox_prefix(service)}.>", "$SRV.>", f"{ROOT}.rpc.{service}.>"),
+    )
+
+
+PERMISSIONS: dict[Service, Permissions] = {
+    "gateway": Permissions(
+        publish=(
+            *_own("gateway"),
+            f"{ROOT}.task.*",
+            *_read_stream("EVENTS"),
+            *_bucket(TASKS),
+            *_read_stream(f"KV_{TASKS}"),
+            *_bucket(IDEMPOTENCY),
+            *_bucket(REVOKED),
+            *_artifacts(write=False),
+            rpc_subject("rag", "search"),
+        ),
+        subscribe=(f"{inbox_prefix('gateway')}.>", "$SRV.>", f"{ROOT}.rpc.gateway.>", f"{ROOT}.event.>"),
+    ),
+    "admin": Permissions(
+        publish=(
+            *_own("admin"),
+            *_consume("TASKS", "admin"),
+            *_consume("EVENTS", "admin"),
+            *_read_stream("EVENTS"),
+            f"{ROOT}.work.*.*",
+            *_bucket(TASKS),
+            *_bucket(LEDGER),
+        ),
+        subscribe=(f"{inbox_prefix('admin')}.>", "$SRV.>", f"{ROOT}.rpc.admin.>"),
+    ),
+    "architect": _agent("architect"),
+    "builder": _agent("builder"),
+    "validator": _agent("validator"),
+    "rag": Permissions(
+        publish=_own("rag"),
+        subscribe=(f"{inbox_prefix('rag')}.>", "$SRV.>", f"{ROOT}.rpc.rag.>"),
+    ),
+}

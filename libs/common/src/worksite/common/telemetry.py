@@ -1,0 +1,111 @@
+"""Logs, traces and metrics as middleware: no handler imports OpenTelemetry or Prometheus for the bus."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator, MutableMapping
+from datetime import UTC, datetime
+
+from opentelemetry import propagate, trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import SpanKind
+from prometheus_client import Counter, Histogram
+
+_tracer = trace.get_tracer("worksite")
+_PUBLISHED = Counter("worksite_messages_published_total", "Messages published and acknowledged", ["kind"])
+_HANDLED = Histogram("worksite_message_handling_seconds", "Time to handle one delivery", ["kind", "outcome"])
+
+
+def setup(service: str, level: str, otlp_endpoint: str | None) -> None:
+    """Called once per process. Without an endpoint spans are made (logs carry their ids) but not exported."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter(service))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    provider = TracerProvider(resource=Resource.create({SERVICE_NAME: f"worksite-{service}"}))
+    if otlp_endpoint:
+        exporter = OTLPSpanExporter(endpoint=f"{otlp_endpoint.rstrip('/')}/v1/traces")
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+
+
+def flush() -> None:
+    """Export what is left; called while draining."""
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, TracerProvider):
+        provider.shutdown()
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line, with the trace it belongs to."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "service": self._service,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        context = trace.get_current_span().get_span_context()
+        if context.is_valid:
+            entry["trace_id"] = f"{context.trace_id:032x}"
+            entry["span_id"] = f"{context.span_id:016x}"
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry)
+
+
+def current_trace_id() -> str | None:
+    """For error documents: the id an operator can search the logs for."""
+    context = trace.get_current_span().get_span_context()
+    return f"{context.trace_id:032x}" if context.is_valid else None
+
+
+@contextlib.contextmanager
+def published(subject: str, headers: MutableMapping[str, str]) -> Iterator[None]:
+    """Around a publish: a producer span whose context travels in the headers."""
+    kind = _kind(subject)
+    with _tracer.start_as_current_span(f"publish {kind}", kind=SpanKind.PRODUCER):
+        propagate.inject(headers)
+        yield
+    _PUBLISHED.labels(kind).inc()
+
+
+@contextlib.contextmanager
+def consumed(subject: str, headers: MutableMapping[str, str]) -> Iterator[None]:
+    """Around the handling of a message: a consumer span that continues the producer's trace."""
+    kind, started, outcome = _kind(subject), time.perf_counter(), "ok"
+    context = propagate.extract(headers)
+    try:
+        with _tracer.start_as_current_span(f"handle {kind}", context=context, kind=SpanKind.CONSUMER):
+            yield
+    except BaseException:
+        outcome = "error"
+        raise
+    finally:
+        _HANDLED.labels(kind, outcome).observe(time.perf_counter() - started)
+
+
+@contextlib.contextmanager
+def server_request(name: str, headers: MutableMapping[str, str]) -> Iterator[None]:
+    """Around an HTTP request: a server span that continues the client's trace."""
+    with _tracer.start_as_current_span(name, context=propagate.extract(headers), kind=SpanKind.SERVER):
+        yield
+
+
+def _kind(subject: str) -> str:
+    """A label of bounded cardinality: the third token of our subjects, or the first of NATS's own."""
+    tokens = subject.split(".")
+    return tokens[2] if tokens[0] == "ws" and len(tokens) > 2 else tokens[0].strip("$").lower()
