@@ -10,11 +10,12 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import TypeVar
 
 from worksite.common import settings as settings_module
 from worksite.common import telemetry
-from worksite.common.bus import Bus, BusSettings
+from worksite.common.bus import Bus, BusSettings, Service, announce
 from worksite.common.errors import BusUnavailable, PermissionDenied
 from worksite.common.health import Health, ops_server, watched_loop
 from worksite.common.settings import ServiceSettings, SettingsError
@@ -29,6 +30,7 @@ class Running:
     """What a service's `main` gets to work with."""
 
     bus: Bus
+    micro: Service
     health: Health
     stop: asyncio.Event
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -63,15 +65,17 @@ async def _run(name: str, settings: S, main: Main[S], serves_health_itself: bool
     if bus is None:
         return
     health = Health()
-    running = Running(bus, health, stop)
+    micro = await announce(bus, name, version("worksite-common"))
+    running = Running(bus, micro, health, stop)
     health.ready["bus"] = lambda: None if bus.connected else "not connected to NATS"
     health.ready["started"] = lambda: None if running.ready.is_set() else "starting"
     health.ready["draining"] = lambda: "draining" if stop.is_set() else None
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(bus.close)
+        stack.push_async_callback(micro.stop)
         await stack.enter_async_context(watched_loop(health))
         if not serves_health_itself:
-            port = await stack.enter_async_context(ops_server(health, settings.bind_host, settings.ops_port))
+            port = await stack.enter_async_context(ops_server(health, settings.bind_host, settings.operations_port))
             log.info("operations endpoint on port %d", port)
         await main(settings, running)
     telemetry.flush()

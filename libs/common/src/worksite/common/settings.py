@@ -31,6 +31,11 @@ class ServiceSettings(BaseSettings):
     worker_concurrency: int = Field(default=2, ge=1, le=64, description="steps or requests handled at a time")
     grace_seconds: float = Field(default=10.0, gt=0, description="time to finish after SIGTERM")
 
+    @property
+    def operations_port(self) -> int:
+        """Where the operations endpoint listens; a service with a planned port of its own overrides this."""
+        return self.ops_port
+
     def bus(self, service: str) -> BusSettings:
         """How this service reaches the bus."""
         return BusSettings(self.nats_url, service, self.nats_user, self.nats_password)

@@ -5,7 +5,7 @@ from worksite.common.bus.consumer import Delivery, consume
 from worksite.common.bus.envelope import Envelope
 from worksite.common.bus.kv import Entry, KeyValue
 from worksite.common.bus.provision import provision
-from worksite.common.bus.rpc import request, serve
+from worksite.common.bus.rpc import Service, announce, answer, request
 
 __all__ = [
     "Bus",
@@ -14,9 +14,11 @@ __all__ = [
     "Entry",
     "Envelope",
     "KeyValue",
+    "Service",
     "Stored",
+    "announce",
+    "answer",
     "consume",
     "provision",
     "request",
-    "serve",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import nats.errors
@@ -22,33 +22,31 @@ log = logging.getLogger(__name__)
 
 Q = TypeVar("Q", bound=Message)
 A = TypeVar("A", bound=Message)
-Endpoint = tuple[type[Message], Callable[[Message], Awaitable[Message]]]
 
 
-async def serve(bus: Bus, service: str, version: str, endpoints: Mapping[str, Endpoint]) -> Service:
-    """Announce the service and answer each verb. Stop it with `await service.stop()` before closing the bus."""
-    micro = await nats.micro.add_service(bus.client, name=service, version=version, description=f"Worksite {service}")
-    for verb, (accepts, handler) in endpoints.items():
-        await micro.add_endpoint(
-            EndpointConfig(name=verb, subject=rpc_subject(service, verb), handler=_endpoint(accepts, handler))
-        )
-    return micro
+async def announce(bus: Bus, service: str, version: str) -> Service:
+    """Show up in `nats micro ls`. Stop it with `await service.stop()` before closing the bus."""
+    return await nats.micro.add_service(bus.client, name=service, version=version, description=f"Worksite {service}")
+
+
+async def answer(micro: Service, verb: str, accepts: type[Q], handler: Callable[[Q], Awaitable[Message]]) -> None:
+    """Answer one verb of an announced service."""
+    subject = rpc_subject(micro.info().name, verb)
+    await micro.add_endpoint(EndpointConfig(name=verb, subject=subject, handler=_endpoint(accepts, handler)))
 
 
 def _endpoint(
-    accepts: type[Message], handler: Callable[[Message], Awaitable[Message]]
+    accepts: type[Q], handler: Callable[[Q], Awaitable[Message]]
 ) -> Callable[[Request], Awaitable[None]]:
-    async def answer(request: Request) -> None:
+    async def respond(request: Request) -> None:
         with telemetry.consumed(request.subject, dict(request.headers or {})):
             reply = await _answer(accepts, handler, request.data)
         await request.respond(reply.to_json(), headers={"ce-type": reply.ce_type()})
 
-    return answer
+    return respond
 
 
-async def _answer(
-    accepts: type[Message], handler: Callable[[Message], Awaitable[Message]], data: bytes
-) -> Message:
+async def _answer(accepts: type[Q], handler: Callable[[Q], Awaitable[Message]], data: bytes) -> Message:
     try:
         return await handler(accepts.consume(data))
     except ValidationError as error:
@@ -60,7 +58,7 @@ async def _answer(
         return RequestFailed(code="internal", detail="the endpoint failed; see its log", retryable=True)
 
 
-async def request(bus: Bus, service: str, verb: str, question: Message, answer: type[A]) -> A:
+async def request(bus: Bus, service: str, verb: str, question: Message, expects: type[A]) -> A:
     """Ask another service. Raises ServiceUnavailable when it is away or overloaded, Permanent when it refuses."""
     subject = rpc_subject(service, verb)
     headers = {"ce-type": question.ce_type()}
@@ -72,4 +70,4 @@ async def request(bus: Bus, service: str, verb: str, question: Message, answer: 
     if (reply.headers or {}).get("ce-type") == RequestFailed.ce_type():
         failed = RequestFailed.consume(reply.data)
         raise (ServiceUnavailable if failed.retryable else Permanent)(f"{service}: {failed.detail}")
-    return answer.consume(reply.data)
+    return expects.consume(reply.data)
