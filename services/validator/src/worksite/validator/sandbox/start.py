@@ -2,10 +2,88 @@
 
 from __future__ import annotations
 
-from worksite.validator.sandbox.sandbox import Sandbox
+import asyncio
+import json
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+from worksite.validator.sandbox.errors import LauncherError, SandboxUnavailable
+from worksite.validator.sandbox.job import Job, Limits
+from worksite.validator.sandbox.runtime import install_launcher, sandbox_python, sandbox_root
+from worksite.validator.sandbox.sandbox import Equipment, Isolation, Level, Sandbox
+from worksite.validator.sandbox.seccomp import UnsupportedMachine, filter_program
 from worksite.validator.sandbox.settings import SandboxSettings
+from worksite.validator.sandbox.victims import victims
+
+_PROBE_LIMITS = Limits(wall_seconds=10, cpu_seconds=5)
+_ADVICE = (
+    "The floor is Linux 6.2 or newer on x86_64 or aarch64 with Landlock among its security modules (`lsm=` on the "
+    "kernel command line) and seccomp, and for a service that is root the right to change its user. Run the validator "
+    "in its container on such a kernel; SANDBOX=none runs candidates without confinement, for experiments by hand only."
+)
 
 
 async def open_sandbox(settings: SandboxSettings) -> Sandbox:
-    """Probe this machine and return the sandbox. Raises `SandboxUnavailable` when the floor is missing."""
-    raise NotImplementedError
+    """Probe this machine with a program that tries to break out, and return the strongest sandbox that held.
+
+    Raises `SandboxUnavailable` when the floor (Landlock, seccomp, a user that is not root) is missing.
+    """
+    if sys.platform != "linux":
+        raise SandboxUnavailable(f"the sandbox needs Linux and this is {sys.platform}. {_ADVICE}")
+    uid = os.getuid() or settings.uid
+    if uid == 0:
+        raise SandboxUnavailable("the sandbox never runs a candidate as root: set a sandbox uid other than 0")
+    if settings.mode != "none":
+        _check_machine()
+    root = sandbox_root(settings.root, settings.state_dir, uid)
+    python, prefix = await asyncio.to_thread(sandbox_python, root, uid)
+    launcher = install_launcher(root)
+    problems: list[str] = []
+    for level in _levels(settings):
+        bwrap = shutil.which("bwrap") if level == "namespaces" else None
+        equipment = Equipment(root, python, prefix, launcher, bwrap)
+        sandbox = Sandbox(_isolation(level, uid), equipment)
+        problem = await _problem(sandbox)
+        if problem is None:
+            return sandbox
+        problems.append(f"{level}: {problem}")
+    raise SandboxUnavailable(f"no isolation works on this machine ({'; '.join(problems)}). {_ADVICE}")
+
+
+def _check_machine() -> None:
+    try:
+        filter_program(platform.machine(), notify_attributes=False)
+    except UnsupportedMachine as error:
+        raise SandboxUnavailable(f"{error}. {_ADVICE}") from error
+
+
+def _levels(settings: SandboxSettings) -> tuple[Level, ...]:
+    if settings.mode != "auto":
+        return (settings.mode,)
+    return ("namespaces", "jail") if shutil.which("bwrap") else ("jail",)
+
+
+def _isolation(level: Level, uid: int) -> Isolation:
+    return Isolation(level=level, uid=uid, shared_uid=uid == os.getuid())
+
+
+async def _problem(sandbox: Sandbox) -> str | None:
+    """Run the canary; what is wrong with this level, if anything."""
+    canary = Path(__file__).with_name("canary.py").read_text()
+    with victims() as targets:
+        async with sandbox.new_workspace() as workspace:
+            argv = (str(sandbox.python), "-I", "-S", "-c", canary, json.dumps(targets))
+            try:
+                outcome = await sandbox.run(Job(argv, workspace, limits=_PROBE_LIMITS))
+            except LauncherError as error:
+                return str(error)
+    if outcome.exit_code != 0:
+        said = outcome.stderr.decode(errors="replace").strip()
+        return f"the probe could not run (exit code {outcome.exit_code}, signal {outcome.signal}): {said[-500:]}"
+    escapes = json.loads(outcome.result)
+    if escapes and sandbox.isolation.level != "none":
+        return f"a probe in the sandbox could {', '.join(escapes)}"
+    return None

@@ -1,0 +1,29 @@
+"""The bubblewrap command: a process, network, IPC and mount namespace around the jail.
+
+Inside, the jail applies its Landlock rules as everywhere, so that a candidate meets the same world at both levels: no
+/proc, no writable /tmp or /dev/shm (TMPDIR is its scratch directory), no sockets. Therefore none of the sized tmpfs
+mounts are needed that bubblewrap alone would need, and nothing mounts /proc, which ordinary containers refuse.
+Namespaces add what the jail cannot: other processes and files do not exist at all, and the kernel ends them together.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+
+
+def bubblewrap(program: str, readable: Iterable[Path], writable: Iterable[Path]) -> tuple[str, ...]:
+    """The command line to put before the launcher's. Every path keeps its name inside."""
+    command = [program, "--unshare-user", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    mounts = [(path, "--ro-bind") for path in readable] + [(path, "--bind") for path in writable]
+    for path, option in sorted(mounts):  # a parent comes before what is mounted below it
+        if path.is_symlink() and path.parent == Path("/"):
+            command += ["--symlink", os.readlink(path), str(path)]  # /bin, /lib on a merged /usr
+        else:
+            command += [option, str(path.resolve()), str(path)]
+    for device in _DEVICES:
+        command += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
+    return (*command, "--remount-ro", "/", "--")

@@ -1,0 +1,56 @@
+"""Directory trees that a candidate has written to: they may be nested deeper than recursion or PATH_MAX allows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+
+def give_tree(tree: Path, uid: int) -> None:
+    """Make `uid` (and the group of the same number) the owner of `tree` and of everything in it."""
+    os.lchown(tree, uid, uid)
+    for entry in _entries(tree):
+        os.lchown(entry, uid, uid)
+
+
+def remove_tree(tree: Path) -> None:
+    """Remove `tree`, whatever modes its directories have and however deep it is. Nothing may still write to it.
+
+    Nested directories are moved up to the top before they are emptied, so no path ever grows.
+    """
+    os.chmod(tree, 0o700)
+    numbers = count()
+    while directories := _remove_files(tree):
+        for directory in directories:
+            os.chmod(directory, 0o700)
+            for nested in _remove_files(directory):
+                os.chmod(nested, 0o700)  # renaming a directory writes to it
+                os.rename(nested, _unused(tree, numbers))
+            os.rmdir(directory)
+    os.rmdir(tree)
+
+
+def _entries(tree: Path) -> Iterator[str]:
+    pending = [str(tree)]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                yield entry.path
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+
+
+def _remove_files(directory: str | Path) -> list[str]:
+    """Remove all but the directories in `directory`, and return those."""
+    with os.scandir(directory) as listing:
+        entries = list(listing)
+    for entry in entries:
+        if not entry.is_dir(follow_symlinks=False):
+            os.unlink(entry.path)
+    return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+
+
+def _unused(tree: Path, numbers: Iterator[int]) -> Path:
+    return next(path for number in numbers if not os.path.lexists(path := tree / f"moved-{number}"))
