@@ -7,7 +7,6 @@ import hashlib
 import nats.errors
 import nats.js.errors
 from nats.js.object_store import ObjectStore
-
 from worksite.common import subjects
 from worksite.common.bus import Bus
 from worksite.common.errors import ArtifactCorrupt, ArtifactMissing, BusUnavailable

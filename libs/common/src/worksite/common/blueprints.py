@@ -11,7 +11,6 @@ import tomllib
 from pathlib import Path
 
 from pydantic import Field, ValidationError
-
 from worksite.common.errors import Permanent
 from worksite.common.messages import Criterion, Decision, Harness, Interface, Model
 
@@ -93,7 +92,7 @@ def catalogue(directory: Path) -> dict[str, Path]:
 def files(folder: Path) -> list[Path]:
     """The files that make up a blueprint, sorted; its own tests and caches do not count."""
     found = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(path for path in found if not _NOT_PART & set(path.relative_to(folder).parts[:1]) and not _cached(path))
+    return sorted(path for path in found if _counts(path.relative_to(folder)))
 
 
 def digest(folder: Path) -> str:
@@ -106,5 +105,5 @@ def digest(folder: Path) -> str:
     return total.hexdigest()
 
 
-def _cached(path: Path) -> bool:
-    return path.suffix == ".pyc" or "__pycache__" in path.parts
+def _counts(path: Path) -> bool:
+    return path.parts[0] not in _NOT_PART and "__pycache__" not in path.parts and path.suffix != ".pyc"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
 import uvicorn
@@ -50,7 +50,7 @@ def metrics(_: Request) -> Response:
 
 
 @contextlib.asynccontextmanager
-async def watched_loop(health: Health) -> AsyncIterator[None]:
+async def watched_loop(health: Health) -> AsyncGenerator[None]:
     """Adds the probe that the event loop still turns."""
     beat = time.monotonic()
 
@@ -73,14 +73,14 @@ async def watched_loop(health: Health) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def ops_server(health: Health, host: str, port: int) -> AsyncIterator[int]:
+async def ops_server(health: Health, host: str, port: int) -> AsyncGenerator[int]:
     """Serve the three endpoints; yields the port. Raises OSError when it is taken."""
     async with http_server(Starlette(routes=health.routes()), host, port) as bound:
         yield bound
 
 
 @contextlib.asynccontextmanager
-async def http_server(app: object, host: str, port: int) -> AsyncIterator[int]:
+async def http_server(app: object, host: str, port: int) -> AsyncGenerator[int]:
     """Serve an ASGI application inside this event loop; the process's own signal handling stays in charge."""
     config = uvicorn.Config(
         app,  # pyright: ignore[reportArgumentType]
@@ -106,11 +106,11 @@ class _EmbeddedServer(uvicorn.Server):
     """uvicorn without its signal handlers: SIGTERM belongs to the service runner, which drains in order."""
 
     @contextlib.contextmanager
-    def capture_signals(self):  # noqa: ANN202 - overrides a generator
+    def capture_signals(self):
         yield
 
 
-def _bind(config: uvicorn.Config):  # noqa: ANN202 - a socket; uvicorn would exit the process on failure
+def _bind(config: uvicorn.Config):
     import socket
 
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from worksite.common.messages import MESSAGES, AgentReply, Message, Model
+from worksite.common.messages import MESSAGES, AgentReply, Model
 
 
 def documents() -> dict[str, str]:

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
-
 from worksite.common.bus import BusSettings
 
 

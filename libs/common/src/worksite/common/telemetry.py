@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Generator, MutableMapping
 from datetime import UTC, datetime
 
 from opentelemetry import propagate, trace
@@ -74,7 +74,7 @@ def current_trace_id() -> str | None:
 
 
 @contextlib.contextmanager
-def published(subject: str, headers: MutableMapping[str, str]) -> Iterator[None]:
+def published(subject: str, headers: MutableMapping[str, str]) -> Generator[None]:
     """Around a publish: a producer span whose context travels in the headers."""
     kind = _kind(subject)
     with _tracer.start_as_current_span(f"publish {kind}", kind=SpanKind.PRODUCER):
@@ -84,7 +84,7 @@ def published(subject: str, headers: MutableMapping[str, str]) -> Iterator[None]
 
 
 @contextlib.contextmanager
-def consumed(subject: str, headers: MutableMapping[str, str]) -> Iterator[None]:
+def consumed(subject: str, headers: MutableMapping[str, str]) -> Generator[None]:
     """Around the handling of a message: a consumer span that continues the producer's trace."""
     kind, started, outcome = _kind(subject), time.perf_counter(), "ok"
     context = propagate.extract(headers)
@@ -99,7 +99,7 @@ def consumed(subject: str, headers: MutableMapping[str, str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def server_request(name: str, headers: MutableMapping[str, str]) -> Iterator[None]:
+def server_request(name: str, headers: MutableMapping[str, str]) -> Generator[None]:
     """Around an HTTP request: a server span that continues the client's trace."""
     with _tracer.start_as_current_span(name, context=propagate.extract(headers), kind=SpanKind.SERVER):
         yield

@@ -13,10 +13,9 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
-
 from worksite.common import subjects
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Bus, Delivery, Envelope, consume
@@ -77,7 +76,7 @@ class Worker:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._bus = bus
-        self._agent = agent
+        self._agent: Agent = agent
         self._handlers = handlers
         self._concurrency = concurrency
         self._now = now
@@ -197,9 +196,7 @@ class Worker:
             tenant=command.tenant,
             step=command.step,
             round=command.round,
-            reply=AgentReply(
-                action=_action(command), agent=self._agent, status=reply.status, data=reply.data
-            ),
+            reply=AgentReply(action=_action(command), agent=self._agent, status=reply.status, data=reply.data),
             started_at=started,
             finished_at=self._now(),
         )
@@ -210,9 +207,7 @@ class Worker:
         with contextlib.suppress(Conflict):  # already published: the subject holds exactly one
             await self._bus.publish(subject, result, envelope, expected_last=0)
 
-    def _envelope(
-        self, message: StepResult | StepProgress, tenant: str, task: str, causation: str | None
-    ) -> Envelope:
+    def _envelope(self, message: StepResult | StepProgress, tenant: str, task: str, causation: str | None) -> Envelope:
         return Envelope(message.ce_type(), self._agent, tenant, task, causation=causation)
 
 
@@ -234,4 +229,4 @@ def parse_command(delivery: Delivery) -> tuple[Envelope, StepCommand]:
 
 
 def _action(command: StepCommand) -> Action:
-    return command.step.split("-", 1)[1]  # type: ignore[return-value]  # StepId's pattern allows nothing else
+    return cast(Action, command.step.split("-", 1)[1])  # StepId's pattern allows nothing else

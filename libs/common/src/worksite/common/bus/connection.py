@@ -1,3 +1,5 @@
+# nats-py is only partly typed.
+# pyright: reportUnknownMemberType=false
 """One connection to NATS, with errors that say what happened."""
 
 from __future__ import annotations
@@ -7,7 +9,7 @@ import contextlib
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -19,7 +21,6 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from pydantic import SecretStr
-
 from worksite.common import telemetry
 from worksite.common.bus.envelope import EXPECTED_LAST_SUBJECT_SEQUENCE, MSG_ID, Envelope
 from worksite.common.errors import BusUnavailable, Conflict, PayloadTooLarge, PermissionDenied, QueueFull
@@ -84,7 +85,7 @@ class Bus:
                 inbox_prefix=inbox_prefix(settings.service).encode(),
                 error_cb=denied.on_error,
                 max_reconnect_attempts=-1,
-                reconnect_time_wait=0.5,
+                reconnect_time_wait=1,
                 connect_timeout=2,
                 allow_reconnect=True,
                 drain_timeout=3,  # the default of 30 s is a Kubernetes grace period: see ADR 0001
@@ -129,7 +130,7 @@ class Bus:
     async def publish_raw(self, subject: str, data: bytes, headers: dict[str, str]) -> int:
         """As `publish`, for bytes that are already a message."""
         if len(data) > MAX_PAYLOAD_BYTES:
-            raise PayloadTooLarge(f"{len(data)} bytes for {subject}: more than {MAX_PAYLOAD_BYTES}; store it as artifact")
+            raise PayloadTooLarge(f"{len(data)} bytes for {subject}: at most {MAX_PAYLOAD_BYTES}: store it as artifact")
         with telemetry.published(subject, headers):
             ack = await self._guarded(subject, self.jetstream.publish(subject, data, headers=headers))
         return ack.seq
@@ -158,7 +159,7 @@ class Bus:
         return await self._guarded(subject, call)
 
     @contextlib.asynccontextmanager
-    async def listen(self, subject_filter: str) -> AsyncIterator[asyncio.Event]:
+    async def listen(self, subject_filter: str) -> AsyncGenerator[asyncio.Event]:
         """An event that is set whenever something is published under the filter: a hint to read, never the data."""
         changed = asyncio.Event()
 
@@ -244,10 +245,10 @@ def _timestamp(text: str) -> datetime:
     return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", text).replace("Z", "+00:00"))
 
 
-async def _collect(replies: asyncio.Queue[Msg], timeout: float) -> list[Stored]:
+async def _collect(replies: asyncio.Queue[Msg], patience_seconds: float) -> list[Stored]:
     found: list[Stored] = []
     while True:
-        reply = await asyncio.wait_for(replies.get(), timeout)
+        reply = await asyncio.wait_for(replies.get(), patience_seconds)
         if _status(reply) is not None or not reply.headers:  # 204 end of batch, 404 nothing there
             return found
         found.append(_stored(reply))

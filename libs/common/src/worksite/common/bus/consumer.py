@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import nats.errors
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-
 from worksite.common import telemetry
 from worksite.common.bus.connection import Bus
 from worksite.common.errors import BusUnavailable
@@ -76,7 +75,7 @@ def backoff(attempt: int) -> float:
 
 
 @contextlib.contextmanager
-def _as_unavailable(what: str):  # noqa: ANN202 - a generator
+def _as_unavailable(what: str):
     try:
         yield
     except (nats.errors.Error, TimeoutError, OSError) as error:

@@ -1,10 +1,11 @@
+# nats-py is only partly typed.
+# pyright: reportUnknownMemberType=false
 """Create what the subject table says. Only `worksite provision` calls this; services hold no STREAM.CREATE."""
 
 from __future__ import annotations
 
 from nats.js import JetStreamContext, api
 from nats.js.errors import NotFoundError
-
 from worksite.common import subjects
 from worksite.common.bus.connection import Bus
 

@@ -1,3 +1,5 @@
+# nats-py is only partly typed.
+# pyright: reportUnknownMemberType=false
 """Request/reply endpoints as NATS micro services, so that `nats micro ls` shows the whole system (ADR-32)."""
 
 from __future__ import annotations
@@ -6,12 +8,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import nats.errors
 import nats.micro
 from nats.micro.request import Request
 from nats.micro.service import EndpointConfig, Service
 from pydantic import ValidationError
-
 from worksite.common import telemetry
 from worksite.common.bus.connection import Bus
 from worksite.common.errors import Permanent, ServiceUnavailable, WorksiteError
@@ -35,9 +35,7 @@ async def answer(micro: Service, verb: str, accepts: type[Q], handler: Callable[
     await micro.add_endpoint(EndpointConfig(name=verb, subject=subject, handler=_endpoint(accepts, handler)))
 
 
-def _endpoint(
-    accepts: type[Q], handler: Callable[[Q], Awaitable[Message]]
-) -> Callable[[Request], Awaitable[None]]:
+def _endpoint(accepts: type[Q], handler: Callable[[Q], Awaitable[Message]]) -> Callable[[Request], Awaitable[None]]:
     async def respond(request: Request) -> None:
         with telemetry.consumed(request.subject, dict(request.headers or {})):
             reply = await _answer(accepts, handler, request.data)

@@ -23,10 +23,9 @@ class Model(BaseModel):
 
 
 class Message(Model):
-    """A value that travels on the bus under its own `type` tag."""
+    """A value that travels on the bus; each subclass has its own tag, `type: Literal[...]`."""
 
     TYPE_PREFIX: ClassVar[str] = "worksite.v1."
-    type: str
 
     @classmethod
     def tag(cls) -> str:

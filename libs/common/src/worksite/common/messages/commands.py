@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
-
 from worksite.common.messages.artifacts import ArtifactRef
 from worksite.common.messages.base import Message, StepId, TaskId, Tenant
 from worksite.common.messages.replies import Changeset, ImportedProject, Route

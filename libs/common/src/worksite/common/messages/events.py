@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
-
 from worksite.common.messages.base import Message, StepId, TaskId, Tenant
 from worksite.common.messages.replies import AgentReply
 

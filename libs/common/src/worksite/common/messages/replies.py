@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field
-
 from worksite.common.messages.artifacts import ArtifactRef
 from worksite.common.messages.base import CommitSha, Model, Sha256
 from worksite.common.messages.report import Verdict
@@ -112,15 +111,7 @@ class Problem(Model):
 
 
 ReplyData = Annotated[
-    ImportedProject
-    | SpecWritten
-    | Changeset
-    | Judgement
-    | Answer
-    | Delivered
-    | RouteDecision
-    | Question
-    | Problem,
+    ImportedProject | SpecWritten | Changeset | Judgement | Answer | Delivered | RouteDecision | Question | Problem,
     Field(discriminator="type"),
 ]
 

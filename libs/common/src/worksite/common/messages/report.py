@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import Field
-
 from worksite.common.messages.base import CommitSha, Message, Model, Sha256
 from worksite.common.messages.spec import CriterionId, Grade
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import Field
-
 from worksite.common.messages.base import Message, Model, Tenant
 
 SearchMode = Literal["dense", "sparse", "hybrid"]

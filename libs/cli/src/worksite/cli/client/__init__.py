@@ -1,0 +1,1 @@
+"""The HTTP side of the command: everything a client of the gateway does."""

@@ -1,0 +1,78 @@
+"""Which gateway to talk to, and in whose name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from authlib.integrations.httpx_client import AsyncOAuth2Client
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from worksite.cli.stack.state import CLIENT_ID, State
+
+DEFAULT_TENANT, DEFAULT_ROLE = "local", "developer"
+
+
+class NoAccess(Exception):
+    """There is no gateway to talk to or it refuses us; the text says what to do."""
+
+
+class ClientSettings(BaseSettings):
+    """Where the gateway is when it is not the one `worksite up` started here."""
+
+    model_config = SettingsConfigDict(env_prefix="WORKSITE_", extra="ignore", frozen=True)
+
+    url: str | None = Field(default=None, description="the gateway; default: the stack running on this machine")
+    token: SecretStr | None = Field(default=None, description="a bearer token; default: one from the gateway's issuer")
+    client_id: str = Field(default=CLIENT_ID, description="OAuth2 client of the gateway's issuer")
+    client_secret: SecretStr | None = Field(default=None, description="its secret; default: the state directory's")
+
+
+@dataclass(frozen=True)
+class Access:
+    """A gateway and how to get a token for it."""
+
+    url: str
+    state: State
+    settings: ClientSettings
+
+    @classmethod
+    def find(cls, state_dir: Path) -> Access:
+        """Raises NoAccess when nothing is running and no WORKSITE_URL is set."""
+        state, settings = State(state_dir), ClientSettings()
+        url = settings.url or _running(state)
+        if url is None:
+            raise NoAccess(f"no stack is running on {state_dir}: start one with 'worksite up', or set WORKSITE_URL")
+        return cls(url.rstrip("/"), state, settings)
+
+    async def token(self, tenant: str = DEFAULT_TENANT, role: str = DEFAULT_ROLE) -> str:
+        """A bearer token by the client-credentials grant (RFC 6749 section 4.4). Raises NoAccess."""
+        if self.settings.token:
+            return self.settings.token.get_secret_value()
+        async with AsyncOAuth2Client(self.settings.client_id, self._client_secret(), trust_env=False) as client:
+            try:
+                answer = await client.fetch_token(
+                    f"{self.url}/oauth/token", grant_type="client_credentials", tenant=tenant, role=role
+                )
+            except httpx.HTTPError as error:
+                raise NoAccess(f"{self.url} does not answer: {error}") from error
+            except Exception as error:  # Authlib raises its own, undocumented types for OAuth2 error answers
+                raise NoAccess(f"{self.url} gives no token: {error}") from error
+        return str(answer["access_token"])
+
+    def _client_secret(self) -> str:
+        if self.settings.client_secret:
+            return self.settings.client_secret.get_secret_value()
+        try:
+            return self.state.secret("cli", "client_secret")
+        except FileNotFoundError as error:
+            raise NoAccess("no credentials: set WORKSITE_TOKEN or WORKSITE_CLIENT_SECRET") from error
+
+
+def _running(state: State) -> str | None:
+    try:
+        return str(json.loads(state.description.read_text())["gateway_url"])
+    except (FileNotFoundError, ValueError, KeyError):
+        return None

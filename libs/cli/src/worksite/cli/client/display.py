@@ -1,0 +1,123 @@
+"""Live progress: a table of steps on a terminal, one line per event elsewhere."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+from worksite.cli.client.gateway import Event
+
+_COLUMNS = ("step", "agent", "round", "engine", "status", "seconds", "cost")
+
+
+@dataclass
+class Row:
+    """One step as far as it has come."""
+
+    step: str
+    agent: str
+    started: float
+    round: int = 0
+    engine: str = ""
+    status: str = "running"
+    seconds: float | None = None
+    cost_usd: float = 0
+    note: str = ""
+
+
+@dataclass
+class Progress:
+    """What the events so far say; `apply` is the whole logic."""
+
+    rows: dict[str, Row] = field(default_factory=dict[str, Row])
+    status: str = "queued"
+
+    def apply(self, event: Event, now: float) -> str | None:
+        """Take in one event; returns the line to print where there is no live table."""
+        if event.kind == "state":
+            return self._state(event, now)
+        row = self.rows.setdefault(event.step, Row(event.step, event.producer, now))
+        if event.kind == "progress":
+            row.note = str(event.body["text"])
+            return f"{event.step}: {row.note}"
+        return None
+
+    def _state(self, event: Event, now: float) -> str | None:
+        body = event.body
+        self.status = body["status"]
+        lines: list[str] = []
+        for record in body["history"]:
+            row = self.rows.setdefault(record["step"], Row(record["step"], record["agent"], now))
+            if row.seconds is None:
+                _finish(row, record)
+                lines.append(f"{row.step}: {row.status} ({row.engine or row.agent}, {row.seconds:.1f} s) {row.note}")
+        if step := body.get("step"):
+            self.rows.setdefault(step, Row(step, "", now)).round = body["round"]
+        return "\n".join(lines) or None
+
+
+def _finish(row: Row, record: dict[str, object]) -> None:
+    from datetime import datetime
+
+    took = datetime.fromisoformat(str(record["finished_at"])) - datetime.fromisoformat(str(record["started_at"]))
+    row.agent, row.status = str(record["agent"]), str(record["status"])
+    row.seconds, row.engine = took.total_seconds(), str(record["engine"] or "")
+    row.round, row.cost_usd = int(str(record["round"])), float(str(record["cost_usd"]))
+    row.note = str(record["summary"])
+
+
+class Display:
+    """Shows a task's progress until the block ends."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        self._console = console
+        self._title = title
+        self._progress = Progress()
+        self._stack = ExitStack()
+        self._live: Live | None = None
+
+    def __enter__(self) -> Display:
+        if self._console.is_terminal:
+            self._live = self._stack.enter_context(
+                Live(get_renderable=self._render, console=self._console, refresh_per_second=8)
+            )
+        else:
+            self._console.print(self._title, highlight=False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def show(self, event: Event) -> None:
+        """Take in and show one event."""
+        line = self._progress.apply(event, time.monotonic())
+        if self._live is None and line:
+            self._console.print(line, highlight=False, markup=False)
+
+    def _render(self) -> Group:
+        table = Table(*_COLUMNS, title=self._title, title_justify="left", box=None, pad_edge=False)
+        running: Row | None = None
+        for row in self._progress.rows.values():
+            seconds = row.seconds if row.seconds is not None else time.monotonic() - row.started
+            running = row if row.seconds is None else running
+            table.add_row(
+                row.step, row.agent, str(row.round or ""), row.engine, _styled(row.status), f"{seconds:.1f}",
+                f"${row.cost_usd:.4f}",
+            )  # fmt: skip
+        if running is None or self._progress.status != "running":
+            return Group(table)
+        return Group(table, Spinner("dots", Text(f" {running.step}: {running.note or 'working'}", style="dim")))
+
+
+def _styled(status: str) -> Text:
+    styles = {"ok": "green", "running": "cyan", "needs_input": "yellow"}
+    return Text(status, style=styles.get(status, "red"))

@@ -1,0 +1,41 @@
+"""The one line a task ends with, and the exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+EXIT_OK, EXIT_FAILED, EXIT_NEEDS_INPUT = 0, 1, 2
+
+
+def conclusion(view: dict[str, Any], out: Path | None) -> tuple[str, int]:
+    """`PASS task=… out=…` and its exit code. PASS is said only of a task whose verdict is PASS."""
+    word, code = _word(view)
+    return f"{word} task={view['id']}" + (f" out={out}" if out else ""), code
+
+
+def _word(view: dict[str, Any]) -> tuple[str, int]:
+    status, verdict = view["status"], view["verdict"]
+    if status == "needs_input":
+        return "NEEDS_INPUT", EXIT_NEEDS_INPUT
+    if status == "completed" and verdict == "PASS":
+        return "PASS", EXIT_OK
+    if status == "completed" and verdict is None:  # routes design and question end without a verdict
+        return "DONE", EXIT_OK
+    if verdict == "ENVIRONMENT":
+        return "ENVIRONMENT", EXIT_FAILED
+    if status == "cancelled":
+        return "CANCELLED", EXIT_FAILED
+    return "FAIL", EXIT_FAILED
+
+
+def explanation(view: dict[str, Any]) -> list[str]:
+    """Why it did not pass, in lines a person can act on."""
+    lines = [str(view["reason"])] if view.get("reason") else []
+    question = view.get("question")
+    if question:
+        lines = [str(question["reason"])]
+        lines += [f"  covered:     {text}" for text in question["covered"]]
+        lines += [f"  not covered: {text}" for text in question["missing"]]
+        lines += [str(question["hint"])]
+    return lines

@@ -1,0 +1,39 @@
+"""nats-server's configuration, with one user per service and the permissions of the subject table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from worksite.common.subjects import PERMISSIONS
+
+
+def render(
+    *, port: int, monitor_port: int, store: Path, max_store_bytes: int, passwords: Mapping[str, str], provisioner: str
+) -> str:
+    """The whole file. JSON is valid in NATS's configuration language, so every value is quoted by json.dumps."""
+    users: list[dict[str, object]] = [{"user": provisioner, "password": passwords[provisioner]}]
+    for service, granted in PERMISSIONS.items():
+        permissions = {
+            "publish": {"allow": list(granted.publish)},
+            "subscribe": {"allow": list(granted.subscribe)},
+            # Answers to requests it received go to inboxes it may not name.
+            "allow_responses": {"max": 1, "expires": "1m"},
+        }
+        users.append({"user": service, "password": passwords[service], "permissions": permissions})
+    jetstream = {
+        "store_dir": str(store),
+        "max_file_store": max_store_bytes,
+        # An ack then means that the data is on disk (ADR 0001); the default is to sync every two minutes.
+        "sync_interval": "always",
+    }
+    sections = {
+        "server_name": "worksite",
+        "host": "127.0.0.1",
+        "port": port,
+        "http": f"127.0.0.1:{monitor_port}",
+        "jetstream": jetstream,
+        "authorization": {"users": users},
+    }
+    return "".join(f"{name}: {json.dumps(value, indent=2)}\n" for name, value in sections.items())

@@ -1,0 +1,103 @@
+"""Where the embedded profile keeps things, and the secrets it makes for itself on first start."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from joserfc.jwk import OKPKey
+from worksite.common.subjects import SERVICES
+
+PROVISIONER = "provision"
+CLIENT_ID = "worksite-cli"
+
+
+class StateInUse(Exception):
+    """Another stack runs on the same state directory."""
+
+
+@dataclass(frozen=True)
+class State:
+    """The state directory (`.worksite` by default). Everything that must survive a restart is below it."""
+
+    root: Path
+
+    @property
+    def nats(self) -> Path:
+        return self.root / "nats"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "worksite.log"
+
+    @property
+    def wheelhouse(self) -> Path:
+        return self.root / "wheelhouse"
+
+    @property
+    def description(self) -> Path:
+        """What is running, for clients on this machine: addresses, no secrets."""
+        return self.root / "stack.json"
+
+    def secrets(self, owner: str) -> Path:
+        """One directory per owner; nobody else is given its path."""
+        return self.root / "secrets" / owner
+
+    def secret(self, owner: str, name: str) -> str:
+        """Raises FileNotFoundError."""
+        return (self.secrets(owner) / name).read_text()
+
+    def of(self, service: str) -> Path:
+        """The private directory of one service."""
+        path = self.root / service
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def lock(self) -> int:
+        """Held for the life of a stack. Raises StateInUse."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise StateInUse(f"a stack is already running on {self.root}") from error
+        return descriptor
+
+    def prepare(self) -> None:
+        """Make directories and whatever secret is still missing."""
+        for directory in (self.root, self.nats, self.wheelhouse):
+            directory.mkdir(parents=True, exist_ok=True)
+        for user in (*SERVICES, PROVISIONER):
+            self._ensure(user, "nats_password", secrets.token_urlsafe(32))
+        self._ensure("cli", "client_secret", secrets.token_urlsafe(32))
+        self._ensure("gateway", "issuer_key", _signing_key())
+        self._ensure("gateway", "issuer_clients", _clients(self.secret("cli", "client_secret")))
+
+    def _ensure(self, owner: str, name: str, value: str) -> None:
+        directory = self.secrets(owner)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = directory / name
+        if not path.exists():
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(value)
+
+
+def _signing_key() -> str:
+    """A private Ed25519 JWK for the gateway's own issuer."""
+    key = OKPKey.generate_key("Ed25519", private=True)
+    document = key.as_dict(private=True) | {"kid": key.thumbprint(), "alg": "EdDSA", "use": "sig"}
+    return json.dumps(document)
+
+
+def _clients(secret: str) -> str:
+    """The one client of the embedded issuer: whoever may read the state directory owns the stack."""
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    roles = ["viewer", "developer", "approver", "operator"]
+    return json.dumps([{"client_id": CLIENT_ID, "secret_sha256": digest, "tenants": "*", "roles": roles}])

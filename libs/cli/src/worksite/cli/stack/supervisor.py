@@ -1,0 +1,131 @@
+"""Keeps processes alive: restart with back-off after a crash, one log stream, an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+_PR_SET_PDEATHSIG = 1
+_FIRST_RESTART_SECONDS, _LAST_RESTART_SECONDS = 0.3, 10.0
+_HEALTHY_AFTER_SECONDS = 20.0
+_GIVE_UP_AFTER = 5
+MAX_LOG_LINE_BYTES = 1 << 20
+
+
+@dataclass
+class Program:
+    """One supervised process. `essential_exit` is the status that means: do not try again (cannot start)."""
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    grace_seconds: float = 15.0
+    pid: int | None = None
+    restarts: int = 0
+    stopping: bool = field(default=False, repr=False)
+
+
+class CannotStart(Exception):
+    """A program ended again and again at once; the text carries its last words."""
+
+
+class Supervisor:
+    """Runs programs until `stop`. `log` gets every line they write, with the program's name."""
+
+    def __init__(self, log: Callable[[str, str], None]) -> None:
+        self._log = log
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._programs: dict[str, Program] = {}
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def programs(self) -> list[Program]:
+        """What is supervised, in order of start."""
+        return list(self._programs.values())
+
+    def start(self, program: Program) -> None:
+        """Start it and keep it running."""
+        self._programs[program.name] = program
+        self._tasks[program.name] = asyncio.create_task(self._keep(program))
+
+    async def stop(self, name: str) -> None:
+        """SIGTERM, then SIGKILL after the program's grace."""
+        program = self._programs[name]
+        program.stopping = True
+        process = self._processes.get(name)
+        if process and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), program.grace_seconds)
+            except TimeoutError:
+                self._log(name, f"did not stop within {program.grace_seconds:.0f} s: killed")
+                process.kill()
+        self._tasks[name].cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._tasks[name]
+
+    async def _keep(self, program: Program) -> None:
+        delay, quick_failures = _FIRST_RESTART_SECONDS, 0
+        while not program.stopping:
+            started = time.monotonic()
+            status, last_words = await self._run_once(program)
+            if program.stopping:
+                return
+            healthy = time.monotonic() - started > _HEALTHY_AFTER_SECONDS
+            # Ended by itself (not by a signal) soon after its start: it probably cannot run here.
+            quick_failures = 0 if healthy or status < 0 else quick_failures + 1
+            delay = _FIRST_RESTART_SECONDS if healthy else min(delay * 2, _LAST_RESTART_SECONDS)
+            if quick_failures >= _GIVE_UP_AFTER or status == 2:
+                self._give_up(program, last_words)
+                return
+            program.restarts += 1
+            self._log(program.name, f"ended with status {status}; restarting in {delay:.1f} s")
+            await asyncio.sleep(delay)
+
+    async def _run_once(self, program: Program) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            *program.argv,
+            env=dict(program.env),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            limit=MAX_LOG_LINE_BYTES,
+            start_new_session=True,  # Ctrl-C reaches only us; we stop the programs in order
+            preexec_fn=_die_with_parent,
+        )
+        program.pid = process.pid
+        self._processes[program.name] = process
+        last_words = ""
+        assert process.stdout
+        while line := await _line(process.stdout):
+            last_words = line.rstrip() or last_words
+            self._log(program.name, line.rstrip())
+        return await process.wait(), last_words
+
+    def _give_up(self, program: Program, last_words: str) -> None:
+        if not self.failed.done():
+            self.failed.set_exception(CannotStart(f"{program.name} cannot start: {last_words}"))
+
+
+async def _line(stream: asyncio.StreamReader) -> str:
+    """The next line; an overlong one is cut rather than ending the log."""
+    try:
+        return (await stream.readline()).decode(errors="replace")
+    except ValueError:
+        return "(a line over 1 MiB was dropped)\n"
+
+
+def _die_with_parent() -> None:
+    """A supervisor that is killed must not leave its stack behind."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it died before the call above
+        os.kill(os.getpid(), signal.SIGTERM)
