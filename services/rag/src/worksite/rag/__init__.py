@@ -1,0 +1,1 @@
+"""The RAG engine: indexes documents and blueprints, and answers searches over them."""

@@ -1,0 +1,63 @@
+"""What is asked of the index and what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from worksite.rag.domain.documents import Kind, Passage
+
+Mode = Literal["dense", "sparse", "hybrid"]
+
+SHARED_TENANT = "shared"
+"""Owner of what every tenant may read: the configured knowledge folders and the blueprints."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Conditions that every result meets; an empty one always holds. A result carries all of the tags."""
+
+    path_prefix: str | None = None
+    kind: Kind | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a search may see: what its tenant owns and what is shared, as far as the filters allow."""
+
+    tenant: str
+    filters: Filters = Filters()
+
+    @property
+    def tenants(self) -> tuple[str, str]:
+        """The owners whose passages are visible."""
+        return self.tenant, SHARED_TENANT
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQuery:
+    """One search on behalf of a tenant."""
+
+    text: str
+    scope: Scope
+    mode: Mode = "hybrid"
+    top_k: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """A passage with its final score and those of each side (cosine, BM25), None on a side not asked."""
+
+    passage: Passage
+    score: float
+    dense: float | None
+    sparse: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Hits, best first, and the milliseconds that each stage took."""
+
+    hits: tuple[SearchHit, ...]
+    timings_ms: dict[str, float]

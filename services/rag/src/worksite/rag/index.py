@@ -1,0 +1,123 @@
+"""Keeps an index equal to a set of documents, embedding only what changed.
+
+The store is the only record of what is indexed, so nothing can disagree with it. Each file is brought up to
+date by itself: new chunks first, then the removal of old ones. A process killed in between leaves chunks too
+many, never too few, and the next pass over the same documents mends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from uuid import UUID
+
+from worksite.rag.domain.chunking import VERSION as CHUNKER_VERSION
+from worksite.rag.domain.chunking import chunk
+from worksite.rag.domain.documents import Chunk, Document, Passage, Point, passage_of
+from worksite.rag.domain.identity import Fingerprint, chunk_ids, revision
+from worksite.rag.embedder import Embedder
+from worksite.rag.sparse import VERSION as SPARSE_VERSION
+from worksite.rag.sparse import SparseEncoder
+from worksite.rag.store import VectorStore
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A file, or a folder with all beneath it, that could not be read; what is indexed of it stays."""
+
+    path: str
+    reason: str
+
+
+@dataclass(slots=True)
+class IndexReport:
+    """What one pass did. `moved` chunks kept their vectors and got new lines; `failed`: path -> reason."""
+
+    files: int = 0
+    chunks: int = 0
+    embedded: int = 0
+    moved: int = 0
+    deleted: int = 0
+    failed: dict[str, str] = field(default_factory=dict[str, str])
+    seconds: float = 0.0
+
+
+def fingerprint_of(embedder: Embedder) -> Fingerprint:
+    """The fingerprint of the vectors that this engine makes."""
+    return Fingerprint(embedder.model_hash, embedder.tokenizer_hash, CHUNKER_VERSION, SPARSE_VERSION)
+
+
+@dataclass(frozen=True, slots=True)
+class Indexer:
+    """Writes to one store. `index` names the collection and its fingerprint, as part of every chunk id."""
+
+    embedder: Embedder
+    encoder: SparseEncoder
+    store: VectorStore
+    index: str
+
+    async def sync(self, tenant: str, documents: Iterable[Document | Unreadable]) -> IndexReport:
+        """Make what a tenant has indexed equal to these documents: add, change and remove.
+
+        A file that fails is recorded, logged and left as it was in the index; it never stops the others.
+        """
+        report = IndexReport()
+        started = perf_counter()
+        stored = await self.store.revisions(tenant)
+        for document in documents:
+            known = stored.pop(document.path, {})
+            if isinstance(document, Unreadable):
+                _record_failure(report, document.path, document.reason)
+            else:
+                await self._try_put(tenant, document, known, report)
+        for path, known in stored.items():
+            if not any(path.startswith(failed + "/") for failed in report.failed):
+                await self._delete(tenant, known.keys(), report)
+        report.seconds = perf_counter() - started
+        return report
+
+    async def _try_put(self, tenant: str, document: Document, known: Mapping[UUID, str], report: IndexReport) -> None:
+        try:
+            await self._put(tenant, document, known, report)
+        except Exception as error:  # one bad file must not cost the others their place in the index
+            _record_failure(report, document.path, f"{type(error).__name__}: {error}")
+
+    async def _put(self, tenant: str, document: Document, known: Mapping[UUID, str], report: IndexReport) -> None:
+        chunks = await asyncio.to_thread(chunk, document, self.embedder.count)
+        wanted = dict(zip(chunk_ids(self.index, tenant, document.path, chunks), chunks, strict=True))
+        passages = {chunk_id: passage_of(document, piece) for chunk_id, piece in wanted.items()}
+        new = [chunk_id for chunk_id in wanted if chunk_id not in known]
+        moved = {
+            chunk_id: passage
+            for chunk_id, passage in passages.items()
+            if chunk_id in known and known[chunk_id] != revision(passage)
+        }
+        if new:
+            points = [await self._point(chunk_id, passages[chunk_id], wanted[chunk_id]) for chunk_id in new]
+            await self.store.upsert(tenant, points)
+        if moved:
+            await self.store.replace_passages(tenant, moved)
+        await self._delete(tenant, known.keys() - wanted.keys(), report)
+        report.files += 1
+        report.chunks += len(wanted)
+        report.embedded += len(new)
+        report.moved += len(moved)
+
+    async def _point(self, chunk_id: UUID, passage: Passage, piece: Chunk) -> Point:
+        dense = await asyncio.to_thread(self.embedder.embed, piece.embedded)
+        return Point(chunk_id, passage, dense, self.encoder.document(piece.embedded))
+
+    async def _delete(self, tenant: str, ids: Collection[UUID], report: IndexReport) -> None:
+        if ids:
+            await self.store.delete(tenant, ids)
+            report.deleted += len(ids)
+
+
+def _record_failure(report: IndexReport, path: str, reason: str) -> None:
+    report.failed[path] = reason
+    logger.warning("not indexed: %s: %s", path, reason)

@@ -1,0 +1,81 @@
+"""The RAG engine's process: open the index, bring it up to date, answer searches."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from itertools import chain
+
+from worksite.common import bus, service
+from worksite.common.messages import SearchRequest
+from worksite.rag.domain.queries import SHARED_TENANT
+from worksite.rag.embedder import Embedder
+from worksite.rag.handlers import search_endpoint
+from worksite.rag.index import Indexer, fingerprint_of
+from worksite.rag.search import SearchEngine
+from worksite.rag.settings import RagSettings
+from worksite.rag.sources import blueprints_in, markdown_in
+from worksite.rag.sparse import SparseEncoder
+from worksite.rag.store import VectorStore
+from worksite.rag.stores import edge, server
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Entry point of the process."""
+    service.run("rag", RagSettings, _main)
+
+
+async def _main(settings: RagSettings, running: service.Running) -> None:
+    embedder = await asyncio.to_thread(Embedder, settings.rag_embedder_path, settings.rag_embedder_threads)
+    encoder, fingerprint = SparseEncoder(), fingerprint_of(embedder).digest()
+    async with _opened_store(settings, fingerprint) as store:
+        indexer = Indexer(embedder, encoder, store, f"{settings.rag_collection}-{fingerprint}")
+        indexing = asyncio.create_task(_index(settings, indexer))
+        if not await _finished(indexing, running.stop):
+            return
+        await store.retire_others()
+        engine = SearchEngine(embedder, encoder, store, settings.rag_alpha)
+        await bus.answer(running.micro, "search", SearchRequest, search_endpoint(engine))
+        running.ready.set()
+        await running.stop.wait()
+        await running.micro.stop()
+
+
+@asynccontextmanager
+async def _opened_store(settings: RagSettings, fingerprint: str) -> AsyncGenerator[VectorStore, None]:
+    if settings.qdrant_host:
+        client = server.connect(settings.qdrant_host, settings.qdrant_port, settings.qdrant_api_key)
+        store: VectorStore = await server.open_server_store(client, settings.rag_collection, fingerprint)
+    else:
+        folder = settings.state_dir / settings.rag_collection
+        store = await asyncio.to_thread(edge.open_edge_store, folder, fingerprint)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def _index(settings: RagSettings, indexer: Indexer) -> None:
+    knowledge = (markdown_in(folder.resolve()) for folder in settings.knowledge_dirs)
+    blueprints = blueprints_in(settings.blueprints_dir.resolve()) if settings.blueprints_dir else ()
+    report = await indexer.sync(SHARED_TENANT, chain(*knowledge, blueprints))
+    log.info("index is up to date: %s", report)
+
+
+async def _finished(task: asyncio.Task[None], stop: asyncio.Event) -> bool:
+    """False when told to stop first; the task is cancelled then, which the index takes as well as a kill."""
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if task.cancel():
+        return False
+    task.result()
+    return True
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Documents from folders: Markdown as knowledge, and what blueprints say about themselves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from worksite.common import blueprints
+from worksite.common.errors import Permanent
+from worksite.rag.domain.documents import Document
+from worksite.rag.index import Unreadable
+
+MAX_FILE_BYTES = 2 * 1024 * 1024
+"""Larger files are generated rather than written: recorded as failures instead of filling the index."""
+
+_SKIPPED_FOLDERS = {"node_modules", "__pycache__"}
+
+Found = Iterator[Document | Unreadable]
+
+
+def markdown_in(root: Path) -> Found:
+    """Every `*.md` file below a folder, except hidden and linked ones; paths begin with its name."""
+    if not root.is_dir():
+        yield Unreadable(root.name, f"{root} is not a folder")
+        return
+    for folder, subfolders, files in os.walk(root):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith(".") and name not in _SKIPPED_FOLDERS)
+        for name in sorted(files):
+            file = Path(folder, name)
+            if file.suffix.lower() == ".md" and not file.is_symlink():
+                yield _document(root, file)
+
+
+def blueprints_in(root: Path) -> Found:
+    """README and manifest of every blueprint below a folder, under the blueprint's name."""
+    if not root.is_dir():
+        yield Unreadable(root.name, f"{root} is not a folder")
+        return
+    for name, folder in blueprints.catalogue(root).items():
+        yield from _blueprint(root, name, folder)
+
+
+def _blueprint(root: Path, name: str, folder: Path) -> Found:
+    manifest, readme = folder / blueprints.MANIFEST, folder / "README.md"
+    try:
+        title = blueprints.load(folder).title
+    except Permanent as error:
+        yield Unreadable(_path(root, manifest), str(error))
+    else:
+        yield _document(root, manifest, name=name, heading=(title,))
+    if readme.is_file():
+        yield _document(root, readme, name=name)
+
+
+def _document(
+    root: Path, file: Path, *, name: str | None = None, heading: tuple[str, ...] = ()
+) -> Document | Unreadable:
+    path = _path(root, file)
+    try:
+        if (size := file.stat().st_size) > MAX_FILE_BYTES:
+            return Unreadable(path, f"{size} bytes, more than the {MAX_FILE_BYTES} that a file may have")
+        text = file.read_bytes().decode()  # not read_text: it would rewrite line ends and shift every span
+    except UnicodeDecodeError as error:
+        return Unreadable(path, f"not UTF-8: {error.reason} at byte {error.start}")
+    except OSError as error:
+        return Unreadable(path, error.strerror or str(error))
+    return Document(
+        path=path,
+        text=text,
+        format="manifest" if file.name == blueprints.MANIFEST else "markdown",
+        kind="blueprint" if name else "document",
+        name=name,
+        heading=heading,
+    )
+
+
+def _path(root: Path, file: Path) -> str:
+    return Path(root.name, file.relative_to(root)).as_posix()

@@ -1,0 +1,65 @@
+"""The vector store port: dense and sparse vectors with their passages, apart by tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from worksite.common.settings import SettingsError
+from worksite.rag.domain.documents import Passage, Point, SparseVector, Vector
+from worksite.rag.domain.queries import Scope
+
+Scores = dict[UUID, float]
+Revisions = dict[str, dict[UUID, str]]
+"""Path -> chunk id -> the revision of what is stored under it."""
+
+
+class StoreError(SettingsError):
+    """The store that the settings name cannot be opened; says where it is and why."""
+
+
+class VectorStore(Protocol):
+    """One index, of one fingerprint. Implementations add the tenant to the filter of every call.
+
+    Reading sees what the scope's tenant owns and what is shared; writing touches what the named tenant owns,
+    nothing else.
+    """
+
+    async def dense(self, scope: Scope, vector: Vector, limit: int, among: Collection[UUID] | None = None) -> Scores:
+        """The nearest points by exact cosine; `among` restricts them to these ids."""
+        ...
+
+    async def sparse(
+        self, scope: Scope, vector: SparseVector, limit: int, among: Collection[UUID] | None = None
+    ) -> Scores:
+        """The best points by BM25 that share a term; its document frequencies count what the tenant sees."""
+        ...
+
+    async def passages(self, scope: Scope, ids: Collection[UUID]) -> dict[UUID, Passage]:
+        """What is stored under these ids; those out of scope are left out."""
+        ...
+
+    async def revisions(self, tenant: str) -> Revisions:
+        """Everything that the tenant itself owns."""
+        ...
+
+    async def upsert(self, tenant: str, points: Sequence[Point]) -> None:
+        """Store points, replacing those of the same id; they survive the death of this process."""
+        ...
+
+    async def replace_passages(self, tenant: str, passages: Mapping[UUID, Passage]) -> None:
+        """Store other passages under ids that exist; their vectors stay."""
+        ...
+
+    async def delete(self, tenant: str, ids: Collection[UUID]) -> None:
+        """Remove points; ids that are not there are ignored."""
+        ...
+
+    async def retire_others(self) -> None:
+        """Remove the indexes of other fingerprints, which this one replaces."""
+        ...
+
+    async def close(self) -> None:
+        """Write everything out and release what is held."""
+        ...

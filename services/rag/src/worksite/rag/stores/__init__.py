@@ -1,0 +1,1 @@
+"""The shipped implementations of the vector store port."""

@@ -1,0 +1,203 @@
+"""Qdrant Edge, the embedded default: one folder per fingerprint, owned by one process, written by one thread.
+
+HNSW stays off: building it holds the GIL for seconds and would freeze the service, while exact scanning has
+full recall at 4 ms for 50,000 points. Updates go through a write-ahead log, which survives the death of the
+process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import re
+import shutil
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
+from uuid import UUID
+
+import qdrant_edge as edge
+
+from worksite.rag.domain.documents import DIMENSIONS, Passage, Point, SparseVector, Vector
+from worksite.rag.domain.queries import Scope
+from worksite.rag.store import Revisions, Scores, StoreError
+from worksite.rag.stores.payloads import INDEXED, passage_from, payload_of
+
+logger = logging.getLogger(__name__)
+
+_NEVER_BUILD_HNSW_KB = 10**9
+_PAGE = 1000
+_READERS = 4
+_T = TypeVar("_T")
+_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
+
+
+class EdgeStore:
+    """The index in one shard folder. Open it with `open_edge_store`."""
+
+    def __init__(self, folder: Path, shard: edge.EdgeShard, lock: TextIO) -> None:
+        self._folder = folder
+        self._shard = shard
+        self._lock = lock
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="rag-store-writer")
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="rag-store-reader")
+
+    async def dense(self, scope: Scope, vector: Vector, limit: int, among: Collection[UUID] | None = None) -> Scores:
+        query = edge.Query.Nearest(list(vector), using="dense")
+        return await self._scores(query, _visible(scope, among), limit, edge.SearchParams(exact=True))
+
+    async def sparse(
+        self, scope: Scope, vector: SparseVector, limit: int, among: Collection[UUID] | None = None
+    ) -> Scores:
+        query = edge.Query.Nearest(_sparse(vector), using="bm25")
+        per_tenant = edge.IdfParams(corpus=edge.Filter(must=[_owned_by(*scope.tenants)]))
+        return await self._scores(query, _visible(scope, among), limit, edge.SearchParams(idf=per_tenant))
+
+    async def passages(self, scope: Scope, ids: Collection[UUID]) -> dict[UUID, Passage]:
+        page = edge.ScrollRequest(limit=len(ids), filter=_visible(scope, ids), with_payload=True)
+        records, _ = await self._read(self._shard.scroll, page)
+        return {_uuid(record.id): passage_from(record.payload or {}) for record in records}
+
+    async def revisions(self, tenant: str) -> Revisions:
+        found: Revisions = {}
+        offset = None
+        while True:
+            page = edge.ScrollRequest(
+                offset=offset, limit=_PAGE, filter=_own(tenant), with_payload=["path", "revision"]
+            )
+            records, offset = await self._read(self._shard.scroll, page)
+            for record in records:
+                payload = record.payload or {}
+                found.setdefault(payload["path"], {})[_uuid(record.id)] = payload["revision"]
+            if offset is None:
+                return found
+
+    async def upsert(self, tenant: str, points: Sequence[Point]) -> None:
+        entries = [_point(tenant, point) for point in points]
+        await self._write(self._shard.update, edge.UpdateOperation.upsert_points(entries))
+
+    async def replace_passages(self, tenant: str, passages: Mapping[UUID, Passage]) -> None:
+        for chunk_id, passage in passages.items():
+            operation = edge.UpdateOperation.overwrite_payload_by_filter(
+                _own(tenant, [chunk_id]), payload_of(tenant, passage)
+            )
+            await self._write(self._shard.update, operation)
+
+    async def delete(self, tenant: str, ids: Collection[UUID]) -> None:
+        await self._write(self._shard.update, edge.UpdateOperation.delete_points_by_filter(_own(tenant, ids)))
+
+    async def retire_others(self) -> None:
+        for sibling in self._folder.parent.iterdir():
+            if sibling != self._folder and _FINGERPRINT.fullmatch(sibling.name):
+                await self._write(shutil.rmtree, sibling)
+
+    async def close(self) -> None:
+        await self._write(self._shard.flush)
+        self._readers.shutdown()
+        await self._write(self._shard.close)
+        self._writer.shutdown()
+        self._lock.close()
+
+    async def _scores(self, query: edge.Query, within: edge.Filter, limit: int, params: edge.SearchParams) -> Scores:
+        request = edge.QueryRequest(limit=limit, query=query, filter=within, params=params)
+        return {_uuid(point.id): point.score for point in await self._read(self._shard.query, request)}
+
+    async def _read(self, call: Callable[..., _T], *arguments: Any) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, partial(call, *arguments))
+
+    async def _write(self, call: Callable[..., _T], *arguments: Any) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, partial(call, *arguments))
+
+
+def open_edge_store(collection: Path, fingerprint: str) -> EdgeStore:
+    """Open the shard of this fingerprint below a collection's folder, creating what is missing.
+
+    A shard that cannot be read is dropped and made anew: the index is derived from files, which the caller
+    indexes again. Raises StoreError while another process owns the folder.
+    """
+    collection.mkdir(parents=True, exist_ok=True)
+    lock = _own_folder(collection)
+    folder = collection / fingerprint
+    shard = _load(folder) or _create(folder)
+    for field in INDEXED:
+        keyword = edge.KeywordIndexParams(is_tenant=field == "tenant", prefix=field == "path")
+        shard.update(edge.UpdateOperation.create_field_index(field, keyword))
+    return EdgeStore(folder, shard, lock)
+
+
+def _own_folder(collection: Path) -> TextIO:
+    """Lock the folder for this process; the kernel releases the lock when the process dies."""
+    lock = (collection / "owner.pid").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        owner = lock.read().strip() or "unknown"
+        lock.close()
+        raise StoreError(f"{collection} is in use by another process (pid {owner})") from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def _load(folder: Path) -> edge.EdgeShard | None:
+    if not folder.exists():
+        return None
+    try:
+        return edge.EdgeShard.load(str(folder))
+    except Exception as error:  # the binding raises nothing narrower
+        logger.warning("index %s cannot be read and is made anew: %s", folder, error)
+        shutil.rmtree(folder)
+        return None
+
+
+def _create(folder: Path) -> edge.EdgeShard:
+    folder.mkdir()
+    config = edge.EdgeConfig(
+        vectors={"dense": edge.EdgeVectorParams(size=DIMENSIONS, distance=edge.Distance.Cosine)},
+        sparse_vectors={"bm25": edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=_NEVER_BUILD_HNSW_KB),
+    )
+    return edge.EdgeShard.create(str(folder), config)
+
+
+def _visible(scope: Scope, among: Collection[UUID] | None) -> edge.Filter:
+    filters = scope.filters
+    conditions: list[edge.ConditionType] = [_owned_by(*scope.tenants)]
+    if filters.path_prefix:
+        conditions.append(edge.FieldCondition("path", match=edge.MatchPrefix(filters.path_prefix)))
+    if filters.kind:
+        conditions.append(edge.FieldCondition("kind", match=edge.MatchValue(filters.kind)))
+    conditions += [edge.FieldCondition("tags", match=edge.MatchValue(tag)) for tag in filters.tags]
+    if among is not None:
+        conditions.append(edge.HasIdCondition(set(among)))
+    return edge.Filter(must=conditions)
+
+
+def _own(tenant: str, among: Collection[UUID] | None = None) -> edge.Filter:
+    conditions: list[edge.ConditionType] = [_owned_by(tenant)]
+    if among is not None:
+        conditions.append(edge.HasIdCondition(set(among)))
+    return edge.Filter(must=conditions)
+
+
+def _owned_by(*tenants: str) -> edge.FieldCondition:
+    return edge.FieldCondition("tenant", match=edge.MatchAny(list(tenants)))
+
+
+def _point(tenant: str, point: Point) -> edge.Point:
+    vectors: dict[str, edge.NamedVector] = {"dense": list(point.dense), "bm25": _sparse(point.sparse)}
+    return edge.Point(point.id, vectors, payload_of(tenant, point.passage))
+
+
+def _sparse(vector: SparseVector) -> edge.SparseVector:
+    return edge.SparseVector(list(vector.indices), list(vector.values))
+
+
+def _uuid(point_id: edge.PointId) -> UUID:
+    return point_id if isinstance(point_id, UUID) else UUID(str(point_id))

@@ -1,0 +1,225 @@
+"""One contract, two adapters: the embedded shard, and the server's client in its local mode."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+from qdrant_client import AsyncQdrantClient
+from worksite.rag.domain.documents import DIMENSIONS, Passage, Point, SparseVector, Vector
+from worksite.rag.domain.identity import revision
+from worksite.rag.domain.queries import SHARED_TENANT, Filters, Scope
+from worksite.rag.store import StoreError, VectorStore
+from worksite.rag.stores.edge import EdgeStore, open_edge_store
+from worksite.rag.stores.server import connect, open_server_store
+
+FINGERPRINT, OLD = "0123456789abcdef", "fedcba9876543210"
+ACME, OTHER = Scope("acme"), Scope("other")
+
+
+def axis(n: int, lean: float = 0.0) -> Vector:
+    """A unit vector along axis n, leaning towards the next one."""
+    values = [0.0] * DIMENSIONS
+    values[n], values[n + 1] = math.sqrt(1 - lean**2), lean
+    return tuple(values)
+
+
+def passage(path: str = "docs/a.md", *, start_line: int = 1, **more: object) -> Passage:
+    plain: dict[str, object] = {"kind": "document", "name": None, "tags": (), "heading": ("A", "B")}
+    return Passage(path, "text", 0, 4, start_line, start_line, **(plain | more))  # pyright: ignore[reportArgumentType]
+
+
+def point(n: int, dense: Vector, terms: dict[int, float] | None = None, of: Passage | None = None) -> Point:
+    sparse = SparseVector(tuple(terms or {}), tuple((terms or {}).values()))
+    return Point(UUID(int=n), of or passage(), dense, sparse)
+
+
+def terms(*ids: int) -> SparseVector:
+    return SparseVector(ids, (1.0,) * len(ids))
+
+
+@pytest_asyncio.fixture(params=["edge", "server"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[VectorStore, None]:
+    if request.param == "edge":
+        opened: VectorStore = open_edge_store(tmp_path / "worksite", FINGERPRINT)
+    else:
+        with warnings.catch_warnings():  # the local mode warns that it has no payload indexes
+            warnings.simplefilter("ignore", UserWarning)
+            opened = await open_server_store(AsyncQdrantClient(":memory:"), "worksite", FINGERPRINT)
+    yield opened
+    await opened.close()
+
+
+@pytest.mark.asyncio
+async def test_dense_scores_are_exact_cosines_and_the_nearest_come_first(store: VectorStore) -> None:
+    await store.upsert("acme", [point(1, axis(0)), point(2, axis(0, lean=0.6)), point(3, axis(5))])
+    found = await store.dense(ACME, axis(0), limit=2)
+    assert list(found.items()) == [(UUID(int=1), pytest.approx(1.0)), (UUID(int=2), pytest.approx(0.8))]
+
+
+@pytest.mark.asyncio
+async def test_sparse_scores_are_weights_times_inverse_document_frequency(store: VectorStore) -> None:
+    weights = [{7: 2.0}, {7: 1.0, 8: 1.5}, {9: 1.0}]
+    await store.upsert("acme", [point(n, axis(n), w) for n, w in enumerate(weights, 1)])
+    found = await store.sparse(ACME, terms(7, 8), limit=10)
+    common, rare = math.log((3 - 2 + 0.5) / (2 + 0.5) + 1), math.log((3 - 1 + 0.5) / (1 + 0.5) + 1)
+    assert found == {
+        UUID(int=1): pytest.approx(2 * common, rel=1e-5),
+        UUID(int=2): pytest.approx(common + 1.5 * rare, rel=1e-5),
+    }
+
+
+@pytest.mark.asyncio
+async def test_document_frequencies_do_not_count_other_tenants(store: VectorStore) -> None:
+    await store.upsert("acme", [point(1, axis(0), {7: 1.0}), point(2, axis(1), {8: 1.0})])
+    before = await store.sparse(ACME, terms(7), limit=10)
+    await store.upsert("other", [point(n, axis(2), {7: 1.0}) for n in range(10, 30)])
+    assert await store.sparse(ACME, terms(7), limit=10) == before
+
+
+@pytest.mark.asyncio
+async def test_scores_can_be_had_for_chosen_points_only(store: VectorStore) -> None:
+    await store.upsert("acme", [point(n, axis(0), {7: 1.0}) for n in (1, 2, 3)])
+    chosen = {UUID(int=2), UUID(int=99)}
+    assert set(await store.dense(ACME, axis(0), 10, chosen)) == {UUID(int=2)}
+    assert set(await store.sparse(ACME, terms(7), 10, chosen)) == {UUID(int=2)}
+
+
+@pytest.mark.asyncio
+async def test_tenant_sees_its_own_and_the_shared_points_only(store: VectorStore) -> None:
+    for n, tenant in enumerate(["acme", "other", SHARED_TENANT], 1):
+        await store.upsert(tenant, [point(n, axis(0), {7: 1.0})])
+    visible, hidden = {UUID(int=1), UUID(int=3)}, UUID(int=2)
+    assert set(await store.dense(ACME, axis(0), 10)) == visible
+    assert set(await store.sparse(ACME, terms(7), 10)) == visible
+    assert set(await store.passages(ACME, [*visible, hidden])) == visible
+    assert set(await store.dense(ACME, axis(0), 10, [hidden])) == set()
+    assert await store.revisions("acme") == {"docs/a.md": {UUID(int=1): revision(passage())}}
+
+
+@pytest.mark.asyncio
+async def test_tenant_can_neither_delete_nor_change_what_others_own(store: VectorStore) -> None:
+    await store.upsert("other", [point(1, axis(0))])
+    await store.delete("acme", [UUID(int=1)])
+    await store.replace_passages("acme", {UUID(int=1): passage("docs/stolen.md")})
+    assert await store.passages(OTHER, [UUID(int=1)]) == {UUID(int=1): passage()}
+    assert await store.passages(ACME, [UUID(int=1)]) == {}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (Filters(path_prefix="docs/"), {1, 2}),
+        (Filters(path_prefix="docs/a"), {1}),
+        (Filters(kind="blueprint"), {3}),
+        (Filters(tags=("x",)), {1, 2}),
+        (Filters(tags=("x", "y")), {2}),
+        (Filters(path_prefix="docs/", kind="blueprint"), set[int]()),
+    ],
+)
+async def test_filters_must_all_hold(store: VectorStore, filters: Filters, expected: set[int]) -> None:
+    passages = [
+        passage("docs/a.md", tags=("x",)),
+        passage("docs/b.md", tags=("x", "y")),
+        passage("blueprints/auth/README.md", kind="blueprint", name="auth"),
+    ]
+    await store.upsert("acme", [point(n, axis(0), {7: 1.0}, of) for n, of in enumerate(passages, 1)])
+    scope = Scope("acme", filters)
+    assert {found.int for found in await store.dense(scope, axis(0), 10)} == expected
+    assert {found.int for found in await store.sparse(scope, terms(7), 10)} == expected
+
+
+@pytest.mark.asyncio
+async def test_passages_come_back_as_they_were_stored(store: VectorStore) -> None:
+    full = Passage("d/ä.md", "text\r\n🧪", 3, 9, 2, 3, ("A", "B > C"), "blueprint", "auth", ("x", "y"))
+    await store.upsert("acme", [point(1, axis(0), of=full)])
+    assert await store.passages(ACME, [UUID(int=1)]) == {UUID(int=1): full}
+
+
+@pytest.mark.asyncio
+async def test_replacing_a_passage_keeps_its_vectors(store: VectorStore) -> None:
+    await store.upsert("acme", [point(1, axis(0), {7: 1.0}, passage(tags=("x",)))])
+    moved = passage(start_line=5)
+    await store.replace_passages("acme", {UUID(int=1): moved})
+    assert await store.passages(ACME, [UUID(int=1)]) == {UUID(int=1): moved}
+    assert await store.dense(ACME, axis(0), 10) == {UUID(int=1): pytest.approx(1.0)}
+    assert set(await store.sparse(ACME, terms(7), 10)) == {UUID(int=1)}
+
+
+@pytest.mark.asyncio
+async def test_upsert_of_a_known_id_replaces_it_and_delete_ignores_unknown_ids(store: VectorStore) -> None:
+    await store.upsert("acme", [point(1, axis(0))])
+    await store.upsert("acme", [point(1, axis(3), of=passage("docs/new.md"))])
+    assert set(await store.revisions("acme")) == {"docs/new.md"}
+    await store.delete("acme", [UUID(int=1), UUID(int=2)])
+    assert await store.revisions("acme") == {}
+
+
+@pytest.mark.asyncio
+async def test_revisions_of_more_points_than_one_page_are_complete(store: VectorStore) -> None:
+    await store.upsert("acme", [point(n, axis(0), of=passage(f"docs/{n % 7}.md")) for n in range(2500)])
+    found = await store.revisions("acme")
+    assert sum(len(ids) for ids in found.values()) == 2500
+    assert len(found) == 7
+
+
+@pytest.mark.asyncio
+async def test_retiring_removes_the_indexes_of_other_fingerprints_of_this_collection_only() -> None:
+    client = AsyncQdrantClient(":memory:")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        await open_server_store(client, "worksite", OLD)
+        await open_server_store(client, "worksite_2", OLD)
+        current = await open_server_store(client, "worksite", FINGERPRINT)
+    await current.retire_others()
+    kept = {collection.name for collection in (await client.get_collections()).collections}
+    assert kept == {f"worksite-{FINGERPRINT}", f"worksite_2-{OLD}"}
+    await current.close()
+
+
+@pytest.mark.asyncio
+async def test_server_that_cannot_be_reached_is_reported_with_its_setting() -> None:
+    with pytest.raises(StoreError, match="QDRANT_HOST: the server cannot be used"):
+        await open_server_store(connect("127.0.0.1", 1, None), "worksite", FINGERPRINT)
+
+
+@pytest.mark.asyncio
+async def test_embedded_shards_of_other_fingerprints_are_retired(tmp_path: Path) -> None:
+    await open_edge_store(tmp_path, OLD).close()
+    current = open_edge_store(tmp_path, FINGERPRINT)
+    (tmp_path / "notes").mkdir()
+    await current.retire_others()
+    await current.close()
+    assert {entry.name for entry in tmp_path.iterdir() if entry.is_dir()} == {FINGERPRINT, "notes"}
+
+
+@pytest.mark.asyncio
+async def test_embedded_index_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
+    first = open_edge_store(tmp_path, FINGERPRINT)
+    await first.upsert("acme", [point(1, axis(0), {7: 1.0})])
+    await first.close()
+    second = open_edge_store(tmp_path, FINGERPRINT)
+    assert set(await second.sparse(ACME, terms(7), 10)) == {UUID(int=1)}
+    await second.close()
+
+
+@pytest.mark.asyncio
+async def test_embedded_index_refuses_a_second_owner_naming_the_first(tmp_path: Path, edge_store: EdgeStore) -> None:
+    with pytest.raises(StoreError, match=r"in use by another process \(pid \d+\)"):
+        open_edge_store(tmp_path / "worksite", FINGERPRINT)
+
+
+@pytest.mark.asyncio
+async def test_embedded_shard_that_cannot_be_read_is_made_anew(tmp_path: Path) -> None:
+    await open_edge_store(tmp_path, FINGERPRINT).close()
+    (tmp_path / FINGERPRINT / "edge_config.json").write_text("{")
+    store = open_edge_store(tmp_path, FINGERPRINT)
+    await store.upsert("acme", [point(1, axis(0))])
+    assert set(await store.dense(ACME, axis(0), 10)) == {UUID(int=1)}
+    await store.close()
