@@ -4,13 +4,16 @@ Cedar's own rule is that a policy which fails while it is evaluated is left out;
 fault opens the door. Here any error denies.
 """
 
+# pyright: reportUnknownMemberType=false
+# cedarpy annotates its dictionaries without their types.
+
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cedarpy
 
@@ -73,7 +76,8 @@ class PolicyEngine:
         except ValueError as error:
             return Decision(False, errors=(str(error),))
         said = result.diagnostics
-        ids = tuple(sorted(said.id_annotations_by_reason.get(reason) or reason for reason in said.reasons))
+        named = cast("dict[str, str]", said.id_annotations_by_reason)
+        ids = tuple(sorted(named.get(reason) or reason for reason in said.reasons))
         return Decision(result.allowed and not said.errors, ids, tuple(said.errors))
 
 
