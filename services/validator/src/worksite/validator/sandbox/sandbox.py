@@ -174,6 +174,7 @@ class Sandbox:
             "argv": [*outer, str(tools.python), "-I", "-S", str(tools.launcher), json.dumps(spec)],
             "env": {"PATH": _PATH},
             "uid": uid,
+            "notify": spec["notify"],
             "first_step": "namespaces" if tools.bwrap else "launcher",
             "wall_seconds": job.limits.wall_seconds,
             "total_memory_bytes": job.limits.total_memory_bytes,

@@ -57,9 +57,9 @@ _REFUSED = {  # name: (x86_64, arm64); None where the architecture has no such c
 _UNKNOWN = {"clone3": (435, 435), "fchmodat2": (452, 452)}  # libc falls back to calls whose arguments can be seen
 
 _ATTRIBUTES = {  # handed to the keeper where the service shares its uid with the candidate
-    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "utime": (132, None), "utimes": (235, None),
-    "futimesat": (261, None), "utimensat": (280, 88),
+    "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "utimensat": (280, 88),
 }  # fmt: skip
+_OLD_ATTRIBUTES = {"utime": (132, None), "utimes": (235, None), "futimesat": (261, None)}
 
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
@@ -143,6 +143,7 @@ def filter_program(machine: str, *, notify_attributes: bool) -> bytes:
     program += _verdicts(_UNKNOWN.values(), column, _ERRNO | errno.ENOSYS)
     if notify_attributes:
         program += _verdicts(_ATTRIBUTES.values(), column, _NOTIFY)
+        program += _verdicts(_OLD_ATTRIBUTES.values(), column, _ERRNO | errno.ENOSYS)
     for numbers, error, tests in _CONDITIONAL.values():
         program += _conditional(numbers[column], error, tests)
     program.append(_instruction(_RETURN, _ALLOW))

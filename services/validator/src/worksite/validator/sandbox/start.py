@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import platform
 import shutil
 import sys
-from pathlib import Path
 
 from worksite.validator.sandbox.errors import LauncherError, SandboxUnavailable
-from worksite.validator.sandbox.job import Job, Limits
+from worksite.validator.sandbox.probe import ProbeFailed, probe
 from worksite.validator.sandbox.runtime import install_launcher, sandbox_python, sandbox_root
 from worksite.validator.sandbox.sandbox import Equipment, Isolation, Level, Sandbox
 from worksite.validator.sandbox.seccomp import UnsupportedMachine, filter_program
 from worksite.validator.sandbox.settings import SandboxSettings
-from worksite.validator.sandbox.victims import victims
 
-_PROBE_LIMITS = Limits(wall_seconds=10, cpu_seconds=5)
 _ADVICE = (
     "The floor is Linux 6.2 or newer on x86_64 or aarch64 with Landlock among its security modules (`lsm=` on the "
     "kernel command line) and seccomp, and for a service that is root the right to change its user. Run the validator "
@@ -71,19 +67,11 @@ def _isolation(level: Level, uid: int) -> Isolation:
 
 
 async def _problem(sandbox: Sandbox) -> str | None:
-    """Run the canary; what is wrong with this level, if anything."""
-    canary = Path(__file__).with_name("canary.py").read_text()
-    with victims() as targets:
-        async with sandbox.new_workspace() as workspace:
-            argv = (str(sandbox.python), "-I", "-S", "-c", canary, json.dumps(targets))
-            try:
-                outcome = await sandbox.run(Job(argv, workspace, limits=_PROBE_LIMITS))
-            except LauncherError as error:
-                return str(error)
-    if outcome.exit_code != 0:
-        said = outcome.stderr.decode(errors="replace").strip()
-        return f"the probe could not run (exit code {outcome.exit_code}, signal {outcome.signal}): {said[-500:]}"
-    escapes = json.loads(outcome.result)
+    """What is wrong with this level, if anything."""
+    try:
+        escapes = await probe(sandbox)
+    except (LauncherError, ProbeFailed) as error:
+        return str(error)
     if escapes and sandbox.isolation.level != "none":
-        return f"a probe in the sandbox could {', '.join(escapes)}"
+        return f"a program in the sandbox could {', '.join(escapes)}"
     return None

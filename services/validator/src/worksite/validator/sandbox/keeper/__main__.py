@@ -22,6 +22,7 @@ import sys
 import time
 from typing import Any
 
+from attributes import AttributeBroker
 from disk import DiskWatch
 from processes import Unkillable, memory_exceeds, reap, sweep
 
@@ -77,7 +78,12 @@ class Run:
         self.disk = DiskWatch(order["watched"], order["disk_bytes"])
         self.report, report_end = os.pipe()
         self.reported = b""
-        self.pid = spawn(order, {RESULT_FD: result_fd, REPORT_FD: report_end})
+        channel, channel_end = socket.socketpair()
+        self.broker = AttributeBroker(channel, order["watched"]) if order["notify"] else None
+        self.pid = spawn(
+            order, {RESULT_FD: result_fd, REPORT_FD: report_end, NOTIFY_FD: channel_end.fileno()}
+        )
+        channel_end.close()
         os.close(report_end)
         os.close(result_fd)
         nothing = os.open("/dev/null", os.O_RDWR)
@@ -102,28 +108,41 @@ class Run:
     def watch(self) -> str | None:
         """Wait for the end of the candidate; the reason if it has to be stopped before."""
         deadline = self.started_at + self.order["wall_seconds"]
-        waiting = {self.control.fileno(), self.pidfd, self.report}
-        pause, polls = POLL_SECONDS, 0
-        while True:
-            now = time.monotonic()
-            if now >= deadline:
-                return "wall_clock"
-            ready = readable(waiting, min(pause, deadline - now))
+        measure_at, measured = self.started_at + POLL_SECONDS, 0
+        self.waiting = {self.control.fileno(), self.pidfd, self.report}
+        if self.broker:
+            self.waiting.add(self.broker.descriptor)
+        while (now := time.monotonic()) < deadline:
+            ready = readable(self.waiting, max(0, min(measure_at, deadline) - now))
             if self.control.fileno() in ready:
                 return "cancelled"
-            if self.report in ready:
-                waiting.discard(self.report)
-                self.announce()
+            self.attend(ready)
             if self.pidfd in ready:
                 return None
-            reap(self.statuses)
             before = time.monotonic()
-            polls += 1
-            if memory_exceeds(self.order["total_memory_bytes"]):
-                return "memory"
-            if polls % DISK_EVERY == 0 and self.disk.exceeded():
-                return "disk"
-            pause = max(POLL_SECONDS, POLL_SHARE * (time.monotonic() - before))
+            if before >= measure_at:
+                measured += 1
+                if excess := self.measure(with_disk=measured % DISK_EVERY == 0):
+                    return excess
+                now = time.monotonic()
+                measure_at = now + max(POLL_SECONDS, POLL_SHARE * (now - before))
+        return "wall_clock"
+
+    def attend(self, ready: set[int]) -> None:
+        """Serve the launcher and the candidate."""
+        if self.report in ready:
+            self.waiting.discard(self.report)
+            self.announce()
+        if self.broker and self.broker.descriptor in ready:
+            self.waiting.discard(self.broker.descriptor)
+            if self.broker.serve():
+                self.waiting.add(self.broker.descriptor)
+
+    def measure(self, *, with_disk: bool) -> str | None:
+        reap(self.statuses)
+        if memory_exceeds(self.order["total_memory_bytes"]):
+            return "memory"
+        return "disk" if with_disk and self.disk.exceeded() else None
 
     def announce(self) -> None:
         self.read_report()
@@ -173,7 +192,7 @@ def spawn(order: dict[str, Any], descriptors: dict[int, int]) -> int:
             os.dup2(source, target)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
-        os.closerange(NOTIFY_FD, 1 << 16)
+        os.closerange(NOTIFY_FD + 1, 1 << 16)
         os.execve(order["argv"][0], order["argv"], order["env"])  # noqa: S606
     except Exception as error:
         os.write(report, f"spawn: {error}\n".encode())

@@ -1,7 +1,8 @@
-"""What the start-up probe must not be able to reach."""
+"""The start-up probe: let a program try to break out, and see what it reaches."""
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -12,9 +13,34 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from worksite.validator.sandbox.job import Job, Limits
+from worksite.validator.sandbox.sandbox import Sandbox
+
+_LIMITS = Limits(wall_seconds=10, cpu_seconds=5)
+
+
+class ProbeFailed(Exception):
+    """The probe did not come to its end, so it proves nothing."""
+
+
+async def probe(sandbox: Sandbox) -> tuple[str, ...]:
+    """What a program in `sandbox` could do though it should not; see `canary.py`.
+
+    Raises `ProbeFailed`, or `LauncherError` when nothing can be started at all.
+    """
+    canary = Path(__file__).with_name("canary.py").read_text()
+    with _victims() as victims:
+        async with sandbox.new_workspace() as workspace:
+            argv = (str(sandbox.python), "-I", "-S", "-c", canary, json.dumps(victims))
+            outcome = await sandbox.run(Job(argv, workspace, limits=_LIMITS))
+    if outcome.exit_code != 0:
+        said = outcome.stderr.decode(errors="replace").strip()[-500:]
+        raise ProbeFailed(f"the probe ended with {outcome.exit_code or outcome.signal}, {outcome.stopped}: {said}")
+    return tuple(json.loads(outcome.result))
+
 
 @contextmanager
-def victims() -> Iterator[dict[str, Any]]:
+def _victims() -> Iterator[dict[str, Any]]:
     """A secret file and listeners that every user of this machine may use: only the sandbox stands in between."""
     directory = Path(tempfile.mkdtemp(prefix="worksite-probe-"))  # short: addresses of unix sockets are limited
     with ExitStack() as opened:
