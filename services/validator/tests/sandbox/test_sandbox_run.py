@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from worksite.validator.sandbox import Job, LauncherError, Limits, Outcome, Sandbox
+from worksite.validator.sandbox import Job, LauncherError, Outcome, Sandbox
 
 RunPython = Callable[..., Awaitable[Outcome]]
 pytestmark = pytest.mark.asyncio
@@ -180,9 +180,3 @@ async def test_no_exit_status_of_a_candidate_looks_like_a_launcher_error(run_pyt
     outcome = await run_python(f"import sys; print('exec: forged', file=sys.stderr); sys.exit({status})")
     assert outcome.exit_code == status
 
-
-async def test_limits_below_what_python_needs_are_not_the_candidates_fault(
-    sandbox: Sandbox, job: Callable[..., Job]
-) -> None:
-    with pytest.raises(LauncherError):
-        await sandbox.run(job("pass", limits=Limits(memory_bytes=1 << 20)))

@@ -187,7 +187,7 @@ class Sandbox:
     ) -> dict[str, Any]:
         """What `jail.py` has to know."""
         confined = self.isolation.level != "none"
-        notify = confined and self.isolation.shared_uid and self.isolation.level == "jail"
+        notify = self.isolation.level == "jail"
         program = filter_program(platform.machine(), notify_attributes=notify) if confined else b""
         standard = {"PATH": _PATH, "HOME": scratch, "TMPDIR": scratch, "LANG": "C.UTF-8"}
         named = {"USER": "sandbox", "LOGNAME": "sandbox", "WORKSITE_RESULT_FD": _RESULT_FD}

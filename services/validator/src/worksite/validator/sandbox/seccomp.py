@@ -56,7 +56,7 @@ _REFUSED = {  # name: (x86_64, arm64); None where the architecture has no such c
 
 _UNKNOWN = {"clone3": (435, 435), "fchmodat2": (452, 452)}  # libc falls back to calls whose arguments can be seen
 
-_ATTRIBUTES = {  # handed to the keeper where the service shares its uid with the candidate
+_ATTRIBUTES = {  # handed to the keeper where there is no mount namespace: see keeper/attributes.py
     "chmod": (90, None), "fchmod": (91, 52), "fchmodat": (268, 53), "utimensat": (280, 88),
 }  # fmt: skip
 _OLD_ATTRIBUTES = {"utime": (132, None), "utimes": (235, None), "futimesat": (261, None)}

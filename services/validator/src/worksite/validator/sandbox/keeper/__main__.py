@@ -24,7 +24,7 @@ from typing import Any
 
 from attributes import AttributeBroker
 from disk import DiskWatch
-from processes import Unkillable, memory_exceeds, reap, sweep
+from processes import memory_exceeds, reap, sweep
 
 RESULT_FD, REPORT_FD, NOTIFY_FD = 3, 4, 5  # the child's side, as in jail.py
 PR_SET_CHILD_SUBREAPER = 36
@@ -39,8 +39,11 @@ def main() -> None:
     order = json.loads(read_line(control))
     if ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError("prctl(PR_SET_CHILD_SUBREAPER) failed")
-    run = Run(order, control, int(sys.argv[2]))
-    answer(control, run.supervise())
+    try:
+        report = Run(order, control, int(sys.argv[2])).supervise()
+    except Exception as error:
+        report = {"failed": f"keeper: {error!r}"}
+    answer(control, report)
 
 
 def read_line(control: socket.socket) -> bytes:
@@ -79,7 +82,7 @@ class Run:
         self.report, report_end = os.pipe()
         self.reported = b""
         channel, channel_end = socket.socketpair()
-        self.broker = AttributeBroker(channel, order["watched"]) if order["notify"] else None
+        self.broker = AttributeBroker(channel, order["watched"], order["uid"]) if order["notify"] else None
         self.pid = spawn(
             order, {RESULT_FD: result_fd, REPORT_FD: report_end, NOTIFY_FD: channel_end.fileno()}
         )
@@ -92,12 +95,11 @@ class Run:
         self.pidfd = os.pidfd_open(self.pid)
 
     def supervise(self) -> dict[str, Any]:
-        stopped = self.watch()
-        seconds = time.monotonic() - self.started_at
         try:
+            stopped = self.watch()
+        finally:
+            seconds = time.monotonic() - self.started_at
             sweep(self.statuses)
-        except Unkillable as error:
-            return {"failed": f"keeper: {error}"}
         self.read_report()
         status = self.statuses[self.pid]
         failure = self.launch_failure(status)

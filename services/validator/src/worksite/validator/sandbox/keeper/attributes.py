@@ -1,8 +1,9 @@
 """Changes of file modes and times, carried out on the candidate's behalf, and only on its own files.
 
-Landlock does not guard chmod(2) and utimensat(2). Where the candidate has the service's uid it could therefore close
-or open up any file of the service. There the filter hands these calls to the keeper (seccomp_unotify(2)), which opens
-the file, looks where it really is, and changes that open file: nothing the candidate does meanwhile can redirect it.
+Landlock does not guard chmod(2) and utimensat(2). Without a mount namespace a candidate could therefore close or open
+up every file of its user, who may be the service's. So the filter hands these calls to the keeper (seccomp_unotify(2)),
+which opens the file, looks where it really is, and changes that open file: nothing the candidate does meanwhile can
+redirect it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 NOTIF_RECV, NOTIF_SEND, NOTIF_ID_VALID = 0xC0502100, 0xC0182101, 0x40082102
 NOTIFICATION = struct.Struct("=QIIiIQ6Q")  # id, pid, flags; number, architecture, instruction, arguments
@@ -32,8 +35,9 @@ PATH_MAX, PAGE = 4096, os.sysconf("SC_PAGE_SIZE")
 class AttributeBroker:
     """Serves one run. Until the launcher has sent the listener, `descriptor` is the socket it will come by."""
 
-    def __init__(self, channel: socket.socket, writable: list[str]) -> None:
+    def __init__(self, channel: socket.socket, writable: list[str], uid: int | None) -> None:
         self.channel = channel
+        self.uid = uid
         self.listener: int | None = None
         self.calls = CALLS[os.uname().machine]
         self.own = [os.path.realpath(tree) + "/" for tree in writable]
@@ -63,20 +67,23 @@ class AttributeBroker:
         return True
 
     def carry_out(self, request: int, pid: int, name: str, arguments: list[int]) -> int:
-        """Do what was asked; the errno for the caller."""
+        """Do what was asked, with the rights of the candidate; the errno for the caller."""
         try:
-            self.change(request, pid, name, arguments)
+            with acting_as(self.uid):
+                self.change(request, pid, name, arguments)
         except OSError as error:
             return error.errno or errno.EPERM
+        except OverflowError:  # of a time
+            return errno.EINVAL
         return 0
 
     def change(self, request: int, pid: int, name: str, arguments: list[int]) -> None:
         if name == "chmod":
-            arguments = [AT_FDCWD, *arguments]
+            arguments = [AT_FDCWD, *arguments[:2]]
         elif name == "fchmod":
             arguments = [arguments[0], 0, arguments[1]]
-        directory, path, value, flags = arguments[:4]
-        follow = not (name == "utimensat" and flags & AT_SYMLINK_NOFOLLOW)
+        directory, path, value = arguments[:3]
+        follow = not (name == "utimensat" and arguments[3] & AT_SYMLINK_NOFOLLOW)
         wanted = read_path(pid, path) if path else b""
         times = read_memory(pid, value, TIMES.size) if name == "utimensat" and value else b""
         target = open_for(pid, directory, wanted, follow)
@@ -91,6 +98,22 @@ class AttributeBroker:
                 os.chmod(here, value & 0o7777)
         finally:
             os.close(target)
+
+
+@contextmanager
+def acting_as(uid: int | None) -> Iterator[None]:
+    """Take on another user's rights for a moment. The real user stays, so that no signal of theirs gets through."""
+    if uid is None:
+        yield
+        return
+    own, own_group = os.geteuid(), os.getegid()
+    os.setegid(uid)
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(own)
+        os.setegid(own_group)
 
 
 def open_for(pid: int, directory: int, path: bytes, follow: bool) -> int:
