@@ -101,7 +101,10 @@ class Session:
         return self._outcome
 
     async def _receive(self) -> dict[str, Any]:
-        line = await self._reports.readline()
+        try:
+            line = await self._reports.readline()
+        except ConnectionError:
+            line = b""
         return json.loads(line) if line else {"failed": "keeper: it ended without a report"}
 
     async def _ended(self) -> None:
