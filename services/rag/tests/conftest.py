@@ -16,7 +16,7 @@ from worksite.rag.stores.edge import EdgeStore, open_edge_store
 FINGERPRINT = "0123456789abcdef"
 
 
-class RecordingEmbedder(Embedder):
+class _RecordingEmbedder(Embedder):
     """The shipped model, remembering what it was asked to embed."""
 
     def __init__(self) -> None:
@@ -29,14 +29,20 @@ class RecordingEmbedder(Embedder):
 
 
 @pytest.fixture(scope="session")
-def _loaded() -> RecordingEmbedder:
-    return RecordingEmbedder()
+def _loaded() -> _RecordingEmbedder:
+    return _RecordingEmbedder()
 
 
 @pytest.fixture
-def embedder(_loaded: RecordingEmbedder) -> RecordingEmbedder:
+def embedder(_loaded: _RecordingEmbedder) -> Embedder:
     _loaded.embedded.clear()
     return _loaded
+
+
+@pytest.fixture
+def embedded(embedder: Embedder, _loaded: _RecordingEmbedder) -> list[str]:
+    """The texts embedded so far in this test."""
+    return _loaded.embedded
 
 
 @pytest.fixture
@@ -52,7 +58,7 @@ async def edge_store(tmp_path: Path) -> AsyncGenerator[EdgeStore, None]:
 
 
 @pytest.fixture
-def indexer(embedder: RecordingEmbedder, encoder: SparseEncoder, edge_store: EdgeStore) -> Indexer:
+def indexer(embedder: Embedder, encoder: SparseEncoder, edge_store: EdgeStore) -> Indexer:
     return Indexer(embedder, encoder, edge_store, f"worksite-{FINGERPRINT}")
 
 

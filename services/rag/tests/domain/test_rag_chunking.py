@@ -134,13 +134,12 @@ def test_manifest_gives_only_its_prose_each_under_the_title() -> None:
     )
     pieces = chunk(Document("blueprint.toml", text, "manifest", heading=("Auth",)), words)
     assert [piece.text for piece in pieces] == [
-        'title = "Auth"',
         'summary = """\nLog in = easy.\nAnd out."""',
         'product = ["auth system"]',
         'phrases = [\n  "log in",\n  "sign in",\n]',
     ]
-    assert pieces[3].embedded.startswith("Auth\nphrases")
-    assert (pieces[3].start_line, pieces[3].end_line) == (14, 17)
+    assert pieces[2].embedded.startswith("Auth\nphrases")
+    assert (pieces[2].start_line, pieces[2].end_line) == (14, 17)
 
 
 @pytest.mark.parametrize("text", ["", "\n", " \r\n\t\n", "\u2028"])

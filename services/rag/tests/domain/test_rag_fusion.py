@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from worksite.rag.domain.fusion import convex, ranked
 
 A, B, C = UUID(int=1), UUID(int=2), UUID(int=3)
-SCORES = st.dictionaries(st.sampled_from([A, B, C]), st.floats(0, 50), max_size=3)
+SCORES = st.dictionaries(st.sampled_from([A, B, C]), st.floats(0.001, 50), max_size=3)
 
 
 def test_convex_adds_the_weighted_cosine_and_the_bm25_share_of_the_maximum() -> None:

@@ -1,29 +1,32 @@
 """Keeps an index equal to a set of documents, embedding only what changed.
 
-The store is the only record of what is indexed, so nothing can disagree with it. Each file is brought up to
-date by itself: new chunks first, then the removal of old ones. A process killed in between leaves chunks too
-many, never too few, and the next pass over the same documents mends it.
+The store is the only record of what is indexed, so nothing can disagree with it. Each file is brought up to date by
+itself: new chunks first, then the removal of old ones. A process killed in between leaves chunks too many, never
+too few, and the next pass over the same documents mends it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from uuid import UUID
 
+from worksite.rag.domain.changes import Changes, changes_of
 from worksite.rag.domain.chunking import VERSION as CHUNKER_VERSION
 from worksite.rag.domain.chunking import chunk
-from worksite.rag.domain.documents import Chunk, Document, Passage, Point, passage_of
-from worksite.rag.domain.identity import Fingerprint, chunk_ids, revision
+from worksite.rag.domain.documents import Document, Passage, Point
+from worksite.rag.domain.identity import Fingerprint, chunk_ids
 from worksite.rag.embedder import Embedder
 from worksite.rag.sparse import VERSION as SPARSE_VERSION
 from worksite.rag.sparse import SparseEncoder
 from worksite.rag.store import VectorStore
 
 logger = logging.getLogger(__name__)
+
+_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class Indexer:
             else:
                 await self._try_put(tenant, document, known, report)
         for path, known in stored.items():
-            if not any(path.startswith(failed + "/") for failed in report.failed):
+            if not any(path.startswith(f"{failed}/") for failed in report.failed):
                 await self._delete(tenant, known.keys(), report)
         report.seconds = perf_counter() - started
         return report
@@ -89,28 +92,25 @@ class Indexer:
 
     async def _put(self, tenant: str, document: Document, known: Mapping[UUID, str], report: IndexReport) -> None:
         chunks = await asyncio.to_thread(chunk, document, self.embedder.count)
-        wanted = dict(zip(chunk_ids(self.index, tenant, document.path, chunks), chunks, strict=True))
-        passages = {chunk_id: passage_of(document, piece) for chunk_id, piece in wanted.items()}
-        new = [chunk_id for chunk_id in wanted if chunk_id not in known]
-        moved = {
-            chunk_id: passage
-            for chunk_id, passage in passages.items()
-            if chunk_id in known and known[chunk_id] != revision(passage)
-        }
-        if new:
-            points = [await self._point(chunk_id, passages[chunk_id], wanted[chunk_id]) for chunk_id in new]
-            await self.store.upsert(tenant, points)
-        if moved:
-            await self.store.replace_passages(tenant, moved)
-        await self._delete(tenant, known.keys() - wanted.keys(), report)
+        ids = chunk_ids(self.index, tenant, document.path, chunks)
+        await self._apply(tenant, changes_of(document, ids, chunks, known), report)
         report.files += 1
-        report.chunks += len(wanted)
-        report.embedded += len(new)
-        report.moved += len(moved)
+        report.chunks += len(chunks)
 
-    async def _point(self, chunk_id: UUID, passage: Passage, piece: Chunk) -> Point:
-        dense = await asyncio.to_thread(self.embedder.embed, piece.embedded)
-        return Point(chunk_id, passage, dense, self.encoder.document(piece.embedded))
+    async def _apply(self, tenant: str, changes: Changes, report: IndexReport) -> None:
+        for first in range(0, len(changes.new), _BATCH):
+            points = await asyncio.to_thread(self._embedded, changes.new[first : first + _BATCH])
+            await self.store.upsert(tenant, points)
+            report.embedded += len(points)
+        if changes.moved:
+            await self.store.replace_passages(tenant, changes.moved)
+            report.moved += len(changes.moved)
+        await self._delete(tenant, changes.gone, report)
+
+    def _embedded(self, new: Sequence[tuple[UUID, Passage, str]]) -> list[Point]:
+        return [
+            Point(one, passage, self.embedder.embed(text), self.encoder.document(text)) for one, passage, text in new
+        ]
 
     async def _delete(self, tenant: str, ids: Collection[UUID], report: IndexReport) -> None:
         if ids:

@@ -23,10 +23,11 @@ def convex(dense: Mapping[UUID, float], sparse: Mapping[UUID, float], alpha: flo
     Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval", 2022, who find it ahead of
     rank fusion.
     """
-    highest = max(sparse.values(), default=0.0)
-    scale = (1 - alpha) / highest if highest > 0 else 0.0
+    highest = max(sparse.values(), default=0.0) or 1.0
     candidates = dense.keys() | sparse.keys()
-    return ranked({one: alpha * dense.get(one, 0.0) + scale * sparse.get(one, 0.0) for one in candidates})
+    return ranked(
+        {one: alpha * dense.get(one, 0.0) + (1 - alpha) * (sparse.get(one, 0.0) / highest) for one in candidates}
+    )
 
 
 def ranked(scores: Mapping[UUID, float]) -> list[tuple[UUID, float]]:

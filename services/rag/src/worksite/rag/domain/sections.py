@@ -18,12 +18,13 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 """The line ends of CommonMark; `str.splitlines` knows more, and would number lines as no editor does."""
 
 _PROSE_STATEMENT = re.compile(
-    r"^(?:title|summary|product|phrases)[ \t]*=.*?(?=^[ \t]*(?:#|\[\[?[A-Za-z]|[\w.-]+[ \t]*=)|\Z)",
+    r"^(?:summary|product|phrases)[ \t]*=.*?(?=^[ \t]*(?:#|\[\[?[A-Za-z]|[\w.-]+[ \t]*=)|\Z)",
     re.MULTILINE | re.DOTALL,
 )
 """A TOML statement that says what a blueprint is for, up to the next statement, table or comment.
 
-Found by its lines, because the standard parser gives values without their place in the file.
+Found by its lines, because the standard parser gives values without their place in the file. Titles are left out: the
+blueprint's stands above every chunk as its heading, and those of decisions say nothing alone.
 """
 
 

@@ -1,0 +1,89 @@
+"""The process itself: on a real bus, from a folder of files to an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import urllib.request
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+from worksite.common.bus import Bus, request
+from worksite.common.errors import Permanent
+from worksite.common.messages import SearchFilters, SearchRequest, SearchResponse
+from worksite.common.testing import NatsServer
+from worksite.common.testing.nats import free_port
+
+BLUEPRINTS = Path(__file__).parents[3] / "blueprints"
+
+
+@asynccontextmanager
+async def running(nats: NatsServer, state: Path, **environment: str) -> AsyncGenerator[int, None]:
+    """The service as a process; yields its operations port once it is ready, and stops it with SIGTERM."""
+    port = free_port()
+    settings = {"NATS_URL": nats.url, "STATE_DIR": str(state), "OPS_PORT": str(port)} | environment
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "worksite.rag.main", env=os.environ | settings)
+    try:
+        await _ready(port)
+        yield port
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+async def _ready(port: int) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(OSError):  # urllib raises it both for a closed port and for 503
+                await _get(port, "/readyz")
+                return
+            await asyncio.sleep(0.05)
+
+
+async def _get(port: int, path: str) -> str:
+    def fetch() -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as reply:
+            return reply.read().decode()
+
+    return await asyncio.to_thread(fetch)
+
+
+async def search(bus: Bus, query: str, **more: object) -> SearchResponse:
+    question = SearchRequest.model_construct(tenant="acme", query=query, **more)
+    return await request(bus, "rag", "search", question, SearchResponse)
+
+
+@pytest.mark.asyncio
+async def test_files_are_found_over_the_bus_with_citations_and_counted(
+    nats_server: NatsServer, bus: Bus, tmp_path: Path
+) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "tokens.md").write_text("# Tokens\n\nRefresh tokens are rotated on every use.\n")
+    async with running(nats_server, tmp_path / "state", KNOWLEDGE_DIRS=str(notes)) as port:
+        answer = await search(bus, "when are refresh tokens rotated?", top_k=1)
+        with pytest.raises(Permanent, match="top_k"):
+            await search(bus, "x", top_k=1000)
+        metrics = await _get(port, "/metrics")
+    (result,) = answer.results
+    assert (result.path, result.start_line, result.end_line) == ("notes/tokens.md", 1, 3)
+    assert (result.kind, result.name, result.heading) == ("document", None, "Tokens")
+    assert not answer.reranked
+    assert answer.timings_ms["total"] > 0
+    assert 'rag_searches_total{mode="hybrid",outcome="answered"} 1.0' in metrics
+    assert 'rag_search_duration_seconds_count{mode="hybrid"} 1.0' in metrics
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("asked", ["Create auth system", "user registration with login and logout"])
+async def test_request_is_matched_to_our_blueprint(
+    nats_server: NatsServer, bus: Bus, tmp_path: Path, asked: str
+) -> None:
+    async with running(nats_server, tmp_path / "state", BLUEPRINTS_DIR=str(BLUEPRINTS)):
+        answer = await search(bus, asked, filters=SearchFilters(kind="blueprint"), top_k=3)
+    assert answer.results[0].name == "auth-service"
+    assert answer.results[0].path.startswith("blueprints/auth-service/")
