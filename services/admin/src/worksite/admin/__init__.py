@@ -1,0 +1,1 @@
+"""Routing and orchestration: the only service that decides what happens next."""

@@ -1,0 +1,1 @@
+"""Decisions: pure functions of states and events; no bus, no clock, no randomness."""

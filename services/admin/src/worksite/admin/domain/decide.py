@@ -1,0 +1,149 @@
+"""The decision: a state and an event give the next state, with the commands that follow from it.
+
+Nothing else in Worksite decides what happens next. `open_task` makes the first state, `decide` every other one.
+A recorded state binds: its commands are performed as they stand, never decided a second time.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from worksite.admin.domain import stopping
+from worksite.admin.domain.commands import command
+from worksite.admin.domain.events import Event, Transition
+from worksite.admin.domain.records import record_of
+from worksite.admin.domain.routes import NEEDS_CONTENT, action_of, first_step, step_after
+from worksite.common.messages import (
+    TERMINAL,
+    Answer,
+    CancelRequested,
+    Changeset,
+    ImportedProject,
+    Judgement,
+    NewProject,
+    Problem,
+    Question,
+    ReplyData,
+    Route,
+    RouteDecision,
+    SpecWritten,
+    StepResult,
+    SubmitTask,
+    TaskState,
+)
+from worksite.common.messages.replies import Action
+
+
+def open_task(event: Event, task: SubmitTask, route: RouteDecision) -> Transition:
+    """The first state of a task, on the route that the cascade chose for it."""
+    opened = TaskState(
+        task=task.task,
+        tenant=task.tenant,
+        principal=task.principal,
+        request=task.request,
+        project=task.project,
+        options=task.options,
+        route=route,
+        status="running",
+        created_at=task.submitted_at,
+        updated_at=event.time,
+        deadline=task.submitted_at + timedelta(seconds=task.options.deadline_seconds),
+        cause=event.id,
+        applied=(event.id,),
+    )
+    if isinstance(task.project, NewProject) and route.route in NEEDS_CONTENT:
+        return Transition(None, stopping.waiting(opened, _nothing_there(route.route)))
+    return Transition(None, _go_on(opened, first_step(route.route)))
+
+
+def decide(state: TaskState, event: Event) -> Transition | None:
+    """The next state; None when the event changes nothing.
+
+    That is: the result of a step that is not in flight (late, or taken away by a cancel), a second submission, a
+    cancel of what has ended, and input or approval that nothing waits for.
+    """
+    match event.message:
+        case CancelRequested() as request if state.status not in TERMINAL:
+            return Transition(state, stopping.cancelled(_moved(state, event), request))
+        case StepResult() as result if result.step == state.step:
+            return Transition(state, _answered(_moved(state, event), result))
+        case _:
+            return None
+
+
+def without_room(transition: Transition, event: Event) -> Transition:
+    """What to record instead of a state that is too large for a message: the task fails and says why."""
+    detail = (
+        "The result of this step, together with the request, is larger than a message may be. Ask for less at once."
+    )
+    base = _moved(transition.before or transition.after, event)
+    return Transition(transition.before, stopping.failed(base, Problem(code="too_large", detail=detail)))
+
+
+def _moved(state: TaskState, event: Event) -> TaskState:
+    """The state with the event applied, nothing in flight and an empty outbox."""
+    applied = state.applied if event.id in state.applied else (*state.applied, event.id)
+    update = {"step": None, "commands": (), "cause": event.id, "applied": applied, "updated_at": event.time}
+    return state.model_copy(update=update)
+
+
+def _answered(state: TaskState, result: StepResult) -> TaskState:
+    state = state.model_copy(update={"history": (*state.history, record_of(result))})
+    match result.reply.status, result.reply.data:
+        case "ok", data:
+            return _taken_up(state, action_of(result.step), data)
+        case "needs_input", Question() as question:
+            return stopping.waiting(state, question)
+        case "refused" | "failed", Problem() as problem:
+            return stopping.failed(state, problem)
+        case _:
+            said = f"{result.reply.status} with {result.reply.data.type}"
+            return stopping.failed(state, _contradiction(result.step, said))
+
+
+def _taken_up(state: TaskState, action: Action, data: ReplyData) -> TaskState:
+    """Keep what the step made, and go on."""
+    route = state.route.route
+    match action, data:
+        case "import", ImportedProject(empty=True) if route in NEEDS_CONTENT:
+            return stopping.waiting(state.model_copy(update={"imported": data}), _nothing_there(route))
+        case "import", ImportedProject(changeset=None) if route == "review":
+            return stopping.failed(state, _contradiction("import", "no changeset to review"))
+        case "import", ImportedProject():
+            kept = {"imported": data, "changeset": data.changeset}
+        case "design", SpecWritten():
+            kept = {"spec": data}
+        case "build", Changeset():
+            kept = {"changeset": data, "judgement": None}  # a verdict speaks only of the changeset beside it
+        case "validate", Judgement():
+            return _judged(state, data)
+        case "answer", Answer():
+            return stopping.completed(state.model_copy(update={"answer": data}), "The question is answered.")
+        case _:
+            return stopping.failed(state, _contradiction(action, f"ok with {data.type}"))
+    following = step_after(route, action)
+    state = state.model_copy(update=kept)
+    return _go_on(state, following) if following else stopping.completed(state, "The design is written.")
+
+
+def _judged(state: TaskState, judgement: Judgement) -> TaskState:
+    signature = (judgement.failure_signature,) if judgement.failure_signature else ()
+    judged = state.model_copy(update={"judgement": judgement, "signatures": (*state.signatures, *signature)})
+    reason = stopping.reason_to_stop(state, judgement)
+    return stopping.completed(judged, reason) if reason else command(judged, "build")
+
+
+def _go_on(state: TaskState, action: Action) -> TaskState:
+    return stopping.too_late(state, action) if stopping.is_late(state) else command(state, action)
+
+
+def _nothing_there(route: Route) -> Question:
+    return Question(
+        reason=f"The project is empty: there is nothing to {route}.",
+        missing=("a repository with content",),
+        hint='Submit the task again with "project": {"git_url": …}, or without a route to have something built.',
+    )
+
+
+def _contradiction(where: str, what: str) -> Problem:
+    return Problem(code="bad_reply", detail=f"The agent's answer to {where} contradicts itself: {what}.")

@@ -1,0 +1,170 @@
+"""The shell around `decide`: one event in, one state recorded, its commands published.
+
+    read the last state -> decide -> record the new state -> perform it -> show it -> ack
+
+Killed at any point, admin loses nothing and does nothing twice:
+
+- Before the state is recorded nothing has happened. The event is not acked, so it comes again and is decided again.
+- Recording is a compare-and-set: the new state names the sequence of the state it was decided on. Of two admins with
+  the same event, or two events of one task, one wins; the other gets a Conflict, reads again and decides again. The
+  state's message id is fresh each time, so that JetStream's deduplication can never hide a Conflict.
+- Once the state is recorded it binds. It lists the event in `applied` and holds the commands in its outbox. When the
+  event comes again, its state is looked up in the task's history and performed as it stands: never decided anew.
+- Performing is idempotent. A command's id is `<ce-id of the event>-<i>`, so the stream drops a second one within its
+  window; after that the agent's ledger knows the step, and only re-publishes its result. A command is published again
+  only while its step is in flight. Taking a step away (cancel) is a compare-and-set that changes nothing the second
+  time. The read model only moves forward.
+- The ack comes last, so whatever was cut off is done by the redelivery.
+
+A command that WORK refuses because the tenant is at its cap hands the event back; its state is recorded by then, so
+the redelivery only publishes. The caps are the fairness between tenants.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from worksite.admin import metrics
+from worksite.admin.domain.decide import decide, open_task, without_room
+from worksite.admin.domain.events import Event, Transition
+from worksite.admin.domain.projection import entry_of
+from worksite.admin.domain.routes import agent_of, is_ahead
+from worksite.admin.domain.routing import STAGES, Stage, choose_route
+from worksite.admin.inbox import parse
+from worksite.admin.read_model import ReadModel
+from worksite.common import subjects
+from worksite.common.bus import Bus, Delivery, Envelope
+from worksite.common.bus.connection import MAX_PAYLOAD_BYTES
+from worksite.common.dead_letters import bury
+from worksite.common.errors import Conflict, MalformedMessage, Retryable, UnknownMessageType, WorksiteError
+from worksite.common.ids import new_id
+from worksite.common.ledger import Ledger
+from worksite.common.messages import StepResult, SubmitTask, TaskState
+
+log = logging.getLogger(__name__)
+
+UNKNOWN_TYPE_DELAY_SECONDS = 30.0
+_ATTEMPTS_TO_RECORD = 10
+_LARGEST_SEQUENCE = 2**63
+
+
+class NotYet(Retryable):
+    """The event overtook the state it follows on; that state is about to be there."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A state and where EVENTS keeps it."""
+
+    state: TaskState
+    sequence: int
+
+
+class Orchestrator:
+    """Handles the deliveries of both of admin's streams."""
+
+    def __init__(self, bus: Bus, stages: Sequence[Stage] = STAGES) -> None:
+        self._bus = bus
+        self._stages = stages
+        self._ledger = Ledger(bus, "admin")
+        self._read_model = ReadModel(bus)
+
+    async def handle(self, delivery: Delivery) -> None:
+        """One delivery, to its end."""
+        try:
+            await self._apply(parse(delivery))
+        except MalformedMessage as error:
+            await bury(self._bus, "admin", delivery, str(error))
+        except WorksiteError as error:
+            log.warning("%s seq %d is put off: %s", delivery.stream, delivery.sequence, error)
+            await self._put_off(delivery, error)
+        except Exception as error:  # the boundary: a fault of ours must not lose the event
+            log.exception("%s seq %d failed", delivery.stream, delivery.sequence)
+            await self._put_off(delivery, error)
+        else:
+            await delivery.ack()
+
+    async def _put_off(self, delivery: Delivery, error: Exception) -> None:
+        """Later, or, where the stream would never deliver it again, as a dead letter that can be redriven."""
+        if delivery.attempt >= subjects.MAX_DELIVER:
+            await bury(self._bus, "admin", delivery, f"given up after {delivery.attempt} deliveries: {error}")
+        else:
+            await delivery.hand_back(UNKNOWN_TYPE_DELAY_SECONDS if isinstance(error, UnknownMessageType) else None)
+
+    async def _apply(self, event: Event) -> None:
+        """Raises a Retryable or Conflict where the event has to come again."""
+        for _ in range(_ATTEMPTS_TO_RECORD):
+            last = await self._last(event)
+            if last and event.id in last.state.applied:
+                await self._perform(await self._recorded(event), last)
+                return
+            transition = self._decided(last.state if last else None, event)
+            if transition is None:
+                log.info("%s of task %s changes nothing", event.message.type, event.message.task)
+                return
+            try:
+                recorded = await self._record(transition, last.sequence if last else 0)
+            except Conflict:
+                continue
+            metrics.recorded(transition)
+            await self._perform(transition, recorded)
+            return
+        raise Conflict(f"task {event.message.task}: others kept writing first")
+
+    def _decided(self, state: TaskState | None, event: Event) -> Transition | None:
+        message = event.message
+        if state is None and isinstance(message, SubmitTask):
+            transition = open_task(event, message, choose_route(message, self._stages, time.perf_counter))
+        elif state is None or (isinstance(message, StepResult) and is_ahead(state, message)):
+            raise NotYet(f"{message.type} of task {message.task} came before the state that it follows on")
+        else:
+            transition = decide(state, event)
+        return without_room(transition, event) if transition and not _fits(transition.after) else transition
+
+    async def _last(self, event: Event) -> Recorded | None:
+        subject = subjects.state_subject(event.message.tenant, event.message.task)
+        stored = await self._bus.last("EVENTS", subject)
+        return Recorded(TaskState.consume(stored.data), stored.sequence) if stored else None
+
+    async def _recorded(self, event: Event) -> Transition:
+        """The transition that this event caused, from the history of the task."""
+        subject = subjects.state_subject(event.message.tenant, event.message.task)
+        states = [TaskState.consume(stored.data) for stored in await self._bus.read("EVENTS", subject, after=0)]
+        position = next(i for i, state in enumerate(states) if state.cause == event.id)
+        return Transition(states[position - 1] if position else None, states[position])
+
+    async def _record(self, transition: Transition, expected_last: int) -> Recorded:
+        state = transition.after
+        envelope = Envelope(state.ce_type(), "admin", state.tenant, state.task, causation=state.cause)
+        subject = subjects.state_subject(state.tenant, state.task)
+        sequence = await self._bus.publish(subject, state, envelope, msg_id=new_id(), expected_last=expected_last)
+        return Recorded(state, sequence)
+
+    async def _perform(self, transition: Transition, last: Recorded) -> None:
+        """Whatever of the transition the task still wants, given its last known state."""
+        state = transition.after
+        if step := transition.abandoned_step:
+            await self._ledger.cancel(agent_of(step), state.task, step)
+        for i, command in enumerate(state.commands):
+            if command.step == last.state.step:
+                envelope = Envelope(
+                    command.ce_type(),
+                    "admin",
+                    state.tenant,
+                    state.task,
+                    id=f"{state.cause}-{i}",
+                    time=state.updated_at,
+                    causation=state.cause,
+                    deadline=state.deadline,
+                )
+                await self._bus.publish(subjects.work_subject(agent_of(command.step), state.tenant), command, envelope)
+        await self._read_model.show(last.state, last.sequence)
+
+
+def _fits(state: TaskState) -> bool:
+    """Both the state and its row in the read model must fit into a message."""
+    row = entry_of(state, _LARGEST_SEQUENCE)
+    return max(len(state.to_json()), len(row.to_json())) <= MAX_PAYLOAD_BYTES

@@ -1,0 +1,49 @@
+"""Admin's process: two consumers, one orchestrator."""
+
+from __future__ import annotations
+
+import asyncio
+
+from worksite.admin.handlers import Orchestrator
+from worksite.admin.settings import AdminSettings
+from worksite.common import service
+from worksite.common.bus import consume
+from worksite.common.bus.consumer import Progress
+from worksite.common.health import Probe
+
+STREAMS = ("TASKS", "EVENTS")
+
+
+def main() -> None:
+    """Entry point of the process."""
+    service.run("admin", AdminSettings, run_admin)
+
+
+async def run_admin(settings: AdminSettings, running: service.Running) -> None:
+    """Consume intake and events until told to stop."""
+    orchestrator = Orchestrator(running.bus)
+    async with asyncio.TaskGroup() as loops:
+        for stream in STREAMS:
+            progress = Progress()
+            running.health.alive[f"consumer {stream}"] = _moves(progress)
+            loops.create_task(
+                consume(
+                    running.bus,
+                    stream,
+                    "admin",
+                    orchestrator.handle,
+                    concurrency=settings.worker_concurrency,
+                    stop=running.stop,
+                    grace_seconds=settings.grace_seconds,
+                    progress=progress,
+                )
+            )
+        running.ready.set()
+
+
+def _moves(progress: Progress) -> Probe:
+    return lambda: "no fetch for a while" if progress.stalled() else None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Metrics of tasks and routing; those of the bus are common to all services."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Histogram
+from worksite.admin.domain.events import Transition
+from worksite.common.messages import TaskState
+
+_TASKS = Counter("worksite_tasks_total", "Tasks that ended or wait for a person", ["route", "outcome"])
+_ROUTES = Counter("worksite_route_decisions_total", "Routes chosen, by stage of the cascade", ["stage", "route"])
+_SECONDS = Histogram(
+    "worksite_task_seconds",
+    "From acceptance until the task ended or waits for a person",
+    buckets=(1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200),
+)
+
+
+def recorded(transition: Transition) -> None:
+    """Count a transition; called once, where its state was recorded first."""
+    state = transition.after
+    if transition.before is None:
+        _ROUTES.labels(state.route.stage, state.route.route).inc()
+    if transition.stops:
+        _TASKS.labels(state.route.route, _outcome(state)).inc()
+        _SECONDS.observe(max(0.0, (state.updated_at - state.created_at).total_seconds()))
+
+
+def _outcome(state: TaskState) -> str:
+    """The verdict where the task was judged to its end, else the status."""
+    judged = state.status == "completed" and state.judgement
+    return judged.verdict.lower() if judged else state.status

@@ -1,0 +1,22 @@
+"""Settings of admin, beside those that every service has."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from worksite.common.settings import ServiceSettings
+
+
+class AdminSettings(ServiceSettings):
+    """Environment variables (upper case) or files of the same name in SECRETS_DIR."""
+
+    admin_port: int = Field(
+        default=8080, ge=0, le=65535, description="port of admin's operations endpoint; 0: any free"
+    )
+    worker_concurrency: int = Field(
+        default=16, ge=1, le=64, description="events handled at a time, per stream; they wait for the bus, not the CPU"
+    )
+
+    @property
+    def operations_port(self) -> int:
+        """Admin's endpoint has a well-known port of its own."""
+        return self.admin_port
