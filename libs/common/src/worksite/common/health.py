@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
@@ -91,10 +92,12 @@ async def http_server(app: object, host: str, port: int) -> AsyncGenerator[int]:
         timeout_graceful_shutdown=3,
         server_header=False,
     )
-    listener = config.bind_socket() if port == 0 else _bind(config)
+    listener = _bind(host, port)
     server = _EmbeddedServer(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
+        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn offers no event
+            await asyncio.sleep(0.005)
         yield listener.getsockname()[1]
     finally:
         server.should_exit = True
@@ -110,16 +113,14 @@ class _EmbeddedServer(uvicorn.Server):
         yield
 
 
-def _bind(config: uvicorn.Config):
-    import socket
-
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+def _bind(host: str, port: int) -> socket.socket:
+    """uvicorn's own bind would end the process without a word when the port is taken."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((config.host, config.port))
+        listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise OSError(error.errno, f"port {config.port} on {config.host}: {error.strerror}") from error
+        raise OSError(error.errno, f"port {port} on {host}: {error.strerror}") from error
     listener.set_inheritable(True)
     return listener

@@ -22,6 +22,8 @@ from worksite.common.settings import ServiceSettings, SettingsError
 from worksite.common.worker import Worker
 
 log = logging.getLogger(__name__)
+CANNOT_START = 2
+"""Exit status: a person must change something first; a supervisor should not just try again."""
 S = TypeVar("S", bound=ServiceSettings)
 
 
@@ -45,10 +47,9 @@ def run(name: str, settings: type[S], main: Main[S], *, serves_health_itself: bo
     try:
         loaded = settings_module.load(settings)
         asyncio.run(_run(name, loaded, main, serves_health_itself))
-    except SettingsError as error:
-        sys.exit(f"{name}: {error}")
-    except (PermissionDenied, OSError) as error:
-        sys.exit(f"{name}: {error}")
+    except (SettingsError, PermissionDenied, OSError) as error:
+        print(f"{name}: {error}", file=sys.stderr, flush=True)
+        sys.exit(CANNOT_START)
 
 
 async def run_worker(settings: ServiceSettings, running: Running, worker: Worker) -> None:

@@ -77,25 +77,14 @@ class Bus:
         denied = _Denials()
         client = Client()
         try:
-            await client.connect(
-                settings.url,
-                name=settings.service,
-                user=settings.user,
-                password=settings.password.get_secret_value() if settings.password else None,
-                inbox_prefix=inbox_prefix(settings.service).encode(),
-                error_cb=denied.on_error,
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=1,
-                connect_timeout=2,
-                allow_reconnect=True,
-                drain_timeout=3,  # the default of 30 s is a Kubernetes grace period: see ADR 0001
-            )
-        except nats.errors.AuthorizationError as error:
-            raise PermissionDenied(f"NATS at {settings.url} refuses the user {settings.user!r}") from error
+            await denied.unless_refused(_first_connection(client, settings, denied))
+        except PermissionDenied:
+            await client.close()
+            raise PermissionDenied(f"NATS at {settings.url} refuses the user {settings.user!r}") from None
         except (OSError, nats.errors.Error, TimeoutError) as error:
-            if "authorization" in str(error).lower():
-                raise PermissionDenied(f"NATS at {settings.url} refuses the user {settings.user!r}") from error
-            raise BusUnavailable(f"NATS at {settings.url} does not answer: {error}") from error
+            await client.close()
+            cause = denied.last_error or str(error)
+            raise BusUnavailable(f"NATS at {settings.url} does not answer: {cause}") from error
         return cls(client, settings, denied)
 
     @property
@@ -183,20 +172,54 @@ class Bus:
             raise BusUnavailable(f"no answer from NATS for {subject}: {error or 'timed out'}") from error
 
 
+async def _first_connection(client: Client, settings: BusSettings, denied: _Denials) -> None:
+    """nats-py retries the first connection for ever when it may reconnect for ever: bound it ourselves."""
+    async with asyncio.timeout(settings.timeout_seconds):
+        await client.connect(
+            settings.url,
+            name=settings.service,
+            user=settings.user,
+            password=settings.password.get_secret_value() if settings.password else None,
+            inbox_prefix=inbox_prefix(settings.service).encode(),
+            error_cb=denied.on_error,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            connect_timeout=2,
+            drain_timeout=3,  # the default of 30 s is a Kubernetes grace period: see ADR 0001
+        )
+
+
 class _Denials:
     """Pending calls by subject, so that an asynchronous permission error fails the right one at once."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.last_error = ""
 
     async def on_error(self, error: Exception) -> None:
+        if "authorization violation" in str(error).lower() and not self._refused.done():
+            self._refused.set_result(None)
         match = _DENIED_SUBJECT.search(str(error))
         if match is None:
-            log.warning("nats: %s", error)
+            # An outage repeats the same error every second: say it once.
+            log.log(logging.DEBUG if str(error) == self.last_error else logging.WARNING, "nats: %s", error)
+            self.last_error = str(error)
             return
         for future in self._waiting.get(match.group(1), set()):
             if not future.done():
                 future.set_exception(PermissionDenied(f"NATS refuses {match.group(1)} to this service"))
+
+    async def unless_refused(self, connecting: Awaitable[None]) -> None:
+        """Await the first connection. Raises PermissionDenied as soon as the server refuses the user."""
+        task = asyncio.ensure_future(connecting)
+        try:
+            await asyncio.wait({task, self._refused}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise PermissionDenied("authorization violation")
+            task.result()
+        finally:
+            task.cancel()
 
     async def race(self, subject: str, call: Awaitable[T]) -> T:
         denied: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -1,0 +1,76 @@
+# The only front door. `make` lists the targets; each is described by the text after ##.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+REQUEST ?= Create auth system
+VENV := .venv
+BIN := $(VENV)/bin
+DISTRIBUTIONS := libs/common services/gateway services/admin services/architect services/builder services/validator services/rag libs/cli
+LOCKS := $(wildcard blueprints/*/template/requirements.lock)
+INSTALLED := $(VENV)/.installed
+DEV_INSTALLED := $(VENV)/.installed-dev
+WHEELHOUSE := .worksite/wheelhouse/.filled
+SOURCES := libs services tests benchmarks blueprints conftest.py
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help run up test lint format typecheck schemas bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+run: $(INSTALLED) $(WHEELHOUSE) ## do the main job: make run REQUEST="Create auth system"
+	@$(BIN)/worksite run "$(REQUEST)"
+
+up: $(INSTALLED) $(WHEELHOUSE) ## run the whole system here until Ctrl-C
+	@$(BIN)/worksite up
+
+test: $(DEV_INSTALLED) $(WHEELHOUSE) ## run every test (no network, key or Docker needed)
+	$(BIN)/pytest -n 2 --dist worksteal -q
+
+lint: $(DEV_INSTALLED) ## style, import rules, generated files that are out of date
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m worksite.common.schemas --check libs/common/schemas/v1
+	$(BIN)/python -m worksite.gateway.openapi --check services/gateway/openapi.json
+
+format: $(DEV_INSTALLED) ## format the code and mend what can be mended
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+typecheck: $(DEV_INSTALLED) ## pyright, strict on libs/common and every domain/
+	$(BIN)/pyright
+
+schemas: $(INSTALLED) ## write the JSON Schemas and the OpenAPI document from the code
+	$(BIN)/python -m worksite.common.schemas libs/common/schemas/v1
+	$(BIN)/python -m worksite.gateway.openapi services/gateway/openapi.json
+
+bench: $(INSTALLED) ## measure the durable step against a raw loop, in one run
+	$(BIN)/python benchmarks/durable_step.py
+
+clean: ## remove everything that set-up, runs and tests have made
+	rm -rf $(VENV) .worksite out .pytest_cache .ruff_cache .hypothesis .coverage
+
+$(INSTALLED): constraints.txt $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Worksite needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12"; exit 1; }
+	@command -v git >/dev/null || { echo "Worksite needs git: install it first"; exit 1; }
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV) \
+		|| { echo "no virtual environment: install the venv module (Debian: apt install python3-venv)"; exit 1; }
+	@echo "installing Worksite into $(VENV) (once, a few minutes)"
+	@$(BIN)/pip install --quiet --constraint constraints.txt hatchling editables
+	@$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation $(addprefix --editable ,$(DISTRIBUTIONS))
+	@touch $@
+
+$(DEV_INSTALLED): $(INSTALLED) requirements-dev.txt
+	@echo "installing the test tools"
+	@$(BIN)/pip install --quiet --constraint constraints.txt --requirement requirements-dev.txt
+	@touch $@
+
+# The candidate's dependencies: wheels only, so that no candidate code runs while its environment is built.
+$(WHEELHOUSE): $(LOCKS) | $(INSTALLED)
+	@echo "filling the wheelhouse"
+	@mkdir -p $(@D)
+	@for lock in $(LOCKS); do \
+		$(BIN)/pip download --quiet --only-binary :all: --require-hashes --no-deps --dest $(@D) --requirement $$lock || exit 1; done
+	@touch $@

@@ -1,0 +1,239 @@
+"""The thin layer over nats-py, against a real server."""
+
+import asyncio
+
+import pytest
+from pydantic import SecretStr
+from worksite.common import subjects
+from worksite.common.bus import Bus, BusSettings, Envelope, KeyValue, announce, answer, provision, request
+from worksite.common.errors import (
+    BusUnavailable,
+    Conflict,
+    MalformedMessage,
+    PayloadTooLarge,
+    Permanent,
+    PermissionDenied,
+    QueueFull,
+    ServiceUnavailable,
+)
+from worksite.common.messages import SearchRequest, SearchResponse, StepProgress
+from worksite.common.testing import examples
+from worksite.common.testing.examples import TASK, TENANT
+from worksite.common.testing.nats import start_nats
+
+PROGRESS = StepProgress(task=TASK, tenant=TENANT, step="1-import", text="cloning")
+SUBJECT = subjects.event_subject(TENANT, TASK, "builder", "1-import", "progress")
+
+
+def envelope(message=PROGRESS):
+    return Envelope(message.ce_type(), "builder", TENANT, TASK)
+
+
+def test_an_envelope_survives_the_headers():
+    sent = Envelope("t", "admin", TENANT, TASK, causation="c", deadline=examples.NOW)
+    assert Envelope.from_headers(sent.headers()) == sent
+
+
+@pytest.mark.parametrize("missing", ["ce-id", "ce-type", "ce-source", "ce-time", "ws-tenant", "ws-task"])
+def test_a_missing_header_is_named(missing):
+    headers = envelope().headers()
+    del headers[missing]
+    with pytest.raises(MalformedMessage, match=missing):
+        Envelope.from_headers(headers)
+
+
+def test_a_timestamp_that_is_none_is_malformed():
+    with pytest.raises(MalformedMessage, match="timestamp"):
+        Envelope.from_headers(envelope().headers() | {"ce-time": "yesterday"})
+
+
+@pytest.mark.asyncio
+async def test_a_published_message_is_read_back_with_envelope_and_trace(bus):
+    sequence = await bus.publish(SUBJECT, PROGRESS, envelope())
+    stored = await bus.last("EVENTS", SUBJECT)
+    assert (stored.sequence, stored.data) == (sequence, PROGRESS.to_json())
+    assert stored.headers["ce-type"] == "worksite.v1.step_progress"
+    assert "Nats-Msg-Id" in stored.headers
+
+
+@pytest.mark.asyncio
+async def test_reading_pages_through_more_than_one_batch_in_order(bus):
+    for _ in range(300):
+        await bus.publish(SUBJECT, PROGRESS, envelope())
+    sequences, after = [], 0
+    while batch := await bus.read("EVENTS", subjects.task_events_filter(TENANT, TASK), after):
+        sequences += [stored.sequence for stored in batch]
+        after = sequences[-1]
+    assert sequences == list(range(1, 301))
+
+
+@pytest.mark.asyncio
+async def test_reading_where_nothing_is_gives_nothing(bus):
+    assert await bus.last("EVENTS", SUBJECT) is None
+    assert await bus.read("EVENTS", "ws.v1.event.other.>", 0) == []
+
+
+@pytest.mark.asyncio
+async def test_the_second_publish_expecting_an_empty_subject_conflicts(bus):
+    await bus.publish(SUBJECT, PROGRESS, envelope(), expected_last=0)
+    with pytest.raises(Conflict):
+        await bus.publish(SUBJECT, PROGRESS, envelope(), expected_last=0)
+
+
+@pytest.mark.asyncio
+async def test_the_same_message_id_is_stored_once(bus):
+    first = await bus.publish(SUBJECT, PROGRESS, envelope(), msg_id="x")
+    assert await bus.publish(SUBJECT, PROGRESS, envelope(), msg_id="x") == first
+
+
+@pytest.mark.asyncio
+async def test_a_tenants_full_intake_is_refused_and_others_are_not(bus):
+    task = examples.submit_task()
+    for _ in range(subjects.TASK_CAP_PER_TENANT):
+        await bus.publish(subjects.task_subject(TENANT), task, envelope(task))
+    with pytest.raises(QueueFull):
+        await bus.publish(subjects.task_subject(TENANT), task, envelope(task))
+    await bus.publish(subjects.task_subject("other"), task, envelope(task))
+
+
+@pytest.mark.asyncio
+async def test_a_payload_over_64_kib_is_refused_before_it_is_sent(bus):
+    with pytest.raises(PayloadTooLarge):
+        await bus.publish_raw(SUBJECT, b"x" * (64 * 1024 + 1), {})
+
+
+@pytest.mark.asyncio
+async def test_a_subject_without_a_stream_is_an_error_not_a_loss(bus):
+    with pytest.raises(BusUnavailable):
+        await bus.publish_raw("nobody.listens", b"", {})
+
+
+@pytest.mark.asyncio
+async def test_a_dead_server_is_reported_as_unavailable(bus, nats_server):
+    nats_server.kill()
+    impatient = BusSettings(bus.settings.url, "test", timeout_seconds=0.3)
+    with pytest.raises(BusUnavailable):
+        await Bus.connect(impatient)
+
+
+@pytest.mark.asyncio
+async def test_a_listener_is_woken_by_what_it_listens_to(bus):
+    async with bus.listen(subjects.task_events_filter(TENANT, TASK)) as changed:
+        await bus.publish(SUBJECT, PROGRESS, envelope())
+        await asyncio.wait_for(changed.wait(), 2)
+
+
+@pytest.mark.asyncio
+async def test_provisioning_twice_changes_nothing(bus):
+    await bus.publish(SUBJECT, PROGRESS, envelope())
+    await provision(bus, 1 << 30)
+    assert await bus.last("EVENTS", SUBJECT)
+
+
+LOCKED_DOWN = """
+authorization: { users: [ {user: "svc", password: "p", permissions: {
+  publish: {allow: ["allowed.>"]}, subscribe: {allow: ["_INBOX_svc.>"]} }} ] }
+"""
+
+
+@pytest.mark.asyncio
+async def test_a_forbidden_publish_fails_at_once_and_names_the_subject(tmp_path):
+    with start_nats(tmp_path, LOCKED_DOWN) as server:
+        bus = await Bus.connect(BusSettings(server.url, "svc", "svc", SecretStr("p"), timeout_seconds=30))
+        async with asyncio.timeout(2):
+            with pytest.raises(PermissionDenied, match=r"forbidden\.subject"):
+                await bus.publish_raw("forbidden.subject", b"", {})
+        await bus.close()
+
+
+@pytest.mark.asyncio
+async def test_a_wrong_password_is_refused_in_words(tmp_path):
+    with start_nats(tmp_path, LOCKED_DOWN) as server, pytest.raises(PermissionDenied, match="refuses the user 'svc'"):
+        await Bus.connect(BusSettings(server.url, "svc", "svc", SecretStr("wrong")))
+
+
+@pytest.mark.asyncio
+async def test_a_key_can_be_created_once(bus):
+    store = KeyValue(bus, subjects.LEDGER)
+    revision = await store.create("a.b", b"1")
+    with pytest.raises(Conflict):
+        await store.create("a.b", b"2")
+    entry = await store.get("a.b")
+    assert (entry.value, entry.revision) == (b"1", revision)
+
+
+@pytest.mark.asyncio
+async def test_an_update_of_an_old_revision_conflicts(bus):
+    store = KeyValue(bus, subjects.LEDGER)
+    first = await store.create("k", b"1")
+    await store.update("k", b"2", first)
+    with pytest.raises(Conflict):
+        await store.update("k", b"3", first)
+
+
+@pytest.mark.asyncio
+async def test_a_deleted_key_is_gone_and_can_be_created_again(bus):
+    store = KeyValue(bus, subjects.LEDGER)
+    await store.create("k", b"1")
+    await store.delete("k")
+    assert await store.get("k") is None
+    await store.create("k", b"2")
+    assert [entry.value for entry in await store.entries("k")] == []
+    assert (await store.get("k")).value == b"2"
+
+
+@pytest.mark.asyncio
+async def test_entries_lists_one_prefix_only(bus):
+    store = KeyValue(bus, subjects.TASKS)
+    for key in ("a.1", "a.2", "ab.1"):
+        await store.create(key, key.encode())
+    assert [entry.key for entry in await store.entries("a")] == ["a.1", "a.2"]
+
+
+@pytest.mark.asyncio
+async def test_an_endpoint_answers_a_request(bus):
+    micro = await announce(bus, "rag", "0.1.0")
+
+    async def search(query: SearchRequest) -> SearchResponse:
+        return SearchResponse(results=(), reranked=False, timings_ms={query.query: 1.0})
+
+    await answer(micro, "search", SearchRequest, search)
+    reply = await request(bus, "rag", "search", SearchRequest(tenant=TENANT, query="q"), SearchResponse)
+    assert reply.timings_ms == {"q": 1.0}
+    await micro.stop()
+
+
+@pytest.mark.asyncio
+async def test_an_endpoint_that_is_away_is_unavailable(bus):
+    with pytest.raises(ServiceUnavailable, match="rag does not answer"):
+        await request(bus, "rag", "search", SearchRequest(tenant=TENANT, query="q"), SearchResponse)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (Permanent("no such index"), Permanent),
+        (ServiceUnavailable("busy"), ServiceUnavailable),
+        (KeyError("bug"), ServiceUnavailable),
+    ],
+)
+async def test_an_endpoints_error_reaches_the_caller_by_its_kind(bus, raised, expected):
+    micro = await announce(bus, "rag", "0.1.0")
+
+    async def search(_: SearchRequest) -> SearchResponse:
+        raise raised
+
+    await answer(micro, "search", SearchRequest, search)
+    with pytest.raises(expected):
+        await request(bus, "rag", "search", SearchRequest(tenant=TENANT, query="q"), SearchResponse)
+    await micro.stop()
+
+
+@pytest.mark.asyncio
+async def test_a_malformed_request_is_refused_by_the_endpoint(bus):
+    micro = await announce(bus, "rag", "0.1.0")
+    await answer(micro, "search", SearchRequest, None)
+    with pytest.raises(Permanent, match="query"):
+        await request(bus, "rag", "search", SearchResponse(results=(), reranked=False, timings_ms={}), SearchResponse)
+    await micro.stop()

@@ -1,0 +1,141 @@
+"""The message models: closed when produced, open when consumed, compatible with everything released."""
+
+import copy
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from pydantic import ValidationError
+from worksite.common import messages, schemas
+from worksite.common.compatibility import incompatibilities
+from worksite.common.messages import BY_CE_TYPE, SubmitTask
+from worksite.common.testing import examples
+
+SCHEMAS = Path(__file__).parents[1] / "schemas"
+GOLDEN = sorted((SCHEMAS / "golden").glob("*/*.json"))
+RELEASED = sorted((SCHEMAS / "released").glob("*/*.json"))
+
+
+def by_file(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+def test_an_unknown_field_is_refused_when_producing():
+    with pytest.raises(ValidationError, match="surprise"):
+        examples.submit_task(surprise=1)
+
+
+def test_an_unknown_field_is_ignored_when_consuming():
+    body = json.loads(examples.submit_task().to_json()) | {"surprise": 1}
+    body["options"]["newer"] = True
+    assert SubmitTask.consume(json.dumps(body)) == examples.submit_task()
+
+
+def test_a_message_cannot_be_changed():
+    with pytest.raises(ValidationError):
+        examples.submit_task().task = "x"  # pyright: ignore
+
+
+@pytest.mark.parametrize("tenant", ["", "Acme", "a.b", "a*", "a>", "x" * 33, "ä"])
+def test_a_tenant_that_is_not_one_safe_subject_token_is_refused(tenant):
+    with pytest.raises(ValidationError):
+        examples.submit_task(tenant=tenant)
+
+
+def test_a_request_over_the_byte_limit_is_refused_with_its_size():
+    with pytest.raises(ValidationError, match="12004 bytes"):
+        examples.submit_task(request="ä" * 6002)
+
+
+@pytest.mark.parametrize("url", ["ext::sh -c id", "--upload-pack=x", "/etc", "https://a b"])
+def test_a_git_url_of_another_form_is_refused(url):
+    with pytest.raises(ValidationError):
+        messages.GitProject(git_url=url)
+
+
+@pytest.mark.parametrize("message", examples.all_messages(), ids=lambda m: m.tag())
+def test_every_message_survives_the_wire(message):
+    assert BY_CE_TYPE[message.ce_type()].consume(message.to_json()) == message
+
+
+def test_there_is_an_example_of_every_message():
+    assert {m.tag() for m in examples.all_messages()} == {m.tag() for m in messages.MESSAGES}
+
+
+def test_a_full_task_state_fits_into_one_message():
+    longest = "x" * messages.tasks.MAX_REQUEST_BYTES
+    command = examples.commands()[1].model_copy(update={"request": longest})
+    state = examples.task_state().model_copy(update={"request": longest, "commands": (command,)})
+    entry = messages.TaskEntry(state=state, submitted=examples.submit_task(request=longest), sequence=1)
+    assert len(entry.to_json()) < 64 * 1024
+
+
+def test_the_checked_in_schemas_are_current():
+    assert schemas.stale(SCHEMAS / "v1") == []
+
+
+def test_a_stale_schema_is_noticed(tmp_path):
+    for name, text in schemas.documents().items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "spec.json").write_text("{}")
+    (tmp_path / "gone.json").write_text("{}")
+    (tmp_path / "report.json").unlink()
+    assert schemas.stale(tmp_path) == ["gone.json", "report.json", "spec.json"]
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=by_file)
+def test_a_golden_message_of_a_released_version_still_parses(path):
+    model = BY_CE_TYPE[f"worksite.v1.{path.stem}"]
+    model.consume(path.read_text())
+
+
+@pytest.mark.parametrize("path", RELEASED, ids=by_file)
+def test_todays_schema_is_compatible_with_the_released_one_in_both_directions(path):
+    today = json.loads(schemas.documents()[path.name])
+    assert incompatibilities(json.loads(path.read_text()), today) == []
+
+
+@pytest.mark.parametrize("message", examples.all_messages(), ids=lambda m: m.tag())
+def test_what_we_send_today_satisfies_a_released_consumers_schema(message):
+    schema = json.loads((SCHEMAS / "released" / "0.1.0" / f"{message.tag()}.json").read_text())
+    jsonschema.validate(json.loads(message.to_json()), opened(schema))
+
+
+def opened(schema):
+    """The schema as a consumer applies it: unknown fields are ignored."""
+    if isinstance(schema, dict):
+        return {k: opened(v) for k, v in schema.items() if not (k == "additionalProperties" and v is False)}
+    return [opened(s) for s in schema] if isinstance(schema, list) else schema
+
+
+OBJECT = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"enum": ["x", "y"]}}, "required": ["a"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda s: s["properties"].pop("a") and s["required"].remove("a"), "no longer there"),
+        (lambda s: s["required"].append("b"), "newly required"),
+        (lambda s: s["required"].clear(), "no longer required"),
+        (lambda s: s["properties"].update(a={"type": "integer"}), "type string became integer"),
+        (lambda s: s["properties"]["b"].update(enum=["x"]), "value y is gone"),
+        (lambda s: s["properties"]["b"].update(enum=["x", "y", "z"]), "value z is new"),
+        (lambda s: s["properties"]["a"].update(pattern="^a$"), "pattern changed"),
+    ],
+)
+def test_an_incompatible_change_is_named(change, says):
+    changed = copy.deepcopy(OBJECT)
+    change(changed)
+    assert any(says in line for line in incompatibilities(OBJECT, changed))
+
+
+def test_a_new_optional_field_is_compatible():
+    changed = copy.deepcopy(OBJECT)
+    changed["properties"]["c"] = {"type": "string"}
+    assert incompatibilities(OBJECT, changed) == []
+
+
+def test_a_new_variant_of_a_union_is_incompatible_with_old_consumers():
+    old = {"anyOf": [{"type": "string"}]}
+    assert "null is new" in incompatibilities(old, {"anyOf": [{"type": "string"}, {"type": "null"}]})[0]

@@ -1,0 +1,125 @@
+"""The frame of a service: settings, probes, signals."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from worksite.common import settings
+from worksite.common.bus.consumer import Progress, backoff
+from worksite.common.health import Health, ops_server, watched_loop
+from worksite.common.processes import free_port
+from worksite.common.settings import ServiceSettings, SettingsError
+
+PROGRAM = """
+from worksite.common import service
+from worksite.common.settings import ServiceSettings
+
+async def main(settings, running):
+    running.ready.set()
+    print("working", flush=True)
+    await running.stop.wait()
+
+service.run("builder", ServiceSettings, main)
+"""
+
+
+def start(**environment):
+    return asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, env=os.environ | environment,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+
+
+@pytest.mark.asyncio
+async def test_a_service_gets_ready_and_stops_cleanly_on_sigterm(bus, nats_server):
+    port = free_port()
+    process = await start(NATS_URL=nats_server.url, OPS_PORT=str(port))
+    assert await asyncio.wait_for(process.stdout.readline(), 20) == b"working\n"
+    async with httpx.AsyncClient(trust_env=False) as client:
+        assert (await client.get(f"http://127.0.0.1:{port}/readyz")).status_code == 200
+        assert "worksite_messages" in (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+@pytest.mark.asyncio
+async def test_a_service_waits_for_nats_and_says_so_then_stops_when_told(tmp_path):
+    process = await start(NATS_URL=f"nats://127.0.0.1:{free_port()}")
+    async with asyncio.timeout(20):
+        while b"does not answer" not in await process.stderr.readline():
+            assert process.returncode is None
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+@pytest.mark.asyncio
+async def test_a_wrong_setting_ends_the_start_with_its_name(tmp_path):
+    process = await start(WORKER_CONCURRENCY="many")
+    _, errors = await process.communicate()
+    assert process.returncode == 2
+    assert b"WORKER_CONCURRENCY" in errors
+
+
+@pytest.mark.asyncio
+async def test_a_taken_port_ends_the_start_with_its_number(bus, nats_server):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        process = await start(NATS_URL=nats_server.url, OPS_PORT=str(port))
+        _, errors = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 2
+    assert f"port {port}".encode() in errors
+
+
+def test_a_secret_is_read_from_a_file_and_not_shown(tmp_path, monkeypatch):
+    (tmp_path / "nats_password").write_text("hush")
+    monkeypatch.setenv("SECRETS_DIR", str(tmp_path))
+    loaded = settings.load(ServiceSettings)
+    assert loaded.nats_password == SecretStr("hush")
+    assert "hush" not in repr(loaded)
+
+
+def test_a_secrets_directory_that_is_not_there_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("SECRETS_DIR", str(tmp_path / "nope"))
+    with pytest.raises(SettingsError, match="SECRETS_DIR"):
+        settings.load(ServiceSettings)
+
+
+def test_a_wrong_value_is_not_echoed(monkeypatch):
+    monkeypatch.setenv("LOG_LEVEL", "s3cret-by-mistake")
+    with pytest.raises(SettingsError) as caught:
+        settings.load(ServiceSettings)
+    assert "LOG_LEVEL" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.asyncio
+async def test_probes_say_what_is_wrong():
+    health = Health()
+    health.ready["policy"] = lambda: "not loaded"
+    async with watched_loop(health), ops_server(health, "127.0.0.1", 0) as port:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            alive = await client.get(f"http://127.0.0.1:{port}/healthz")
+            ready = await client.get(f"http://127.0.0.1:{port}/readyz")
+    assert alive.status_code == 200
+    assert (ready.status_code, ready.json()["wrong"]) == (503, {"policy": "not loaded"})
+
+
+def test_a_consumer_that_stopped_turning_is_stalled():
+    progress = Progress()
+    assert not progress.stalled()
+    progress.turned()
+    assert not progress.stalled()
+    assert progress.stalled(limit_seconds=-1)
+
+
+def test_back_off_grows_and_is_bounded():
+    assert 0.3 < backoff(1) < 0.7
+    assert backoff(4) > 2
+    assert backoff(500) <= 75
