@@ -118,6 +118,8 @@ attempt("read the environment of the service")(lambda: read(f"/proc/{SERVICE}/en
 attempt("read the environment of a process of the same user")(lambda: read(f"/proc/{VICTIM}/environ"))
 attempt("read the environment of process 1")(lambda: read("/proc/1/environ"))
 attempt("read the memory of a process of the same user")(lambda: read(f"/proc/{VICTIM}/maps"))
+attempt("see where a process of the same user works")(lambda: os.readlink(f"/proc/{VICTIM}/cwd"))
+attempt("see what a process of the same user has open")(lambda: os.listdir(f"/proc/{VICTIM}/fd"))
 
 
 @attempt("see other processes")

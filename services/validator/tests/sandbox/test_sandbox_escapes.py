@@ -48,6 +48,8 @@ POSSIBLE_UNCONFINED = [
     "change a mode through a symbolic link",
     "watch a directory",
     "read the environment of a process of the same user",
+    "see where a process of the same user works",
+    "see what a process of the same user has open",
     "see other processes",
     "connect by TCP",
     "send by UDP",

@@ -256,5 +256,12 @@ async def test_a_keeper_killed_at_its_start_is_not_a_verdict(sandbox: Sandbox, j
 
 def children(marker: str) -> list[int]:
     """Children of this process that have `marker` in their command line."""
-    pids = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-    return [int(pid) for pid in pids if marker.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == os.getpid() and marker.encode() in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+        except OSError:
+            continue  # ended meanwhile
+    return found

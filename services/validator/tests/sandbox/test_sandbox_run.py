@@ -150,6 +150,13 @@ async def test_what_ordinary_test_suites_need_works(run_python: RunPython) -> No
     assert (outcome.stdout, outcome.stderr) == (b"all\n", b"")
 
 
+async def test_an_interpreter_started_with_an_empty_environment_is_the_same(run_python: RunPython) -> None:
+    outcome = await run_python(
+        "import subprocess, sys; subprocess.run([sys.executable, '-I', '-c', 'import sys; print(sys.version)'], env={})"
+    )
+    assert outcome.stdout.decode().strip() == sys.version
+
+
 async def test_argon2_hashes(sandbox: Sandbox, job: Callable[..., Job]) -> None:
     argon2 = pytest.importorskip("argon2")
     packages = Path(argon2.__file__).parent.parent

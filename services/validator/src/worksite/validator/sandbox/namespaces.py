@@ -1,9 +1,11 @@
 """The bubblewrap command: a process, network, IPC and mount namespace around the jail.
 
-Inside, the jail applies its Landlock rules as everywhere, so that a candidate meets the same world at both levels: no
-/proc, no writable /tmp or /dev/shm (TMPDIR is its scratch directory), no sockets. Therefore none of the sized tmpfs
-mounts are needed that bubblewrap alone would need, and nothing mounts /proc, which ordinary containers refuse.
-Namespaces add what the jail cannot: other processes and files do not exist at all, and the kernel ends them together.
+Inside, the jail applies its Landlock rules as everywhere, so that a candidate meets the same world at both levels:
+nothing in /proc can be opened, /tmp and /dev/shm do not exist (TMPDIR is its scratch directory), no sockets. Therefore
+none of the sized tmpfs mounts are needed that bubblewrap alone would need. /proc is mounted for the dynamic loader, which
+reads the link /proc/self/exe to resolve $ORIGIN; containers that hide parts of their own /proc refuse that mount, and get
+the jail. Namespaces add what the jail cannot: other processes and files do not exist at all, and the kernel ends them
+together.
 """
 
 from __future__ import annotations
@@ -26,4 +28,4 @@ def bubblewrap(program: str, readable: Iterable[Path], writable: Iterable[Path])
             command += [option, str(path.resolve()), str(path)]
     for device in _DEVICES:
         command += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
-    return (*command, "--remount-ro", "/", "--")
+    return (*command, "--proc", "/proc", "--remount-ro", "/", "--")

@@ -172,7 +172,7 @@ class Sandbox:
         spec = self._launch_spec(job, scratch, readable, writable)
         return {
             "argv": [*outer, str(tools.python), "-I", "-S", str(tools.launcher), json.dumps(spec)],
-            "env": {"PATH": _PATH, **self._interpreter_env()},
+            "env": {"PATH": _PATH},
             "uid": uid,
             "notify": spec["notify"],
             "first_step": "namespaces" if tools.bwrap else "launcher",
@@ -182,11 +182,6 @@ class Sandbox:
             "watched": [str(path) for path in writable],
         }
 
-    def _interpreter_env(self) -> dict[str, str]:
-        """A copied interpreter finds its libpython through $ORIGIN, for which the loader asks /proc; where there is no
-        /proc, it would silently take the machine's libpython of the same name if it were not told."""
-        return {"LD_ORIGIN_PATH": str(self._equipment.python.parent)}
-
     def _launch_spec(
         self, job: Job, scratch: Path, readable: tuple[Path, ...], writable: tuple[Path, ...]
     ) -> dict[str, Any]:
@@ -194,7 +189,7 @@ class Sandbox:
         confined = self.isolation.level != "none"
         notify = self.isolation.level == "jail"
         program = filter_program(platform.machine(), notify_attributes=notify) if confined else b""
-        standard = {**self._interpreter_env(), "PATH": _PATH, "HOME": scratch, "TMPDIR": scratch, "LANG": "C.UTF-8"}
+        standard = {"PATH": _PATH, "HOME": scratch, "TMPDIR": scratch, "LANG": "C.UTF-8"}
         named = {"USER": "sandbox", "LOGNAME": "sandbox", "WORKSITE_RESULT_FD": _RESULT_FD}
         return {
             "argv": job.argv,

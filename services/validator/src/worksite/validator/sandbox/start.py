@@ -34,14 +34,19 @@ async def open_sandbox(settings: SandboxSettings) -> Sandbox:
         raise SandboxUnavailable("the sandbox never runs a candidate as root: set a sandbox uid other than 0")
     if settings.mode != "none":
         _check_machine()
-    root = sandbox_root(settings.root, settings.state_dir, uid)
+    try:
+        root = sandbox_root(settings.root, settings.state_dir, uid)
+    except OSError as error:
+        raise SandboxUnavailable(f"no directory for the sandbox: {error}") from error
     python, prefix = await asyncio.to_thread(sandbox_python, root, uid)
     launcher = install_launcher(root)
+    bwrap = shutil.which("bwrap")
+    if settings.mode == "namespaces" and bwrap is None:
+        raise SandboxUnavailable("there is no bwrap on PATH: install bubblewrap, or set SANDBOX=auto")
     problems: list[str] = []
-    for level in _levels(settings):
-        bwrap = shutil.which("bwrap") if level == "namespaces" else None
-        equipment = Equipment(root, python, prefix, launcher, bwrap)
-        sandbox = Sandbox(_isolation(level, uid), equipment)
+    for level in _levels(settings, bwrap):
+        equipment = Equipment(root, python, prefix, launcher, bwrap if level == "namespaces" else None)
+        sandbox = Sandbox(Isolation(level=level, uid=uid, shared_uid=uid == os.getuid()), equipment)
         problem = await _problem(sandbox)
         if problem is None:
             return sandbox
@@ -56,14 +61,10 @@ def _check_machine() -> None:
         raise SandboxUnavailable(f"{error}. {_ADVICE}") from error
 
 
-def _levels(settings: SandboxSettings) -> tuple[Level, ...]:
+def _levels(settings: SandboxSettings, bwrap: str | None) -> tuple[Level, ...]:
     if settings.mode != "auto":
         return (settings.mode,)
-    return ("namespaces", "jail") if shutil.which("bwrap") else ("jail",)
-
-
-def _isolation(level: Level, uid: int) -> Isolation:
-    return Isolation(level=level, uid=uid, shared_uid=uid == os.getuid())
+    return ("namespaces", "jail") if bwrap else ("jail",)
 
 
 async def _problem(sandbox: Sandbox) -> str | None:

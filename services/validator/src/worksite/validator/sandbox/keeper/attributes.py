@@ -139,7 +139,10 @@ def read_path(pid: int, address: int) -> bytes:
 
 def read_memory(pid: int, address: int, size: int) -> bytes:
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-        data = os.pread(memory.fileno(), size, address)
+        try:
+            data = os.pread(memory.fileno(), size, address)
+        except (OSError, OverflowError):
+            data = b""
     if len(data) < size:
         raise OSError(errno.EFAULT, "bad address")
     return data
