@@ -1,0 +1,1 @@
+"""Who is asking: tokens, keys, revocations, the embedded issuer."""

@@ -1,0 +1,64 @@
+"""Every route's door: who is it, and do the policies let them?"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from worksite.common.errors import BusUnavailable
+from worksite.common.policy import Entity
+from worksite.gateway import problems
+from worksite.gateway.auth.authenticator import RevokedToken
+from worksite.gateway.auth.errors import InvalidToken
+from worksite.gateway.domain.principal import Principal
+from worksite.gateway.domain.views import is_task_id
+from worksite.gateway.gateway import Gateway, GatewayOf
+
+_REALM = 'Bearer realm="worksite"'
+_bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="a token of a trusted issuer")
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+def may(action: str) -> Callable[..., Awaitable[Principal]]:
+    """A dependency that lets through whoever may do `action` on the task in the path, or, without one, in the tenant.
+
+    The resource is always one of the principal's own tenant: ids are looked up below it, so another tenant's task is
+    as unknown as one that never was.
+    """
+
+    async def check(request: Request, gateway: GatewayOf, bearer: Bearer) -> Principal:
+        principal = await _authenticated(gateway, bearer)
+        task = request.path_params.get("task_id")
+        if task is not None and not is_task_id(task):
+            raise problems.not_found()
+        await _authorized(gateway, principal, action, task)
+        return principal
+
+    return check
+
+
+async def _authenticated(gateway: Gateway, bearer: HTTPAuthorizationCredentials | None) -> Principal:
+    if bearer is None:
+        raise problems.unauthenticated("send a token: Authorization: Bearer …", _REALM)
+    try:
+        return await gateway.authenticator.authenticate(bearer.credentials)
+    except InvalidToken as error:
+        if isinstance(error, RevokedToken):
+            await gateway.audit.revoked(error.principal)
+        challenge = f'{_REALM}, error="invalid_token", error_description="{error}"'
+        raise problems.unauthenticated(f"the token is refused: {error}", challenge) from error
+
+
+async def _authorized(gateway: Gateway, principal: Principal, action: str, task: str | None) -> None:
+    attributes = {"tenant": principal.tenant}
+    resource = Entity("Task", task, attributes) if task else Entity("Tenant", principal.tenant, attributes)
+    roles = tuple(Entity("Role", role) for role in sorted(principal.roles))
+    decision = gateway.policy.decide(Entity("Principal", principal.subject, attributes, roles), action, resource)
+    if not decision.allow:
+        reason = "; ".join((*decision.policy_ids, *decision.errors)) or "no policy permits it"
+        await gateway.audit.denied(principal, action, f"{resource.type}::{resource.id}", reason)
+        raise problems.forbidden(action)
+    if not gateway.bus.connected:
+        raise BusUnavailable("not connected to NATS")

@@ -1,0 +1,27 @@
+"""The deny-list: tokens that must no longer be accepted although they verify."""
+
+from __future__ import annotations
+
+import hashlib
+
+from worksite.common import subjects
+from worksite.common.bus import Bus, KeyValue
+
+
+class Revocations:
+    """Entries in the bucket `revoked`: the key is the SHA-256 of a token's `jti`, the value does not matter.
+
+    Entries live for a day, and no token lives longer.
+    """
+
+    def __init__(self, bus: Bus) -> None:
+        self._store = KeyValue(bus, subjects.REVOKED)
+
+    async def revoked(self, token_id: str) -> bool:
+        """Raises BusUnavailable: who cannot ask must not guess."""
+        return await self._store.get(storage_key(token_id)) is not None
+
+
+def storage_key(token_id: str) -> str:
+    """Where a revocation lies."""
+    return hashlib.sha256(token_id.encode()).hexdigest()

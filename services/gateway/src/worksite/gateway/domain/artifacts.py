@@ -1,0 +1,70 @@
+"""What can be fetched of a task, by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from worksite.common.messages import ArtifactRef, StepRecord, TaskState
+
+COST = "cost.json"
+_JSON, _MARKDOWN = "application/json", "text/markdown; charset=utf-8"
+MEDIA_TYPES: Mapping[str, str] = {
+    "spec.json": _JSON,
+    "spec.md": _MARKDOWN,
+    "report.json": _JSON,
+    "report.md": _MARKDOWN,
+    "branch.bundle": "application/x-git-bundle",
+    "branch.zip": "application/zip",
+    COST: _JSON,
+}
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """An artifact that is made from the task's state instead of being stored."""
+
+    data: bytes
+
+
+def available(state: TaskState) -> dict[str, ArtifactRef | Rendered]:
+    """Name to content, in the order of the task's steps."""
+    found: dict[str, ArtifactRef | Rendered] = {}
+    if state.spec:
+        found |= {"spec.json": state.spec.spec, "spec.md": state.spec.document}
+    if state.changeset:
+        found |= {"branch.bundle": state.changeset.bundle, "branch.zip": state.changeset.archive}
+    if state.judgement:
+        found |= {"report.json": state.judgement.report, "report.md": state.judgement.document}
+    return found | {COST: Rendered(_cost_document(state))}
+
+
+def total_usd(state: TaskState) -> float:
+    """What the task has cost so far; rounded to a millionth so that sums of floats read well."""
+    return round(sum(record.cost_usd for record in state.history), 6)
+
+
+def seconds(record: StepRecord) -> float:
+    """How long the step took."""
+    return round((record.finished_at - record.started_at).total_seconds(), 3)
+
+
+def _cost_document(state: TaskState) -> bytes:
+    document = {
+        "task": state.task,
+        "currency": "USD",
+        "total_usd": total_usd(state),
+        "steps": [
+            {
+                "step": record.step,
+                "agent": record.agent,
+                "round": record.round,
+                "engine": record.engine,
+                "usd": record.cost_usd,
+                "seconds": seconds(record),
+            }
+            for record in state.history
+        ],
+    }
+    return json.dumps(document, indent=2).encode() + b"\n"

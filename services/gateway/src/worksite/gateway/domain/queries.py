@@ -1,0 +1,62 @@
+"""What a client sends to search, and what it gets."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from worksite.common.messages import Model, Scores, SearchFilters, SearchMode, SearchRequest, SearchResponse
+
+
+class SearchQuery(Model):
+    """The body of `POST /v1/search`."""
+
+    query: str = Field(min_length=1, max_length=2000)
+    top_k: int = Field(default=10, ge=1, le=50, description="results at most")
+    filters: SearchFilters = SearchFilters()
+    rerank: bool = True
+    mode: SearchMode = "hybrid"
+
+    def request(self, tenant: str) -> SearchRequest:
+        """The message to the RAG engine, bound to the tenant of the token."""
+        return SearchRequest(
+            tenant=tenant,
+            query=self.query,
+            top_k=self.top_k,
+            mode=self.mode,
+            rerank=self.rerank,
+            filters=self.filters,
+        )
+
+
+class Hit(Model):
+    """A passage with its place in the file."""
+
+    path: str
+    start_line: int
+    end_line: int
+    text: str
+    score: float
+    scores: Scores
+
+
+class SearchResults(Model):
+    """Best first."""
+
+    results: tuple[Hit, ...]
+    reranked: bool
+    timings_ms: dict[str, float]
+
+
+def search_results(response: SearchResponse) -> SearchResults:
+    """The part of the RAG engine's answer that the HTTP interface promises."""
+    hits = tuple(
+        Hit(
+            path=found.path,
+            start_line=found.start_line,
+            end_line=found.end_line,
+            text=found.text,
+            score=found.score,
+            scores=found.scores,
+        )
+        for found in response.results
+    )
+    return SearchResults(results=hits, reranked=response.reranked, timings_ms=response.timings_ms)

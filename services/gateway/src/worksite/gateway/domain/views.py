@@ -1,0 +1,168 @@
+"""What a client sees of a task."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+from worksite.common.messages import (
+    Answer,
+    Model,
+    Problem,
+    Question,
+    ReplyStatus,
+    Route,
+    TaskEntry,
+    TaskState,
+    TaskStatus,
+    Verdict,
+)
+from worksite.gateway.domain import artifacts
+
+_TASK_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class StepView(Model):
+    """A finished step."""
+
+    step: str
+    agent: str
+    round: int
+    status: ReplyStatus
+    summary: str
+    engine: str | None
+    started_at: datetime
+    finished_at: datetime
+    seconds: float
+    cost_usd: float
+
+
+class Cost(Model):
+    total_usd: float
+    currency: Literal["USD"] = "USD"
+
+
+class TaskLinks(Model):
+    """Where to go on."""
+
+    self: str
+    events: str
+    artifacts: str
+    cancel: str
+
+
+class TaskView(Model):
+    """A task as far as it has come."""
+
+    id: str
+    status: TaskStatus
+    request: str
+    route: Route | None = Field(description="null until it is decided")
+    round: int
+    verdict: Verdict | None = Field(description="the validator's; null before it and on routes without it")
+    engine: str | None = Field(description="what made the newest result, e.g. blueprint:auth-service@1.0.0")
+    reason: str | None = Field(description="why it stopped, in a sentence")
+    question: Question | None = Field(description="status needs_input: what is covered, what is not, what would help")
+    problem: Problem | None = Field(description="status failed: what went wrong")
+    answer: Answer | None = Field(description="route question")
+    step: str | None = Field(description="the step in flight")
+    steps: tuple[StepView, ...]
+    cost: Cost
+    artifacts: tuple[str, ...] = Field(description="names of what can be fetched now")
+    created_at: datetime
+    updated_at: datetime
+    links: TaskLinks
+
+
+class TaskList(Model):
+    """The newest tasks first."""
+
+    tasks: tuple[TaskView, ...]
+
+
+def is_task_id(text: str) -> bool:
+    """Could this be the id of a task at all?"""
+    return _TASK_ID.fullmatch(text) is not None
+
+
+def task_view(entry: TaskEntry) -> TaskView:
+    """The view of a row of the read model."""
+    submitted, state = entry.submitted, entry.state
+    links = task_links(submitted.task)
+    if state is None:
+        return _queued(entry, links)
+    return TaskView(
+        id=state.task,
+        status=state.status,
+        request=state.request,
+        route=state.route.route,
+        round=state.round,
+        verdict=state.judgement.verdict if state.judgement else None,
+        engine=_engine(state),
+        reason=state.reason,
+        question=state.question,
+        problem=state.problem,
+        answer=state.answer,
+        step=state.step,
+        steps=_steps(state),
+        cost=Cost(total_usd=artifacts.total_usd(state)),
+        artifacts=tuple(artifacts.available(state)),
+        created_at=state.created_at,
+        updated_at=state.updated_at,
+        links=links,
+    )
+
+
+def task_links(task: str) -> TaskLinks:
+    """Paths relative to the gateway."""
+    root = f"/v1/tasks/{task}"
+    return TaskLinks(self=root, events=f"{root}/events", artifacts=f"{root}/artifacts", cancel=f"{root}/cancel")
+
+
+def _queued(entry: TaskEntry, links: TaskLinks) -> TaskView:
+    submitted = entry.submitted
+    return TaskView(
+        id=submitted.task,
+        status="queued",
+        request=submitted.request,
+        route=submitted.route,
+        round=0,
+        verdict=None,
+        engine=None,
+        reason=None,
+        question=None,
+        problem=None,
+        answer=None,
+        step=None,
+        steps=(),
+        cost=Cost(total_usd=0),
+        artifacts=(),
+        created_at=submitted.submitted_at,
+        updated_at=submitted.submitted_at,
+        links=links,
+    )
+
+
+def _engine(state: TaskState) -> str | None:
+    made = state.changeset or state.spec or state.answer
+    return made.engine if made else None
+
+
+def _steps(state: TaskState) -> tuple[StepView, ...]:
+    return tuple(
+        StepView(
+            step=record.step,
+            agent=record.agent,
+            round=record.round,
+            status=record.status,
+            summary=record.summary,
+            engine=record.engine,
+            started_at=record.started_at,
+            finished_at=record.finished_at,
+            seconds=artifacts.seconds(record),
+            cost_usd=record.cost_usd,
+        )
+        for record in state.history
+    )

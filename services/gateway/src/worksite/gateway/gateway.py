@@ -1,0 +1,40 @@
+"""Everything the routes work with, built once in `main`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from worksite.common.artifacts import Artifacts
+from worksite.common.bus import Bus
+from worksite.common.policy import PolicyEngine
+from worksite.gateway.audit import Audit
+from worksite.gateway.auth.authenticator import Authenticator
+from worksite.gateway.auth.issuer import Issuer
+from worksite.gateway.intake import Intake
+from worksite.gateway.tasks import Tasks
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The gateway's parts."""
+
+    bus: Bus
+    authenticator: Authenticator
+    policy: PolicyEngine
+    audit: Audit
+    tasks: Tasks
+    intake: Intake
+    artifacts: Artifacts
+    issuer: Issuer | None
+    stop: asyncio.Event
+
+
+def _of(request: Request) -> Gateway:
+    return request.app.state.gateway
+
+
+GatewayOf = Annotated[Gateway, Depends(_of)]
+"""How a route gets at them."""

@@ -1,0 +1,93 @@
+"""The gateway: `python -m worksite.gateway.main`."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import AsyncGenerator
+
+import httpx
+from pydantic import SecretStr
+from worksite.common import service
+from worksite.common.artifacts import Artifacts
+from worksite.common.health import http_server
+from worksite.common.policy import PolicyEngine, PolicyError
+from worksite.common.settings import SettingsError
+from worksite.gateway.app import create_app
+from worksite.gateway.audit import Audit
+from worksite.gateway.auth import clients, keys
+from worksite.gateway.auth.authenticator import Authenticator
+from worksite.gateway.auth.issuer import Issuer
+from worksite.gateway.auth.jwks import Jwks, fetcher
+from worksite.gateway.auth.revocations import Revocations
+from worksite.gateway.auth.verifier import Verifier
+from worksite.gateway.gateway import Gateway
+from worksite.gateway.intake import Intake
+from worksite.gateway.settings import GatewaySettings
+from worksite.gateway.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    service.run("gateway", GatewaySettings, _main, serves_health_itself=True)
+
+
+async def _main(settings: GatewaySettings, running: service.Running) -> None:
+    async with built(settings, running) as gateway:
+        app = create_app(gateway, running.health, settings.max_body_bytes)
+        async with http_server(app, settings.bind_host, settings.dashboard_port) as port:
+            log.info("listening on port %d", port)
+            running.ready.set()
+            await running.stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def built(settings: GatewaySettings, running: service.Running) -> AsyncGenerator[Gateway]:
+    """The gateway's parts, wired. Raises SettingsError for policies that cannot be used."""
+    async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
+        tasks = Tasks(running.bus)
+        trusted = _keys(settings, http)
+        verifier = Verifier(trusted, settings.jwt_issuer, settings.jwt_audience)
+        yield Gateway(
+            bus=running.bus,
+            authenticator=Authenticator(verifier, Revocations(running.bus)),
+            policy=_policy(settings),
+            audit=Audit(running.bus),
+            tasks=tasks,
+            intake=Intake(running.bus, tasks),
+            artifacts=Artifacts(running.bus),
+            issuer=_issuer(settings, trusted),
+            stop=running.stop,
+        )
+
+
+def _keys(settings: GatewaySettings, http: httpx.AsyncClient) -> keys.Keys:
+    secret, own, url = _text(settings.jwt_secret_key), _text(settings.issuer_key), settings.jwt_jwks_url
+    return keys.Keys(
+        secret=keys.shared_secret(secret) if secret else None,
+        own=keys.signing_key(own) if own else None,
+        jwks=Jwks(fetcher(http, url)) if url else None,
+    )
+
+
+def _issuer(settings: GatewaySettings, trusted: keys.Keys) -> Issuer | None:
+    if trusted.own is None:
+        return None
+    known = clients.parse(_text(settings.issuer_clients) or "[]")
+    return Issuer(trusted.own, known, settings.jwt_issuer, settings.jwt_audience)
+
+
+def _policy(settings: GatewaySettings) -> PolicyEngine:
+    try:
+        return PolicyEngine.load(settings.policy_dir)
+    except PolicyError as error:
+        raise SettingsError(f"POLICY_DIR: {error}") from error
+
+
+def _text(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""The HTTP interface, one file per noun."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from worksite.gateway import problems
+from worksite.gateway.routes import artifacts, events, search, tasks, tokens
+
+_PROBLEM = {
+    "description": "A problem document (RFC 9457)",
+    "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
+}
+
+
+def api() -> APIRouter:
+    """Everything below /v1."""
+    router = APIRouter(prefix="/v1", responses={"default": _PROBLEM})
+    for noun in (tasks, events, artifacts, search):
+        router.include_router(noun.router)
+    return router
+
+
+def issuer() -> APIRouter:
+    """The embedded issuer's endpoints, where their standards put them."""
+    router = APIRouter(responses={"default": _PROBLEM})
+    router.include_router(tokens.router)
+    return router

@@ -1,0 +1,100 @@
+"""/v1/tasks/{id}/artifacts: what a task has made."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Response
+from pydantic import Field
+from worksite.common.messages import ArtifactRef, Model
+from worksite.gateway import problems
+from worksite.gateway.auth.access import may
+from worksite.gateway.domain.artifacts import MEDIA_TYPES, Rendered, available
+from worksite.gateway.domain.principal import Principal
+from worksite.gateway.domain.views import task_links
+from worksite.gateway.gateway import Gateway, GatewayOf
+from worksite.gateway.routes.tasks import find
+
+router = APIRouter(prefix="/tasks", tags=["tasks"])
+
+
+class ArtifactLinks(Model):
+    self: str
+
+
+class ArtifactView(Model):
+    """One artifact."""
+
+    name: str
+    size: int = Field(description="bytes")
+    media_type: str
+    sha256: str
+    links: ArtifactLinks
+
+
+class ArtifactList(Model):
+    """In the order of the task's steps."""
+
+    artifacts: tuple[ArtifactView, ...]
+
+
+@router.get("/{task_id}/artifacts", operation_id="listArtifacts")
+async def index(
+    task_id: str, gateway: GatewayOf, caller: Annotated[Principal, Depends(may("readArtifact"))]
+) -> ArtifactList:
+    """What can be fetched now."""
+    found = await _available(gateway, caller, task_id)
+    return ArtifactList(artifacts=tuple(_view(task_id, name, content) for name, content in found.items()))
+
+
+@router.get(
+    "/{task_id}/artifacts/{name}",
+    operation_id="readArtifact",
+    response_class=Response,
+    responses={
+        200: {"description": "the artifact", "content": {kind: {} for kind in sorted(set(MEDIA_TYPES.values()))}},
+        304: {"description": "not modified"},
+    },
+)
+async def fetch(
+    task_id: str,
+    name: str,
+    gateway: GatewayOf,
+    caller: Annotated[Principal, Depends(may("readArtifact"))],
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """One artifact. What a task makes is nobody's but its own: it is offered for saving, never for display."""
+    content = (await _available(gateway, caller, task_id)).get(name)
+    if content is None:
+        raise problems.not_found("the task has no such artifact (yet)")
+    tag = f'"{_sha256(content)}"'
+    headers = {
+        "ETag": tag,
+        "Cache-Control": "private, no-cache",
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "X-Content-Type-Options": "nosniff",
+    }
+    if if_none_match and tag in if_none_match:
+        return Response(status_code=304, headers=headers)
+    data = content.data if isinstance(content, Rendered) else await gateway.artifacts.get(content)
+    return Response(data, headers=headers, media_type=MEDIA_TYPES[name])
+
+
+async def _available(gateway: Gateway, caller: Principal, task: str) -> dict[str, ArtifactRef | Rendered]:
+    entry = await find(gateway, caller, task)
+    return available(entry.state) if entry.state else {}
+
+
+def _view(task: str, name: str, content: ArtifactRef | Rendered) -> ArtifactView:
+    return ArtifactView(
+        name=name,
+        size=len(content.data) if isinstance(content, Rendered) else content.size,
+        media_type=MEDIA_TYPES[name],
+        sha256=_sha256(content),
+        links=ArtifactLinks(self=f"{task_links(task).artifacts}/{name}"),
+    )
+
+
+def _sha256(content: ArtifactRef | Rendered) -> str:
+    return hashlib.sha256(content.data).hexdigest() if isinstance(content, Rendered) else content.sha256

@@ -1,0 +1,98 @@
+"""/v1/tasks: submit, list, look at, cancel."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from worksite.common import subjects
+from worksite.common.bus import Envelope
+from worksite.common.messages import TERMINAL, CancelRequested, TaskEntry
+from worksite.gateway import problems
+from worksite.gateway.auth.access import may
+from worksite.gateway.body import json_body, json_schema
+from worksite.gateway.domain import idempotency
+from worksite.gateway.domain.principal import Principal
+from worksite.gateway.domain.submission import Cancellation, NewTask
+from worksite.gateway.domain.views import TaskList, TaskView, task_view
+from worksite.gateway.gateway import Gateway, GatewayOf
+from worksite.gateway.intake import KeyReused
+
+router = APIRouter(prefix="/tasks", tags=["tasks"])
+
+
+def idempotency_key(
+    key: Annotated[str | None, Header(alias="Idempotency-Key", description="1 to 255 printable characters")] = None,
+) -> str | None:
+    """The key, if the client sent one. Raises a 400 problem for one that cannot be a key."""
+    if key is not None and not idempotency.is_key(key):
+        detail = f"Idempotency-Key must be 1 to {idempotency.MAX_KEY_LENGTH} printable ASCII characters"
+        raise problems.malformed("malformed-idempotency-key", detail)
+    return key
+
+
+@router.post("", status_code=202, operation_id="submitTask", openapi_extra=json_schema(NewTask))
+async def submit(
+    request: Request,
+    response: Response,
+    gateway: GatewayOf,
+    caller: Annotated[Principal, Depends(may("submitTask"))],
+    wanted: Annotated[NewTask, Depends(json_body(NewTask))],
+    key: Annotated[str | None, Depends(idempotency_key)],
+) -> TaskView:
+    """Accept a task. The answer comes when it is stored; sent again with the same `Idempotency-Key`, it is the same."""
+    try:
+        entry = await gateway.intake.submit(caller, wanted, await request.body(), key)
+    except KeyReused as error:
+        detail = "this Idempotency-Key was used for a different body: take a new one"
+        raise problems.ProblemError(422, "idempotency-key-reused", "Idempotency key reused", detail) from error
+    view = task_view(entry)
+    response.headers["Location"] = view.links.self
+    return view
+
+
+@router.get("", operation_id="listTasks")
+async def newest(
+    gateway: GatewayOf,
+    caller: Annotated[Principal, Depends(may("listTasks"))],
+    limit: Annotated[int, Query(ge=1, le=200, description="at most so many")] = 50,
+) -> TaskList:
+    """The tenant's tasks, newest first."""
+    entries = await gateway.tasks.newest(caller.tenant, limit)
+    return TaskList(tasks=tuple(task_view(entry) for entry in entries))
+
+
+@router.get("/{task_id}", operation_id="readTask")
+async def read(task_id: str, gateway: GatewayOf, caller: Annotated[Principal, Depends(may("readTask"))]) -> TaskView:
+    """One task as far as it has come."""
+    return task_view(await find(gateway, caller, task_id))
+
+
+@router.post(
+    "/{task_id}/cancel",
+    status_code=202,
+    operation_id="cancelTask",
+    openapi_extra=json_schema(Cancellation, required=False),
+)
+async def cancel(
+    task_id: str,
+    gateway: GatewayOf,
+    caller: Annotated[Principal, Depends(may("cancelTask"))],
+    wanted: Annotated[Cancellation, Depends(json_body(Cancellation, optional=True))],
+) -> TaskView:
+    """Ask for the end of a task; a step in flight is stopped too. The task's events tell when it has ended."""
+    entry = await find(gateway, caller, task_id)
+    if entry.state and entry.state.status in TERMINAL:
+        raise problems.ProblemError(409, "task-ended", "Task has ended", f"the task is {entry.state.status}")
+    event = CancelRequested(task=task_id, tenant=caller.tenant, principal=caller.subject, reason=wanted.reason)
+    subject = subjects.event_subject(caller.tenant, task_id, "gateway", subjects.TASK_LEVEL_STEP, "cancel")
+    await gateway.bus.publish(subject, event, Envelope(event.ce_type(), "gateway", caller.tenant, task_id))
+    return task_view(entry)
+
+
+async def find(gateway: Gateway, caller: Principal, task: str) -> TaskEntry:
+    """The caller's task. Raises a 404 problem for unknown ids and other tenants' alike."""
+    entry = await gateway.tasks.get(caller.tenant, task)
+    if entry is None:
+        raise problems.not_found()
+    return entry

@@ -1,0 +1,91 @@
+"""Follow the events of a task: EVENTS is the truth, core NATS only says when to look."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+
+from worksite.common import subjects
+from worksite.common.bus import Bus, Stored
+from worksite.common.errors import Retryable
+from worksite.gateway.domain import sse
+
+HEARTBEAT_SECONDS = 15.0
+POLL_SECONDS = 2.0
+"""Look this often although nobody said that there is something: listening may have missed it."""
+_FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.02, 1.0
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Place:
+    """Whose events, and the last sequence the client has seen."""
+
+    tenant: str
+    task: str
+    after: int
+
+
+async def is_over(bus: Bus, place: Place) -> bool:
+    """Has the client seen the task's last event already?"""
+    last = await bus.last("EVENTS", subjects.state_subject(place.tenant, place.task))
+    return last is not None and last.sequence <= place.after and sse.ends_task(last.subject, last.data)
+
+
+async def follow(
+    bus: Bus, place: Place, stop: asyncio.Event, *, wait: bool = True, clock: Callable[[], float] = time.monotonic
+) -> AsyncGenerator[bytes]:
+    """Frames in the order of the stream, each event once, until the task has ended, `stop` is set, or, with
+    `wait=False`, nothing more is there. An outage of NATS only delays it."""
+    pattern = subjects.task_events_filter(place.tenant, place.task)
+    after, sent_at, pause = place.after, clock(), POLL_SECONDS
+    async with bus.listen(pattern) as changed:
+        while not stop.is_set():
+            changed.clear()
+            found = await _read(bus, pattern, after)
+            for stored in found or ():
+                yield sse.frame(stored.sequence, stored.time, stored.subject, stored.data)
+                after, sent_at = stored.sequence, clock()
+                if sse.ends_task(stored.subject, stored.data):
+                    return
+            if found:
+                pause = POLL_SECONDS
+                continue
+            if found is not None and not wait:
+                return
+            if clock() - sent_at >= HEARTBEAT_SECONDS:
+                yield sse.HEARTBEAT
+                sent_at = clock()
+            woken = await _pause(changed, stop, min(pause, HEARTBEAT_SECONDS - (clock() - sent_at)))
+            pause = _next_pause(pause, woken)
+        yield sse.CLOSING
+
+
+async def _read(bus: Bus, pattern: str, after: int) -> list[Stored] | None:
+    """The next events; None when nobody can say."""
+    if not bus.connected:  # reading now would wait for a time-out, and heartbeats with it
+        return None
+    try:
+        return await bus.read("EVENTS", pattern, after, limit=_BATCH)
+    except Retryable:
+        return None
+
+
+def _next_pause(pause: float, woken: bool) -> float:
+    """A message is announced a moment before it can be read: after a wake-up look again soon, then less and less."""
+    if woken:
+        return _FIRST_RETRY_SECONDS
+    return pause * 2 if pause < _LAST_RETRY_SECONDS else POLL_SECONDS
+
+
+async def _pause(changed: asyncio.Event, stop: asyncio.Event, seconds: float) -> bool:
+    """Wait for either event or the time; True when something was announced."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in (changed, stop)]
+    try:
+        await asyncio.wait(waiting, timeout=max(seconds, 0), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for future in waiting:
+            future.cancel()
+    return changed.is_set()
