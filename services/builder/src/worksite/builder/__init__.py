@@ -1,0 +1,1 @@
+"""The builder: imports a project, and turns a Spec into a Changeset."""

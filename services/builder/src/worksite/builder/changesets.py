@@ -1,0 +1,55 @@
+"""From a commit to a Changeset whose artifacts are stored."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from worksite.builder.archive import write_archive
+from worksite.builder.repository import Repository
+from worksite.common.artifacts import Artifacts
+from worksite.common.messages import ArtifactRef, Changeset
+
+BUNDLE, ARCHIVE = "application/x-git-bundle", "application/zip"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What was done: commits between base and head on one branch of a repository."""
+
+    repository: Repository
+    base: str
+    head: str
+    branch: str
+
+
+async def store_bundle(
+    artifacts: Artifacts, repository: Repository, workplace: Path, refs: Sequence[str]
+) -> ArtifactRef:
+    """A bundle that can be cloned on its own: HEAD and the refs, with their whole history."""
+    bundle = workplace / "result.bundle"
+    await repository.write_bundle(bundle, refs)
+    return await artifacts.put(await asyncio.to_thread(bundle.read_bytes), BUNDLE)
+
+
+async def store_archive(artifacts: Artifacts, work: Work, workplace: Path, max_bytes: int) -> ArtifactRef:
+    """The tree at head. Raises StepRefused when it holds more than `max_bytes`."""
+    archive = workplace / "result.zip"
+    await write_archive(work.repository, work.head, archive, max_bytes)
+    return await artifacts.put(await asyncio.to_thread(archive.read_bytes), ARCHIVE)
+
+
+async def changeset(work: Work, *, bundle: ArtifactRef, archive: ArtifactRef, summary: str, engine: str) -> Changeset:
+    """The typed result."""
+    return Changeset(
+        base_sha=work.base,
+        head_sha=work.head,
+        branch=work.branch,
+        bundle=bundle,
+        archive=archive,
+        summary=summary,
+        engine=engine,
+        files_changed=await work.repository.files_changed(work.base, work.head),
+    )

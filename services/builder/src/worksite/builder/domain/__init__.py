@@ -1,0 +1,1 @@
+"""What the builder decides, without touching git, files or the bus."""

@@ -1,0 +1,63 @@
+"""What git's complaints about a remote mean for the client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RemoteProblem:
+    """`code` None: try again later."""
+
+    code: str | None
+    advice: str
+
+
+_PASSING = RemoteProblem(None, "the remote does not answer")
+_ACCESS = RemoteProblem("access_denied", "it is private or does not exist; the builder holds no credentials")
+_ABSENT = RemoteProblem("repository_not_found", "there is no such repository")
+_UNREACHABLE = RemoteProblem("repository_unreachable", "the repository's host cannot be reached")
+_UNSAFE = RemoteProblem("unsafe_repository", "git refuses objects of this repository")
+_REFUSED = RemoteProblem("url_refused", "this kind of URL may not be cloned")
+_GONE = RemoteProblem("unknown_ref", "the ref is gone")
+
+# The first line that matches decides: what passes by itself stands before what looks final but may be its echo.
+_SIGNS: tuple[tuple[str, RemoteProblem], ...] = (
+    ("timed out", _PASSING),
+    ("timeout was reached", _PASSING),
+    ("operation too slow", _PASSING),
+    ("connection reset", _PASSING),
+    ("early eof", _PASSING),
+    ("unexpected disconnect", _PASSING),
+    ("returned error: 429", _PASSING),
+    ("returned error: 5", _PASSING),
+    ("could not read username", _ACCESS),
+    ("could not read password", _ACCESS),
+    ("authentication failed", _ACCESS),
+    ("returned error: 401", _ACCESS),
+    ("returned error: 403", _ACCESS),
+    ("terminal prompts disabled", _ACCESS),
+    ("fsck error", _UNSAFE),
+    ("error in object", _UNSAFE),
+    ("fsckobjects", _UNSAFE),
+    ("not allowed", _REFUSED),
+    ("couldn't find remote ref", _GONE),
+    ("could not resolve host", _UNREACHABLE),
+    ("couldn't connect", _UNREACHABLE),
+    ("failed to connect", _UNREACHABLE),
+    ("unable to connect", _UNREACHABLE),
+    ("unable to look up", _UNREACHABLE),
+    ("connection refused", _UNREACHABLE),
+    ("certificate", _UNREACHABLE),
+    ("not found", _ABSENT),
+    ("does not appear to be a git repository", _ABSENT),
+    ("not valid: is this a git repository", _ABSENT),
+    ("the remote end hung up", _PASSING),
+    ("rpc failed", _PASSING),
+)
+
+
+def classify(said: str) -> RemoteProblem | None:
+    """The problem behind git's words (in the C locale); None for a fault of ours."""
+    lowered = said.lower()
+    return next((problem for sign, problem in _SIGNS if sign in lowered), None)

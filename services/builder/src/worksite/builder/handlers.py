@@ -1,0 +1,46 @@
+"""Translates commands to work and its outcome to replies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from worksite.builder import steps
+from worksite.builder.building import Builder
+from worksite.builder.importing import Importer
+from worksite.builder.remote import Limits, RemoteUnavailable
+from worksite.builder.settings import BuilderSettings
+from worksite.common.errors import StepRefused
+from worksite.common.messages import BuildChange, ImportProject, NewProject, StepCommand
+from worksite.common.worker import Handler, Reply, StepContext
+
+
+def handlers(
+    settings: BuilderSettings, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> dict[type[StepCommand], Handler]:
+    """What the builder answers to."""
+    limits = Limits(settings.max_repository_bytes, settings.clone_timeout_seconds, settings.allow_file_urls)
+
+    async def import_project(command: ImportProject, context: StepContext) -> Reply:
+        source = command.source
+        if not isinstance(source, NewProject):
+            await context.progress("cloning the repository")
+        async with steps.attempt(settings.state_dir, command.task, command.step) as workplace:
+            try:
+                imported = await Importer(workplace, context.artifacts, limits).run(command)
+            except RemoteUnavailable as error:
+                if now() < command.deadline:
+                    raise
+                raise StepRefused("repository_unreachable", f"tried until the deadline: {error}") from error
+        await context.progress(f"base is {imported.base_sha[:12]}")
+        return Reply(imported)
+
+    async def build_change(command: BuildChange, context: StepContext) -> Reply:
+        async with steps.attempt(settings.state_dir, command.task, command.step) as workplace:
+            blueprints_dir = settings.blueprints_dir.resolve()
+            builder = Builder(
+                workplace, context.artifacts, context.progress, blueprints_dir, settings.max_repository_bytes
+            )
+            return Reply(await builder.run(command))
+
+    return {ImportProject: import_project, BuildChange: build_change}

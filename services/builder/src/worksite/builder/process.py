@@ -1,0 +1,97 @@
+"""One child process: never a shell, a bounded time, a bounded output, nothing of its group left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+MAX_OUTPUT_BYTES = 16 * 1024 * 1024
+_MAX_ERRORS_BYTES = 64 * 1024
+_CHUNK_BYTES = 64 * 1024
+
+
+class OutputTooLarge(Exception):
+    """The process wrote more than it may."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a process left; `errors` is the first part of its standard error."""
+
+    returncode: int
+    output: bytes
+    errors: str
+
+
+async def run(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    timeout_seconds: float,
+    stdin: bytes = b"",
+    output_file: Path | None = None,
+) -> Finished:
+    """Run to the end. With `output_file`, standard output goes there, uncapped, and `output` is empty.
+
+    Raises TimeoutError, OutputTooLarge.
+    """
+    with contextlib.ExitStack() as stack:
+        stdout = stack.enter_context(output_file.open("wb")) if output_file else PIPE
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env=env,
+            cwd=cwd,
+            stdin=PIPE if stdin else DEVNULL,
+            stdout=stdout,
+            stderr=PIPE,
+            start_new_session=True,  # a group of its own, so that helpers of git die with it
+        )
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            output, errors, _ = await asyncio.gather(_output(process), _errors(process), _feed(process, stdin))
+            return Finished(await process.wait(), output, errors.decode(errors="replace"))
+    except BaseException as error:  # cancelled, too slow or too loud: in each case it must not run on
+        await asyncio.shield(_kill(process))
+        if isinstance(error, TimeoutError):
+            raise TimeoutError(f"{Path(command[0]).name} took longer than {timeout_seconds:g} s") from None
+        raise
+
+
+async def _feed(process: Process, stdin: bytes) -> None:
+    if process.stdin:
+        with contextlib.suppress(ConnectionError):  # a process may stop reading; its exit status tells why
+            process.stdin.write(stdin)
+            await process.stdin.drain()
+        process.stdin.close()
+
+
+async def _output(process: Process) -> bytes:
+    found = bytearray()
+    while process.stdout and (chunk := await process.stdout.read(_CHUNK_BYTES)):
+        found += chunk
+        if len(found) > MAX_OUTPUT_BYTES:
+            raise OutputTooLarge(f"more than {MAX_OUTPUT_BYTES} bytes of output")
+    return bytes(found)
+
+
+async def _errors(process: Process) -> bytes:
+    """The beginning; the rest is read too, so that the process never blocks on a full pipe."""
+    assert process.stderr
+    found = bytearray()
+    while chunk := await process.stderr.read(_CHUNK_BYTES):
+        found += chunk[: _MAX_ERRORS_BYTES - len(found)]
+    return bytes(found)
+
+
+async def _kill(process: Process) -> None:
+    """End the process and everything it started in its group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()

@@ -1,0 +1,24 @@
+"""Settings of the builder, beside those that every service has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from worksite.common.artifacts import MAX_ARTIFACT_BYTES
+from worksite.common.settings import ServiceSettings
+
+
+class BuilderSettings(ServiceSettings):
+    """Environment variables (upper case) or files of the same name in SECRETS_DIR."""
+
+    state_dir: Path = Field(default=Path(".worksite/builder"), description="folder of work in progress, private")
+    blueprints_dir: Path = Field(default=Path("blueprints"), description="folder of the blueprints")
+    max_repository_bytes: int = Field(
+        default=MAX_ARTIFACT_BYTES,
+        gt=0,
+        le=MAX_ARTIFACT_BYTES,
+        description="largest repository that is cloned, and largest tree that is archived, in bytes",
+    )
+    clone_timeout_seconds: float = Field(default=600, gt=0, description="longest time one clone may take")
+    allow_file_urls: bool = Field(default=False, description="clone file:// URLs too, for trusted clients")

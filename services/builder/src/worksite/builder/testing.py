@@ -1,0 +1,139 @@
+"""The builder's test kit: real git repositories, a real artifact store, commands as admin would send them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from worksite.builder.handlers import handlers
+from worksite.builder.settings import BuilderSettings
+from worksite.common import blueprints
+from worksite.common.artifacts import Artifacts
+from worksite.common.messages import (
+    ArtifactRef,
+    BlueprintChoice,
+    BuildChange,
+    Changeset,
+    Criterion,
+    GitProject,
+    ImportedProject,
+    ImportProject,
+    NewProject,
+    ReplyData,
+    Spec,
+)
+from worksite.common.worker import StepContext
+
+TASK = "01990525fe007abcdef0123456789abc"
+"""Submitted at NOW."""
+TENANT = "acme"
+NOW = datetime(2025, 9, 1, 12, tzinfo=UTC)
+_GIT = ("git", "-c", "user.name=Ann", "-c", "user.email=ann@example.com", "-c", "protocol.file.allow=always")
+
+
+def run_git(folder: Path, *arguments: str, stdin: str = "") -> str:
+    """What a person's git says, with nobody's configuration."""
+    env = {"PATH": os.environ["PATH"], "HOME": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
+    done = subprocess.run([*_GIT, *arguments], cwd=folder, env=env, input=stdin, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@dataclass
+class Origin:
+    """Somebody's repository."""
+
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return f"file://{self.folder}"
+
+    def git(self, *arguments: str, stdin: str = "") -> str:
+        return run_git(self.folder, *arguments, stdin=stdin)
+
+    def commit(self, **files: str) -> str:
+        """Write the files (`__` stands for a dot) and commit; returns the commit."""
+        for name, content in files.items():
+            (self.folder / name.replace("__", ".")).write_text(content)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "-m", "work")
+        return self.git("rev-parse", "HEAD")
+
+
+@dataclass
+class Desk:
+    """The builder's handlers with everything around them."""
+
+    artifacts: Artifacts
+    state_dir: Path
+    blueprints_dir: Path
+    progress: list[str] = field(default_factory=list)
+    options: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> BuilderSettings:
+        given = {"allow_file_urls": True, "state_dir": self.state_dir, "blueprints_dir": self.blueprints_dir}
+        return BuilderSettings.model_validate(given | self.options)
+
+    async def handle(self, command: ImportProject | BuildChange) -> ReplyData:
+        async def note(text: str) -> None:
+            self.progress.append(text)
+
+        handler = handlers(self.settings, now=lambda: NOW)[type(command)]
+        return (await handler(command, StepContext(self.artifacts, note))).data
+
+    async def import_git(self, url: str, ref: str | None = None, **options: object) -> ImportedProject:
+        data = await self.handle(import_command(GitProject(git_url=url, ref=ref), **options))
+        assert isinstance(data, ImportedProject)
+        return data
+
+    async def import_new(self) -> ImportedProject:
+        data = await self.handle(import_command(NewProject(name="shop")))
+        assert isinstance(data, ImportedProject)
+        return data
+
+    async def build_command(self, project: ImportedProject, **options: object) -> BuildChange:
+        """A command for the Spec that chooses `greeting`."""
+        choice = self.choice(options.pop("parameters", {"package": "hello"}))
+        spec = await self.artifacts.put_message(a_spec(choice))
+        return build_command(spec, project, **options)
+
+    async def build(self, command: BuildChange) -> Changeset:
+        data = await self.handle(command)
+        assert isinstance(data, Changeset)
+        return data
+
+    def choice(self, parameters: object, name: str = "greeting") -> BlueprintChoice:
+        folder = self.blueprints_dir / name
+        manifest = blueprints.load(folder)
+        pinned = {"name": name, "version": manifest.version, "digest": blueprints.digest(folder)}
+        return BlueprintChoice.model_validate(pinned | {"parameters": parameters})
+
+    async def unbundle(self, ref: ArtifactRef, folder: Path) -> Path:
+        """A person's clone of a bundle."""
+        bundle = folder.with_suffix(".bundle")
+        bundle.write_bytes(await self.artifacts.get(ref))
+        run_git(bundle.parent, "clone", "--quiet", str(bundle), str(folder))
+        return folder
+
+    def leftovers(self) -> list[Path]:
+        return list((self.state_dir / "steps").glob("*"))
+
+
+def import_command(source: GitProject | NewProject, **options: object) -> ImportProject:
+    fixed = {"task": TASK, "tenant": TENANT, "step": "1-import", "round": 0, "deadline": NOW + timedelta(hours=1)}
+    return ImportProject.model_validate(fixed | {"source": source} | options)
+
+
+def build_command(spec: ArtifactRef, project: ImportedProject, **options: object) -> BuildChange:
+    fixed = {"task": TASK, "tenant": TENANT, "step": "3-build", "round": 1, "deadline": NOW + timedelta(hours=1)}
+    return BuildChange.model_validate(fixed | {"spec": spec, "project": project} | options)
+
+
+def a_spec(choice: BlueprintChoice | None) -> Spec:
+    criterion = Criterion(id="greets", statement="GET / greets.", grade="verified_io")
+    return Spec(title="Greeting service", request="say hello", engine="test", criteria=(criterion,), blueprint=choice)
