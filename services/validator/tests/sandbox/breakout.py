@@ -1,8 +1,10 @@
 """Everything a hostile program may try, run in the sandbox by `test_sandbox_escapes.py`: `python breakout.py TARGETS`.
 
-Each attempt runs in a process of its own. The result is one JSON object: attempt -> "escaped", or the error that stopped
-it. Numbers of system calls are those of x86_64; `numbers` in TARGETS overrides them elsewhere.
+Each attempt runs in a process of its own. The result is one JSON object: attempt -> "escaped", or the error that
+stopped it.
 """
+
+# ruff: noqa: PTH101, PTH102, PTH104, PTH108, PTH115, PTH120, PTH123, PTH208, PTH211, SIM115 - the attempts are system calls
 
 from __future__ import annotations
 
@@ -170,9 +172,7 @@ attempt("limit a process of the same user")(lambda: resource.prlimit(VICTIM, res
 attempt("renice a process of the same user")(lambda: os.setpriority(os.PRIO_PROCESS, VICTIM, 19))
 attempt("renice every process of the user")(lambda: os.setpriority(os.PRIO_USER, 0, 19))
 attempt("pin a process of the same user")(lambda: os.sched_setaffinity(VICTIM, {0}))
-attempt("schedule a process of the same user")(
-    lambda: os.sched_setscheduler(VICTIM, os.SCHED_BATCH, os.sched_param(0))
-)
+attempt("schedule a process of the same user")(lambda: os.sched_setscheduler(VICTIM, os.SCHED_BATCH, os.sched_param(0)))
 attempt("delay the disk of a process of the same user")(lambda: call(251, 30, 1, VICTIM, 0x6000))
 attempt("delay the disk of every process of the user")(lambda: call(251, 30, 3, os.getuid(), 0x6000))
 attempt("trace a process of the same user")(lambda: call(101, 117, 0x4206, VICTIM, 0, 0))  # PTRACE_SEIZE
@@ -212,7 +212,9 @@ attempt("make secret memory")(lambda: call(447, 447, 0))
 attempt("use the kernel's keyring")(lambda: call(250, 219, 0, -3, 1))
 attempt("load a BPF program")(lambda: call(321, 280, 0, ctypes.create_string_buffer(72), 72))
 attempt("handle page faults")(lambda: call(323, 282, 1))
-attempt("use performance counters")(lambda: call(298, 241, ctypes.create_string_buffer(struct.pack("II", 1, 112) + b"\0" * 104), 0, -1, -1, 0))
+attempt("use performance counters")(
+    lambda: call(298, 241, ctypes.create_string_buffer(struct.pack("II", 1, 112) + b"\0" * 104), 0, -1, -1, 0)
+)
 attempt("share memory by key")(lambda: c("shmget", 0, 4096, 0o1600))
 attempt("remove shared memory of the same user")(lambda: c("shmctl", TARGETS["segment"], 0, NULL))
 attempt("make a message queue")(lambda: c("msgget", 0, 0o1600))
@@ -224,13 +226,14 @@ attempt("become root")(lambda: os.setresuid(0, 0, 0))
 attempt("lower the out-of-memory score")(lambda: open("/proc/self/oom_score_adj", "w").write("0"))
 
 
-def raise_limit(kind: int) -> None:
+def raise_limit(name: str) -> None:
+    kind = getattr(resource, name)
     hard = resource.getrlimit(kind)[1]
     resource.setrlimit(kind, (hard + 1, hard + 1))
 
 
 for limit in ("NOFILE", "AS", "NPROC", "FSIZE", "CORE", "CPU", "MEMLOCK"):
-    attempt(f"raise the limit {limit}")(lambda kind=getattr(resource, f"RLIMIT_{limit}"): raise_limit(kind))
+    attempt(f"raise the limit {limit}")(lambda name=f"RLIMIT_{limit}": raise_limit(name))
 
 
 def outcome(function: Callable[[], object]) -> str:

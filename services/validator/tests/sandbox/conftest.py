@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import tempfile
 import textwrap
@@ -13,7 +12,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-
 from worksite.validator.sandbox import Job, Limits, Outcome, Sandbox, SandboxSettings, SandboxUnavailable, open_sandbox
 
 RunPython = Callable[..., Awaitable[Outcome]]
@@ -80,17 +78,16 @@ def run_python(sandbox: Sandbox, job: Callable[..., Job]) -> RunPython:
 
 @pytest.fixture
 def running() -> Callable[[str], list[int]]:
-    """The processes of this machine that have `marker` in their command line, apart from their keepers."""
+    """The processes of this machine that have `marker` in their command line."""
 
     def running_(marker: str) -> list[int]:
         found: list[int] = []
-        for name in os.listdir("/proc"):
+        for process in Path("/proc").glob("[0-9]*"):
             try:
-                command = Path(f"/proc/{name}/cmdline").read_bytes() if name.isdigit() else b""
+                if marker.encode() in (process / "cmdline").read_bytes():
+                    found.append(int(process.name))
             except OSError:
-                continue
-            if marker.encode() in command:
-                found.append(int(name))
+                continue  # ended meanwhile
         return found
 
     return running_

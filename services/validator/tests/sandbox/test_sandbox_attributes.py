@@ -6,7 +6,6 @@ import json
 from collections.abc import Awaitable, Callable
 
 import pytest
-
 from worksite.validator.sandbox import Outcome
 
 RunPython = Callable[..., Awaitable[Outcome]]

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from worksite.validator.sandbox import Job, Limits, Sandbox
 
 BREAKOUT = Path(__file__).with_name("breakout.py").read_text()
@@ -99,7 +98,7 @@ def targets(uid: int) -> Iterator[dict[str, Any]]:
             if kind == socket.SOCK_STREAM:
                 listener.listen(16)
             if not address.startswith("\0"):
-                os.chmod(address, 0o777)
+                Path(address).chmod(0o777)
             sockets[name] = address.lstrip("\0")
         tcp = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=16))
         victim, disposable = (opened.enter_context(_process(uid)) for _ in range(2))
@@ -174,9 +173,7 @@ def test_no_escape_from_the_sandbox(break_out: Callable[[str], dict[str, str]], 
 
 
 @pytest.mark.parametrize("name", POSSIBLE_UNCONFINED)
-def test_the_same_attempt_succeeds_without_the_sandbox(
-    break_out: Callable[[str], dict[str, str]], name: str
-) -> None:
+def test_the_same_attempt_succeeds_without_the_sandbox(break_out: Callable[[str], dict[str, str]], name: str) -> None:
     assert break_out("none")[name] == "escaped"
 
 

@@ -6,14 +6,12 @@ import asyncio
 import os
 import secrets
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-
 from worksite.validator.sandbox import Job, LauncherError, Limits, Outcome, Sandbox
 
 MIB = 1 << 20
@@ -60,9 +58,7 @@ async def test_daemons_do_not_survive_the_run(run_python: RunPython, marker: str
     assert running(marker) == []
 
 
-async def test_a_process_that_keeps_forking_away_is_swept(
-    run_python: RunPython, marker: str, running: Running
-) -> None:
+async def test_a_process_that_keeps_forking_away_is_swept(run_python: RunPython, marker: str, running: Running) -> None:
     source = """
         import os, sys, time
         if os.fork():
@@ -98,7 +94,9 @@ async def test_memory_of_one_process_is_limited(run_python: RunPython) -> None:
     assert b"MemoryError" in outcome.stderr
 
 
-async def test_memory_of_all_processes_together_is_limited(run_python: RunPython, marker: str, running: Running) -> None:
+async def test_memory_of_all_processes_together_is_limited(
+    run_python: RunPython, marker: str, running: Running
+) -> None:
     source = """
         import os, time
         for _ in range(4):
@@ -155,7 +153,9 @@ async def test_unlinked_files_do_not_hide_from_the_disk_limit(run_python: RunPyt
         import os, time
         files = []
         for number in range(48):
-            files.append(open("hidden", "wb")); os.unlink("hidden"); files[-1].write(os.urandom(1 << 20)); files[-1].flush()
+            files.append(open("hidden", "wb", buffering=0))
+            os.unlink("hidden")
+            files[-1].write(os.urandom(1 << 20))
         time.sleep(20)
     """
     outcome = await run_python(source, limits=Limits(disk_bytes=4 * MIB, wall_seconds=15))
@@ -221,12 +221,14 @@ asyncio.run(main())
 
 async def test_a_run_ends_with_the_service_that_started_it(sandbox: Sandbox, marker: str, running: Running) -> None:
     arguments = [str(sandbox.root), sandbox.isolation.level, DAEMONIZE + SPIN, marker]
-    service = subprocess.Popen([sys.executable, "-c", SERVICE, *arguments], env={"PYTHONPATH": os.pathsep.join(sys.path)})
+    service = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SERVICE, *arguments, env={"PYTHONPATH": os.pathsep.join(sys.path)}
+    )
     async with asyncio.timeout(20):
         while len(running(marker)) < 5:  # the service, the launched program and its three daemons
             await asyncio.sleep(0.02)
         service.kill()
-        service.wait()
+        await service.wait()
         while running(marker):
             await asyncio.sleep(0.02)
 

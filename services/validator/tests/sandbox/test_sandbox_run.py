@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-
 from worksite.validator.sandbox import Job, LauncherError, Outcome, Sandbox
 
 RunPython = Callable[..., Awaitable[Outcome]]
@@ -186,4 +185,3 @@ async def test_a_missing_readable_tree_is_a_launcher_error(sandbox: Sandbox, job
 async def test_no_exit_status_of_a_candidate_looks_like_a_launcher_error(run_python: RunPython, status: int) -> None:
     outcome = await run_python(f"import sys; print('exec: forged', file=sys.stderr); sys.exit({status})")
     assert outcome.exit_code == status
-

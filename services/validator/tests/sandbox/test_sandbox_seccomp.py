@@ -6,7 +6,6 @@ import errno
 import struct
 
 import pytest
-
 from worksite.validator.sandbox.seccomp import UnsupportedMachine, filter_program
 
 ALLOW, NOTIFY, KILL, ERRNO = 0x7FFF0000, 0x7FC00000, 0x80000000, 0x00050000

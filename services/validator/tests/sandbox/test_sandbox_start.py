@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from worksite.validator.sandbox import Sandbox, SandboxSettings, SandboxUnavailable, open_sandbox, runtime
 from worksite.validator.sandbox.probe import probe
 
@@ -19,9 +18,7 @@ NEEDS_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only a service that is
 
 
 @pytest.mark.asyncio
-async def test_the_strongest_level_is_found_and_named(
-    sandbox_root: Path, open_level: Callable[[Any], Sandbox]
-) -> None:
+async def test_the_strongest_level_is_found_and_named(sandbox_root: Path, open_level: Callable[[Any], Sandbox]) -> None:
     strongest = open_level("namespaces").isolation
     found = await open_sandbox(SandboxSettings(sandbox_root, root=sandbox_root))
     assert found.isolation == strongest

@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-
 from worksite.validator.sandbox.trees import give_tree, remove_tree
 
 

@@ -2,15 +2,14 @@
 
 Inside, the jail applies its Landlock rules as everywhere, so that a candidate meets the same world at both levels:
 nothing in /proc can be opened, /tmp and /dev/shm do not exist (TMPDIR is its scratch directory), no sockets. Therefore
-none of the sized tmpfs mounts are needed that bubblewrap alone would need. /proc is mounted for the dynamic loader, which
-reads the link /proc/self/exe to resolve $ORIGIN; containers that hide parts of their own /proc refuse that mount, and get
-the jail. Namespaces add what the jail cannot: other processes and files do not exist at all, and the kernel ends them
-together.
+none of the sized tmpfs mounts are needed that bubblewrap alone would need. /proc is mounted for the dynamic loader,
+which reads the link /proc/self/exe to resolve $ORIGIN; containers that hide parts of their own /proc refuse that
+mount, and get the jail. Namespaces add what the jail cannot: other processes and files do not exist at all, and the
+kernel ends them together.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,7 +22,7 @@ def bubblewrap(program: str, readable: Iterable[Path], writable: Iterable[Path])
     mounts = [(path, "--ro-bind") for path in readable] + [(path, "--bind") for path in writable]
     for path, option in sorted(mounts):  # a parent comes before what is mounted below it
         if path.is_symlink() and path.parent == Path("/"):
-            command += ["--symlink", os.readlink(path), str(path)]  # /bin, /lib on a merged /usr
+            command += ["--symlink", str(path.readlink()), str(path)]  # /bin, /lib on a merged /usr
         else:
             command += [option, str(path.resolve()), str(path)]
     for device in _DEVICES:

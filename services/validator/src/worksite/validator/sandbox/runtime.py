@@ -51,8 +51,8 @@ def install_launcher(root: Path) -> Path:
         target.parent.chmod(0o755)
         with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as draft:
             draft.write(source)
-        os.chmod(draft.name, 0o644)
-        os.replace(draft.name, target)
+        Path(draft.name).chmod(0o644)
+        Path(draft.name).replace(target)
     return target
 
 

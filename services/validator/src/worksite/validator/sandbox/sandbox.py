@@ -11,7 +11,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -85,10 +85,8 @@ class Sandbox:
     async def run(self, job: Job) -> Outcome:
         """Run to the end. Raises `LauncherError` when the program could not be started; cancelling kills it."""
         async with self.open(job) as session:
-            try:
+            with suppress(SessionClosed):  # a program need not read its input
                 await session.write(job.stdin)
-            except SessionClosed:
-                pass  # a program need not read its input
             return await session.wait()
 
     @asynccontextmanager

@@ -29,7 +29,8 @@ class Session:
         self._outcome: Outcome | None = None
         self._stdout, self._stderr = Capture(limits.output_bytes), Capture(limits.output_bytes)
         self._result = Capture(limits.result_bytes)
-        assert keeper.stdout is not None and keeper.stderr is not None
+        assert keeper.stdout is not None
+        assert keeper.stderr is not None
         pipes = ((self._stdout, keeper.stdout), (self._stderr, keeper.stderr), (self._result, result))
         self._drains = [asyncio.create_task(capture.drain(pipe, self._overflow)) for capture, pipe in pipes]
 
@@ -42,7 +43,7 @@ class Session:
         except ConnectionError as error:
             raise SessionClosed("the program no longer reads its input") from error
 
-    async def readline(self, limit: int, timeout: float) -> bytes:
+    async def readline(self, limit: int, timeout: float) -> bytes:  # noqa: ASYNC109 - part of the protocol
         """The next line of stdout with its newline, at most `limit` bytes, within `timeout` seconds.
 
         Raises `SessionClosed` at the end of the output, `LineTooLong`, or `TimeoutError`.

@@ -1,5 +1,7 @@
 """Directory trees that a candidate has written to: they may be nested deeper than recursion or PATH_MAX allows."""
 
+# ruff: noqa: PTH101, PTH104, PTH106, PTH108 - many thousand entries, and names that need not be text
+
 from __future__ import annotations
 
 import os

@@ -1,13 +1,17 @@
 """Keep one run within its bounds, and end it whole: `python -I -S keeper CONTROL_FD RESULT_FD`.
 
 A program of its own, standard library only, one per run. It stands between the service and the sandbox as the "child
-subreaper" (prctl(2)): whatever the run starts, however it daemonises, stays its descendant and no other run's, so it can
-be measured and killed without touching anybody else. If the service dies, the control socket closes and the run ends.
-The keeper has the user id of the service, outside every restriction of the sandbox.
+subreaper" (prctl(2)): whatever the run starts, however it daemonises, stays its descendant and no other run's, so it
+can be measured and killed without touching anybody else. If the service dies, the control socket closes and the run
+ends. The keeper has the user id of the service, outside every restriction of the sandbox.
 
 On the control socket it reads one JSON line, the order; it answers `{"started": true}` and at last the report. The end
 of its input is the order to stop.
 """
+
+# ruff: noqa: PTH123 - pathlib would double the start-up time of this program
+# Python puts a directory that it runs on its search path, which a type checker cannot know.
+# pyright: reportMissingImports=false
 
 from __future__ import annotations
 
@@ -83,9 +87,7 @@ class Run:
         self.reported = b""
         channel, channel_end = socket.socketpair()
         self.broker = AttributeBroker(channel, order["watched"], order["uid"]) if order["notify"] else None
-        self.pid = spawn(
-            order, {RESULT_FD: result_fd, REPORT_FD: report_end, NOTIFY_FD: channel_end.fileno()}
-        )
+        self.pid = spawn(order, {RESULT_FD: result_fd, REPORT_FD: report_end, NOTIFY_FD: channel_end.fileno()})
         channel_end.close()
         os.close(report_end)
         os.close(result_fd)

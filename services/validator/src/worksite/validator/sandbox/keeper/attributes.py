@@ -6,6 +6,8 @@ which opens the file, looks where it really is, and changes that open file: noth
 redirect it.
 """
 
+# ruff: noqa: PTH101, PTH115, PTH116, PTH118, PTH123 - pathlib would double the start-up time of this program
+
 from __future__ import annotations
 
 import errno

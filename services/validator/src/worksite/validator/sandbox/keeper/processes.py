@@ -1,5 +1,7 @@
 """The processes of one run: everything that descends from the keeper, which adopts all orphans."""
 
+# ruff: noqa: PTH123, PTH208 - pathlib would double the start-up time of this program
+
 from __future__ import annotations
 
 import os
