@@ -1,0 +1,134 @@
+"""Between the examiner and the candidate: two sandboxes that share nothing but what this carries."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from worksite.common.messages import Harness, TestFile
+from worksite.validator.acceptance.candidate import Candidate, CandidateFault, harness_environment
+from worksite.validator.bench import Bench, Version
+from worksite.validator.domain.cases import Case, Suite
+from worksite.validator.sandbox import Job, Limits, LineTooLong, Session, SessionClosed
+from worksite.validator.testfiles import write_tests
+
+MIB = 1 << 20
+SUITE_SECONDS = 300.0
+SILENCE_SECONDS = 120.0
+MAX_LINE = 16 * MIB
+MAX_RUNNING = 8
+_LIMITS = Limits(wall_seconds=SUITE_SECONDS, cpu_seconds=120, output_bytes=256 * MIB)
+
+
+@dataclass
+class _Conversation:
+    """What has been said so far: the running candidates, the finished cases."""
+
+    bench: Bench
+    version: Version
+    harness: Harness | None
+    env: dict[str, str]
+    apps: dict[int, Candidate] = field(default_factory=dict[int, Candidate])
+    launched: int = 0
+    exchanges: int = 0
+    cases: dict[str, Case] = field(default_factory=dict[str, Case])
+    ended: bool = False
+
+    async def obey(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        """Do what the examiner asks; the answer, or None where it expects none."""
+        match message["op"]:
+            case "case":
+                self._note(message)
+                return None
+            case "end":
+                self.ended = True
+                return None
+            case _:
+                try:
+                    return {"value": await self._for_a_test(message)}
+                except CandidateFault as fault:
+                    return {"failed": str(fault)}
+
+    async def _for_a_test(self, message: dict[str, Any]) -> Any:
+        if message["op"] == "launch":
+            return await self._launch(message["env"])
+        app = self.apps.get(message["app"])
+        if app is None:
+            raise CandidateFault("this candidate was stopped")
+        match message["op"]:
+            case "request":
+                self.exchanges += len(message["requests"])
+                return await app.exchange(message["requests"])
+            case "restart":
+                await app.restart()
+            case "stop":
+                await self.apps.pop(message["app"]).stop()
+            case unknown:
+                raise ValueError(f"the examiner asked for {unknown}")
+        return None
+
+    async def _launch(self, env: dict[str, str]) -> int:
+        if self.harness is None:
+            raise CandidateFault("the Spec does not say how to start the program")
+        if len(self.apps) >= MAX_RUNNING:
+            raise CandidateFault(f"a test may keep at most {MAX_RUNNING} candidates running")
+        self.launched += 1
+        self.exchanges += 1
+        app = Candidate(self.bench, self.version, self.harness, self.env | env)
+        self.apps[self.launched] = app
+        try:
+            await app.start()
+        except BaseException:
+            await self.apps.pop(self.launched).stop()
+            raise
+        return self.launched
+
+    def _note(self, message: dict[str, Any]) -> None:
+        case = Case(message["id"], message["outcome"], message["text"], message["seconds"], self.exchanges)
+        self.exchanges = 0
+        earlier = self.cases.get(case.id)
+        if earlier is None or earlier.outcome == "passed":
+            self.cases[case.id] = case
+
+
+async def examine(bench: Bench, version: Version, harness: Harness | None, tests: tuple[TestFile, ...]) -> Suite:
+    """Run acceptance tests against candidates started from `version`. Raises LauncherError."""
+    env = harness_environment(harness) if harness else {}
+    conversation = _Conversation(bench, version, harness, env)
+    async with bench.sandbox.new_workspace() as trusted, bench.sandbox.new_workspace() as workspace:
+        write_tests(trusted, tests)
+        async with bench.sandbox.open(_examiner(bench, trusted, workspace)) as session:
+            try:
+                trouble = await _converse(session, conversation)
+            finally:
+                for app in list(conversation.apps.values()):
+                    await app.stop()
+    return Suite(conversation.cases, trouble)
+
+
+async def _converse(session: Session, conversation: _Conversation) -> str | None:
+    """Until the examiner has ended; what went wrong, if anything."""
+    while not conversation.ended:
+        try:
+            line = await session.readline(MAX_LINE, SILENCE_SECONDS)
+        except (SessionClosed, LineTooLong, TimeoutError) as error:
+            said = session.stderr_tail(2000).decode(errors="replace").strip()
+            return f"the acceptance tests did not run to their end ({type(error).__name__}): {said}"
+        answer = await conversation.obey(json.loads(line))
+        if answer is not None:
+            await session.write(json.dumps(answer).encode() + b"\n")
+    return None
+
+
+def _examiner(bench: Bench, trusted: Path, workspace: Path) -> Job:
+    program = bench.tools.program("examiner.py")
+    config = {
+        "tests": str(trusted),
+        "config_file": str(trusted / "pytest.ini"),
+        "pytest": str(bench.tools.pytest),
+    }
+    argv = (str(bench.sandbox.python), "-I", "-S", "-B", str(program), json.dumps(config))
+    env = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return Job(argv, workspace, (program.parent, bench.tools.pytest, trusted), env, _LIMITS)

@@ -1,0 +1,54 @@
+"""Everything a check needs to run something of the candidate's: the sandbox, the tools, the two trees."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from worksite.common.messages import Spec
+from worksite.validator.environment import CandidateEnvironment, Environments
+from worksite.validator.sandbox import Sandbox
+from worksite.validator.tools import Tools
+from worksite.validator.tree import Tree
+
+
+@dataclass(frozen=True)
+class Version:
+    """A commit's files and the environment of its own lock."""
+
+    tree: Tree
+    environment: CandidateEnvironment
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Opened once per service."""
+
+    sandbox: Sandbox
+    tools: Tools
+    environments: Environments
+
+    @asynccontextmanager
+    async def copy_of(self, tree: Tree) -> AsyncIterator[Path]:
+        """A workspace with the files of `tree`, for one run to do with as it likes."""
+        async with self.sandbox.new_workspace() as workspace:
+            copy = workspace / "project"
+            await asyncio.to_thread(shutil.copytree, tree.path, copy)
+            yield copy
+
+    async def version(self, tree: Tree) -> Version:
+        """`tree` with its environment. Raises EnvironmentUnavailable."""
+        return Version(tree, await self.environments.provide(tree))
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to be judged; `base` is None where there is nothing to compare with, and everything is charged."""
+
+    spec: Spec
+    head: Version
+    base: Tree | None

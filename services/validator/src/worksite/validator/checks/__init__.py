@@ -1,0 +1,1 @@
+"""One check per file; each turns evidence into a CheckResult."""

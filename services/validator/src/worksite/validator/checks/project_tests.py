@@ -1,0 +1,70 @@
+"""The project's own tests: at base, at head, and the head's code under the base's tests."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from worksite.common.messages import Finding
+from worksite.validator.bench import Bench, Change
+from worksite.validator.checks.result import Judged
+from worksite.validator.checks.tool import is_test
+from worksite.validator.domain.baseline import Charge, compare
+from worksite.validator.domain.cases import Suite
+from worksite.validator.selfreport.run import run_project_tests
+from worksite.validator.tree import Tree
+
+NAME = "project-tests"
+
+
+async def project_tests(bench: Bench, change: Change) -> Judged:
+    """Judge relative to base (DESIGN section 7). Raises LauncherError, EnvironmentUnavailable."""
+    head = await run_project_tests(bench, change.head)
+    if head.trouble:
+        return _trouble("at head", head)
+    base = await _at_base(bench, change)
+    kept = await _as_they_were(bench, change, base) if base else None
+    if kept and kept.trouble:
+        return _trouble("with the base's tests", kept)
+    if not head.cases and not (base and base.cases):
+        return Judged("fail", "no test was collected")
+    relative = compare(base, head, kept, change.spec.removed_tests)
+    note = f"at head {head.summary()}" + (f"; at base {base.summary()}" if base else "; no base to compare with")
+    note += f"; the base's tests as they were: {kept.summary()}" if kept else ""
+    charged = tuple(map(_finding, relative.charged))
+    return Judged("fail" if charged else "pass", note, charged, tuple(map(_finding, relative.preexisting)))
+
+
+async def _at_base(bench: Bench, change: Change) -> Suite | None:
+    """None where the base has no tests. A base whose tests cannot run to their end has nothing to compare with."""
+    if change.base is None or not any(is_test(name) for name in change.base.files):
+        return None
+    suite = await run_project_tests(bench, await bench.version(change.base))
+    return None if suite.trouble else suite
+
+
+async def _as_they_were(bench: Bench, change: Change, base: Suite) -> Suite | None:
+    """The base's test files on the head's code; None where the head did not touch them."""
+    assert change.base is not None
+    files = [name for name in change.base.files if _belongs_to_tests(name, base)]
+    if all(_same(change.base, change.head.tree, name) for name in files):
+        return None
+    return await run_project_tests(bench, change.head, change.base, files)
+
+
+def _belongs_to_tests(name: str, base: Suite) -> bool:
+    return is_test(name) or any(case.split("::")[0] == name for case in base.cases)
+
+
+def _same(base: Tree, head: Tree, name: str) -> bool:
+    other = head.path / PurePosixPath(name)
+    return other.is_file() and other.read_bytes() == (base.path / name).read_bytes()
+
+
+def _trouble(where: str, suite: Suite) -> Judged:
+    finding = Finding(check=NAME, message=suite.trouble or "")
+    return Judged("fail", f"the tests {where} prove nothing: {suite.trouble}", (finding,))
+
+
+def _finding(charge: Charge) -> Finding:
+    message = f"{charge.test} {charge.reason}" + (f":\n{charge.text}" if charge.text else "")
+    return Finding(check=NAME, message=message, path=charge.test.split("::")[0])

@@ -1,0 +1,70 @@
+"""Checks made by a tool that reads the tree: run at head and at base, charged with the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from worksite.common.messages import Finding
+from worksite.validator.bench import Bench, Change
+from worksite.validator.checks.result import CannotJudge, Judged
+from worksite.validator.domain.baseline import compare_findings
+from worksite.validator.sandbox import Job, Limits, Outcome
+from worksite.validator.tree import Tree
+
+_LIMITS = Limits(wall_seconds=120, cpu_seconds=120, output_bytes=16 << 20, result_bytes=16 << 20)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a tool said about one tree."""
+
+    findings: tuple[Finding, ...]
+    note: str = ""
+
+
+Scanner = Callable[[Tree], Awaitable[Scan]]
+
+
+async def judge_scan(change: Change, scanner: Scanner) -> Judged:
+    """Fail on findings that the base did not have."""
+    head = await scanner(change.head.tree)
+    base = await scanner(change.base) if change.base else Scan(())
+    charged, preexisting = compare_findings(head.findings, base.findings)
+    said = [f"{len(charged)} new" if change.base else f"{len(charged)} found"]
+    said += [f"{len(preexisting)} also at base"] if preexisting else []
+    note = ", ".join(said) + (f"; {head.note}" if head.note else "")
+    return Judged("fail" if charged else "pass", note, charged, preexisting)
+
+
+async def run_tool(
+    bench: Bench, tree: Tree, argv: Sequence[str], readable: Sequence[Path], accepted: Sequence[int] = (0, 1)
+) -> Outcome:
+    """Run a tool in a copy of `tree`. Raises CannotJudge unless it ends with an accepted exit code."""
+    async with bench.copy_of(tree) as project:
+        outcome = await bench.sandbox.run(Job(tuple(argv), project, tuple(readable), limits=_LIMITS))
+    if outcome.exit_code not in accepted:
+        ended = outcome.stopped or (f"signal {outcome.signal}" if outcome.signal else f"exit code {outcome.exit_code}")
+        said = (outcome.stderr or outcome.stdout).decode(errors="replace").strip()[-1000:]
+        raise CannotJudge(f"{Path(argv[0]).name} did not do its work ({ended}): {said}")
+    return outcome
+
+
+def python_tool(bench: Bench, packages: Path, statements: str) -> list[str]:
+    """A command line that runs `statements` with `packages` importable."""
+    return [
+        str(bench.sandbox.python),
+        "-I",
+        "-S",
+        "-B",
+        "-c",
+        f"import sys; sys.path.append({str(packages)!r}); {statements}",
+    ]
+
+
+def is_test(path: str) -> bool:
+    """Whether a file is part of a test suite: what is no fault there may be one in the product."""
+    parts = PurePosixPath(path).parts
+    name = parts[-1]
+    return bool({"tests", "test"} & set(parts[:-1])) or name.startswith("test_") or name == "conftest.py"

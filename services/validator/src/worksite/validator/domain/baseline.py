@@ -1,0 +1,92 @@
+"""Judging relative to the base: what a change brought counts, what was there is only reported."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from worksite.common.messages import Finding
+from worksite.validator.domain.cases import Case, Suite
+
+
+@dataclass(frozen=True)
+class Charge:
+    """A test that counts against the change, and why."""
+
+    test: str
+    reason: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Relative:
+    """`charged` speaks against the change; `preexisting` was red at base and is only reported."""
+
+    charged: tuple[Charge, ...]
+    preexisting: tuple[Charge, ...]
+
+
+def compare(base: Suite | None, head: Suite, as_they_were: Suite | None, removable: tuple[str, ...] = ()) -> Relative:
+    """Judge `head` relative to `base`; `as_they_were` is the head's code under the base's tests.
+
+    A test that ran at base must still run and pass, in both forms, unless `removable` names it or its file.
+    """
+    before = base or Suite()
+    red = {case.id for case in before.having("failed")}
+    green = {case.id for case in before.having("passed") if not _listed(case.id, removable)}
+    failed = [Charge(case.id, "failed", case.text) for case in head.having("failed")]
+    charged = [charge for charge in failed if charge.test not in red]
+    charged += [Charge(test, reason) for test in sorted(green) if (reason := _missing(test, head))]
+    if as_they_were is not None:
+        charged += _regressions(green, as_they_were, already={charge.test for charge in charged})
+    gone = [Charge(test, "was red at base and no longer runs") for test in sorted(red) if _missing(test, head)]
+    return Relative(tuple(charged), tuple(charge for charge in failed if charge.test in red) + tuple(gone))
+
+
+def _regressions(green: set[str], as_they_were: Suite, already: set[str]) -> list[Charge]:
+    charges: list[Charge] = []
+    for test in sorted(green - already):
+        case = as_they_were.cases.get(test)
+        if case is None or case.outcome != "passed":
+            charges.append(Charge(test, f"passed at base; as it was at base it now {_fate(case)}", _text(case)))
+    return charges
+
+
+def _missing(test: str, head: Suite) -> str | None:
+    case = head.cases.get(test)
+    if case is None:
+        return "ran at base and is gone or deselected at head"
+    return f"ran at base and is skipped at head ({case.text})" if case.outcome == "skipped" else None
+
+
+def _fate(case: Case | None) -> str:
+    if case is None:
+        return "does not run"
+    return "is skipped" if case.outcome == "skipped" else "fails"
+
+
+def _text(case: Case | None) -> str:
+    return case.text if case else ""
+
+
+def _listed(test: str, removable: tuple[str, ...]) -> bool:
+    """Whether the Spec lets this test go: by its id, its file, or the id without parameters."""
+    return bool({test, test.split("::")[0], test.split("[")[0]} & set(removable))
+
+
+def compare_findings(
+    head: Sequence[Finding], base: Sequence[Finding]
+) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
+    """Findings of a tool at head: those the change brought, and those that were there before.
+
+    Lines move, so a finding is recognised by file and message; each one at base excuses one at head.
+    """
+    excused = Counter((finding.path, finding.message) for finding in base)
+    charged: list[Finding] = []
+    preexisting: list[Finding] = []
+    for finding in head:
+        key = (finding.path, finding.message)
+        (preexisting if excused[key] > 0 else charged).append(finding)
+        excused[key] -= 1
+    return tuple(charged), tuple(preexisting)

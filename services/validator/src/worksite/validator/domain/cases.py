@@ -1,0 +1,40 @@
+"""What a run of tests yields: one case per test, and whether the run as a whole can be believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+CaseOutcome = Literal["passed", "failed", "skipped"]
+"""`failed` covers errors in set-up, tear-down and collection; `skipped` covers expected failures."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test: `text` is why it failed or was skipped, or what it did; `exchanges` counts its talks with the
+    candidate across the pipe."""
+
+    id: str
+    outcome: CaseOutcome
+    text: str = ""
+    seconds: float = 0.0
+    exchanges: int = 0
+
+
+@dataclass(frozen=True)
+class Suite:
+    """All cases of a run. `trouble` says why the run proves nothing, e.g. that the process ended before its end."""
+
+    cases: dict[str, Case] = field(default_factory=dict[str, Case])
+    trouble: str | None = None
+    seconds: float = 0.0
+
+    def having(self, outcome: CaseOutcome) -> tuple[Case, ...]:
+        """The cases that ended so, in order of their ids."""
+        return tuple(self.cases[key] for key in sorted(self.cases) if self.cases[key].outcome == outcome)
+
+    def summary(self) -> str:
+        """For example `41 passed, 1 failed, 2 skipped`."""
+        counts = {outcome: len(self.having(outcome)) for outcome in ("passed", "failed", "skipped")}
+        parts = [f"{count} {outcome}" for outcome, count in counts.items() if count or outcome == "passed"]
+        return ", ".join(parts)

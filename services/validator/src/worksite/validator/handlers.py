@@ -1,0 +1,119 @@
+"""Translates ValidateChange to a judgement and the judgement to a Report."""
+
+from __future__ import annotations
+
+import platform
+from functools import partial
+from pathlib import Path
+
+from pydantic import ValidationError
+from worksite.common.errors import StepRefused
+from worksite.common.messages import Environment, Judgement, Report, Spec, ValidateChange
+from worksite.common.worker import Handler, Reply, StepContext
+from worksite.validator.bench import Bench, Change, Version
+from worksite.validator.checks.result import Judged, run_check
+from worksite.validator.domain import judgement
+from worksite.validator.domain.documents import report_markdown
+from worksite.validator.environment import EnvironmentUnavailable
+from worksite.validator.judge import Evidence, judge
+from worksite.validator.testfiles import stray_test
+from worksite.validator.tree import Repository, Tree
+
+ENGINE = "validator@0.1.0"
+
+
+def validate_handler(bench: Bench) -> Handler:
+    """The handler of ValidateChange."""
+    return partial(validate, bench)
+
+
+async def validate(bench: Bench, command: ValidateChange, context: StepContext) -> Reply:
+    """Judge a Changeset by its Spec. Raises StepRefused when there is nothing to judge."""
+    spec = await _spec(command, context)
+    async with bench.sandbox.new_workspace() as directory:
+        head, base = await _trees(command, context, directory)
+        await context.progress("preparing the environment")
+        evidence, environment = await _evidence(bench, spec, head, base, context)
+    report = _report(command, evidence, environment)
+    document = report_markdown(report, spec)
+    return Reply(
+        Judgement(
+            verdict=report.verdict,
+            report=await context.artifacts.put_message(report),
+            document=await context.artifacts.put(document.encode(), "text/markdown"),
+            summary=report.summary,
+            engine=ENGINE,
+            failure_signature=report.failure_signature,
+        )
+    )
+
+
+async def _spec(command: ValidateChange, context: StepContext) -> Spec:
+    try:
+        spec = Spec.consume(await context.artifacts.get(command.spec))
+    except ValidationError as error:
+        raise StepRefused("spec-invalid", f"the Spec cannot be read: {error}") from error
+    if stray := stray_test(spec.tests):
+        raise StepRefused("spec-invalid", f"the Spec has a test outside its folder: {stray[:200]}")
+    return spec
+
+
+async def _trees(command: ValidateChange, context: StepContext, directory: Path) -> tuple[Tree, Tree | None]:
+    """Head and base as files; no base where it is the head itself or an empty project."""
+    await context.progress("unpacking the change")
+    changeset = command.changeset
+    repository = await Repository.create(directory / "repository")
+    await repository.add(await context.artifacts.get(changeset.bundle))
+    head = await repository.export(changeset.head_sha, directory / "head")
+    if command.project.empty or changeset.base_sha == changeset.head_sha:
+        return head, None
+    if not await repository.has(changeset.base_sha):
+        await repository.add(await context.artifacts.get(command.project.bundle))
+    return head, await repository.export(changeset.base_sha, directory / "base")
+
+
+async def _evidence(
+    bench: Bench, spec: Spec, head: Tree, base: Tree | None, context: StepContext
+) -> tuple[Evidence, Environment | None]:
+    """ENVIRONMENT when the head's environment cannot be built: nothing was run, so nothing else is said."""
+    try:
+        version = await bench.version(head)
+    except EnvironmentUnavailable as error:
+        reason = str(error)
+        check = await run_check("environment", "verified_io", lambda: _unavailable(reason))
+        criteria = tuple(judgement.judge_criterion(each, {}, {}) for each in spec.criteria)
+        return Evidence(criteria, (check,)), None
+    evidence = await judge(bench, Change(spec, version, base), context.progress)
+    return evidence, _environment(bench, version)
+
+
+async def _unavailable(reason: str) -> Judged:
+    return Judged("environment", reason)
+
+
+def _environment(bench: Bench, version: Version) -> Environment:
+    isolation = bench.sandbox.isolation
+    return Environment(
+        digest=version.environment.digest,
+        lock=version.environment.lock,
+        python=platform.python_version(),
+        isolation=isolation.level,
+        layers=isolation.layers,
+    )
+
+
+def _report(command: ValidateChange, evidence: Evidence, environment: Environment | None) -> Report:
+    verdict = evidence.verdict
+    return Report(
+        verdict=verdict,
+        summary=judgement.summary(verdict, evidence.criteria, evidence.checks),
+        engine=ENGINE,
+        round=command.round,
+        spec_sha256=command.spec.sha256,
+        base_sha=command.changeset.base_sha,
+        head_sha=command.changeset.head_sha,
+        environment=environment,
+        criteria=evidence.criteria,
+        checks=evidence.checks,
+        failure_signature=judgement.signature(evidence.criteria, evidence.checks) if verdict == "FAIL" else None,
+    )

@@ -1,0 +1,46 @@
+"""The validator's process: open the sandbox, install the tools, judge changes."""
+
+from __future__ import annotations
+
+import logging
+
+from worksite.common import service
+from worksite.common.messages import ValidateChange
+from worksite.common.settings import SettingsError
+from worksite.common.worker import Worker
+from worksite.validator.bench import Bench
+from worksite.validator.environment import Environments
+from worksite.validator.handlers import validate_handler
+from worksite.validator.sandbox import SandboxUnavailable, open_sandbox
+from worksite.validator.settings import ValidatorSettings
+from worksite.validator.tools import install_tools
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Entry point of the process."""
+    service.run("validator", ValidatorSettings, _main)
+
+
+async def _main(settings: ValidatorSettings, running: service.Running) -> None:
+    bench = await open_bench(settings)
+    isolation = bench.sandbox.isolation
+    log.info("isolation %s: %s", isolation.level, ", ".join(isolation.layers))
+    handlers = {ValidateChange: validate_handler(bench)}
+    worker = Worker(running.bus, "validator", handlers, concurrency=settings.worker_concurrency)
+    await service.run_worker(settings, running, worker)
+
+
+async def open_bench(settings: ValidatorSettings) -> Bench:
+    """Raises SettingsError when this machine cannot confine a candidate."""
+    try:
+        sandbox = await open_sandbox(settings.sandbox_settings())
+    except SandboxUnavailable as error:
+        raise SettingsError(f"SANDBOX={settings.sandbox}: {error}") from error
+    tools = await install_tools(sandbox.root)
+    return Bench(sandbox, tools, Environments(sandbox.root, settings.wheelhouse_dir, settings.allow_index))
+
+
+if __name__ == "__main__":
+    main()
