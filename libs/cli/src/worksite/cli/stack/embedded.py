@@ -103,14 +103,13 @@ async def _start(state: State, project_root: Path, ports: Ports, supervisor: Sup
 
 
 def _nats_conf(state: State, port: int, monitor_port: int, disk: int) -> str:
-    users = (*SERVICES, PROVISIONER)
+    passwords = {user: state.secret(user, "nats_password") for user in (*SERVICES, PROVISIONER)}
     return nats_config.render(
         port=port,
         monitor_port=monitor_port,
         store=state.nats / "store",
         max_store_bytes=disk,
-        passwords={user: state.secret(user, "nats_password") for user in users},
-        provisioner=PROVISIONER,
+        users=nats_config.authorization(passwords, PROVISIONER),
     )
 
 

@@ -9,19 +9,8 @@ from pathlib import Path
 from worksite.common.subjects import PERMISSIONS
 
 
-def render(
-    *, port: int, monitor_port: int, store: Path, max_store_bytes: int, passwords: Mapping[str, str], provisioner: str
-) -> str:
-    """The whole file. JSON is valid in NATS's configuration language, so every value is quoted by json.dumps."""
-    users: list[dict[str, object]] = [{"user": provisioner, "password": passwords[provisioner]}]
-    for service, granted in PERMISSIONS.items():
-        permissions = {
-            "publish": {"allow": list(granted.publish)},
-            "subscribe": {"allow": list(granted.subscribe)},
-            # Answers to requests it received go to inboxes it may not name.
-            "allow_responses": {"max": 1, "expires": "1m"},
-        }
-        users.append({"user": service, "password": passwords[service], "permissions": permissions})
+def render(*, port: int, monitor_port: int, store: Path, max_store_bytes: int, users: str) -> str:
+    """The whole file. JSON is valid in NATS's configuration language, so json.dumps quotes every value."""
     jetstream = {
         "store_dir": str(store),
         "max_file_store": max_store_bytes,
@@ -34,6 +23,19 @@ def render(
         "port": port,
         "http": f"127.0.0.1:{monitor_port}",
         "jetstream": jetstream,
-        "authorization": {"users": users},
     }
-    return "".join(f"{name}: {json.dumps(value, indent=2)}\n" for name, value in sections.items())
+    return "".join(f"{name}: {json.dumps(value, indent=2)}\n" for name, value in sections.items()) + users
+
+
+def authorization(passwords: Mapping[str, str], provisioner: str) -> str:
+    """The users section: every service with what the subject table grants it, and one user that may do all."""
+    users: list[dict[str, object]] = [{"user": provisioner, "password": passwords[provisioner]}]
+    for service, granted in PERMISSIONS.items():
+        permissions = {
+            "publish": {"allow": list(granted.publish)},
+            "subscribe": {"allow": list(granted.subscribe)},
+            # Answers to requests it received go to inboxes it may not name.
+            "allow_responses": {"max": 1, "expires": "1m"},
+        }
+        users.append({"user": service, "password": passwords[service], "permissions": permissions})
+    return f"authorization: {json.dumps({'users': users}, indent=2)}\n"

@@ -68,6 +68,7 @@ class Supervisor:
             except TimeoutError:
                 self._log(name, f"did not stop within {program.grace_seconds:.0f} s: killed")
                 process.kill()
+                await process.wait()
         self._tasks[name].cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._tasks[name]

@@ -157,6 +157,7 @@ class Bus:
 
         subscription = await self.client.subscribe(subject_filter, cb=wake)
         try:
+            await self._guarded(subject_filter, self.client.flush())  # or a publish right after could go unheard
             yield changed
         finally:
             with contextlib.suppress(nats.errors.Error):
@@ -190,7 +191,10 @@ async def _first_connection(client: Client, settings: BusSettings, denied: _Deni
 
 
 class _Denials:
-    """Pending calls by subject, so that an asynchronous permission error fails the right one at once."""
+    """Pending calls by subject, so that an asynchronous permission error fails the right one at once.
+
+    nats-py lower-cases error texts, so subjects are compared without case.
+    """
 
     def __init__(self) -> None:
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
@@ -206,9 +210,9 @@ class _Denials:
             log.log(logging.DEBUG if str(error) == self.last_error else logging.WARNING, "nats: %s", error)
             self.last_error = str(error)
             return
-        for future in self._waiting.get(match.group(1), set()):
+        for future in self._waiting.get(match.group(1).lower(), set()):
             if not future.done():
-                future.set_exception(PermissionDenied(f"NATS refuses {match.group(1)} to this service"))
+                future.set_exception(PermissionDenied(f"NATS refuses this service {match.group(1)}"))
 
     async def unless_refused(self, connecting: Awaitable[None]) -> None:
         """Await the first connection. Raises PermissionDenied as soon as the server refuses the user."""
@@ -223,7 +227,8 @@ class _Denials:
 
     async def race(self, subject: str, call: Awaitable[T]) -> T:
         denied: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(subject, set()).add(denied)
+        key = subject.lower()
+        self._waiting.setdefault(key, set()).add(denied)
         task = asyncio.ensure_future(call)
         try:
             await asyncio.wait({task, denied}, return_when=asyncio.FIRST_COMPLETED)
@@ -233,9 +238,9 @@ class _Denials:
         finally:
             task.cancel()
             denied.cancel()
-            self._waiting[subject].discard(denied)
-            if not self._waiting[subject]:
-                del self._waiting[subject]
+            self._waiting[key].discard(denied)
+            if not self._waiting[key]:
+                del self._waiting[key]
 
 
 def _translated(subject: str, error: nats.js.errors.APIError) -> Exception:

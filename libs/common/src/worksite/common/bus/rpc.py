@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import nats.micro
 from nats.micro.request import Request
-from nats.micro.service import EndpointConfig, Service
+from nats.micro.service import EndpointConfig
+from nats.micro.service import Service as MicroService
 from pydantic import ValidationError
 from worksite.common import telemetry
 from worksite.common.bus.connection import Bus
@@ -24,15 +26,30 @@ Q = TypeVar("Q", bound=Message)
 A = TypeVar("A", bound=Message)
 
 
+@dataclass(frozen=True)
+class Service:
+    """One announced service."""
+
+    bus: Bus
+    micro: MicroService
+
+    async def stop(self) -> None:
+        """Before the bus is closed."""
+        await self.micro.stop()
+
+
 async def announce(bus: Bus, service: str, version: str) -> Service:
-    """Show up in `nats micro ls`. Stop it with `await service.stop()` before closing the bus."""
-    return await nats.micro.add_service(bus.client, name=service, version=version, description=f"Worksite {service}")
+    """Show up in `nats micro ls`."""
+    micro = await nats.micro.add_service(bus.client, name=service, version=version, description=f"Worksite {service}")
+    return Service(bus, micro)
 
 
-async def answer(micro: Service, verb: str, accepts: type[Q], handler: Callable[[Q], Awaitable[Message]]) -> None:
-    """Answer one verb of an announced service."""
-    subject = rpc_subject(micro.info().name, verb)
-    await micro.add_endpoint(EndpointConfig(name=verb, subject=subject, handler=_endpoint(accepts, handler)))
+async def answer(service: Service, verb: str, accepts: type[Q], handler: Callable[[Q], Awaitable[Message]]) -> None:
+    """Answer one verb of an announced service; returns when requests can arrive."""
+    subject = rpc_subject(service.micro.info().name, verb)
+    endpoint = EndpointConfig(name=verb, subject=subject, handler=_endpoint(accepts, handler))
+    await service.micro.add_endpoint(endpoint)
+    await service.bus.client.flush()  # a subscription counts only once the server has seen it
 
 
 def _endpoint(accepts: type[Q], handler: Callable[[Q], Awaitable[Message]]) -> Callable[[Request], Awaitable[None]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import cast
 
 from worksite.common import messages as m
 
@@ -134,7 +133,7 @@ def commands() -> tuple[m.Command, ...]:
     criterion = spec().criteria[0]
     source = m.GitProject(git_url="https://git.example.org/team/app.git", ref="main")
     project, change = imported_project(), changeset()
-    bodies: tuple[tuple[type[m.StepCommand], dict[str, object]], ...] = (
+    bodies: tuple[tuple[type[m.Command], dict[str, object]], ...] = (
         (m.ImportProject, _step("1-import") | {"source": source, "review_base": "main", "review": True}),
         (m.DesignSpec, _step("2-design")
          | {"request": "Create auth system", "route": "feature", "project": project, "criteria": (criterion,)}),
@@ -144,7 +143,7 @@ def commands() -> tuple[m.Command, ...]:
         (m.AnswerQuestion, _step("1-answer") | {"request": "How does login work?"}),
         (m.DeliverBranch, _step("5-deliver") | {"source": source, "changeset": change}),
     )  # fmt: skip
-    return cast(tuple[m.Command, ...], tuple(model.model_validate(body) for model, body in bodies))
+    return tuple(model.model_validate(body) for model, body in bodies)
 
 
 def task_state() -> m.TaskState:
@@ -185,7 +184,9 @@ def all_messages() -> tuple[m.Message, ...]:
         m.TaskEntry(state=task_state(), submitted=submit_task(), sequence=7),
         m.CancelRequested(task=TASK, tenant=TENANT, principal="ada", reason="changed my mind"),
         m.InputGiven(task=TASK, tenant=TENANT, principal="ada", text="without OAuth then"),
-        m.ApprovalGiven(task=TASK, tenant=TENANT, principal="bob", gate="design", approved=True, digest=SHA, expires_at=NOW),
+        m.ApprovalGiven(
+            task=TASK, tenant=TENANT, principal="bob", gate="design", approved=True, digest=SHA, expires_at=NOW
+        ),
         spec(),
         report(),
         m.SearchRequest(

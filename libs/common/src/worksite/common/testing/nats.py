@@ -14,6 +14,7 @@ from pathlib import Path
 from worksite.common.processes import free_port, nats_server
 
 START_SECONDS = 10.0
+_PORT_ATTEMPTS = 4
 
 
 @dataclass
@@ -49,7 +50,7 @@ class NatsServer:
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and self._process and self._process.poll() is None:
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"http://127.0.0.1:{self.monitor_port}/healthz", timeout=1).close()
                 return
@@ -60,9 +61,21 @@ class NatsServer:
 @contextlib.contextmanager
 def start_nats(directory: Path, config: str = "") -> Generator[NatsServer]:
     """A server for one test."""
-    server = NatsServer(directory, config)
-    server.start()
+    server = _started(directory, config)
     try:
         yield server
     finally:
         server.kill()
+
+
+def _started(directory: Path, config: str) -> NatsServer:
+    """A free port may be taken by somebody else before the server has it: then others are tried."""
+    for _ in range(_PORT_ATTEMPTS - 1):
+        server = NatsServer(directory, config)
+        with contextlib.suppress(RuntimeError):
+            server.start()
+            return server
+        server.kill()
+    server = NatsServer(directory, config)
+    server.start()
+    return server

@@ -1,0 +1,104 @@
+"""What the command says and how it exits."""
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+from worksite.cli.client import verdict
+from worksite.cli.client.access import Access, NoAccess
+from worksite.cli.client.display import Display, Progress
+from worksite.cli.client.gateway import Event
+from worksite.cli.commands import Submission
+from worksite.cli.main import app
+
+
+def view(status, outcome=None, **more):
+    return {"id": "t1", "status": status, "verdict": outcome, "reason": None, "question": None} | more
+
+
+@pytest.mark.parametrize(
+    ("shown", "word", "code"),
+    [
+        (view("completed", "PASS"), "PASS", 0),
+        (view("completed", "FAIL"), "FAIL", 1),
+        (view("completed", "ENVIRONMENT"), "ENVIRONMENT", 1),
+        (view("completed"), "DONE", 0),
+        (view("failed"), "FAIL", 1),
+        (view("failed", "PASS"), "FAIL", 1),
+        (view("cancelled"), "CANCELLED", 1),
+        (view("needs_input"), "NEEDS_INPUT", 2),
+        (view("needs_input", "PASS"), "NEEDS_INPUT", 2),
+    ],
+)
+def test_the_last_line_and_the_exit_code(shown, word, code):
+    assert verdict.conclusion(shown, Path("out/t1")) == (f"{word} task=t1 out=out/t1", code)
+
+
+def test_needs_input_explains_what_is_covered_and_what_is_not():
+    question = {"reason": "more than is covered", "covered": ["login"], "missing": ["oauth"], "hint": "ask for less"}
+    lines = verdict.explanation(view("needs_input", question=question))
+    assert lines[0] == "more than is covered"
+    assert any("oauth" in line and "not covered" in line for line in lines)
+
+
+def test_a_submission_sends_only_what_was_given():
+    assert Submission("do it").body() == {"request": "do it"}
+    assert Submission("x", git_url="https://h/r.git", ref="main").body()["project"] == {
+        "git_url": "https://h/r.git",
+        "ref": "main",
+    }
+
+
+def state(status="running", step="1-import", history=()):
+    return Event(1, "admin", "task", "state", {"status": status, "step": step, "round": 0, "history": list(history)})
+
+
+RECORD = {
+    "step": "1-import", "agent": "builder", "round": 0, "status": "ok", "summary": "empty project", "engine": "git",
+    "started_at": "2026-11-22T12:00:00Z", "finished_at": "2026-11-22T12:00:01.5Z", "cost_usd": 0,
+}  # fmt: skip
+
+
+def test_a_finished_step_is_reported_once_with_its_time():
+    progress = Progress()
+    progress.apply(state(), 0)
+    line = progress.apply(state(step="2-design", history=[RECORD]), 1)
+    assert line == "1-import: ok (git, 1.5 s) empty project"
+    assert progress.apply(state(step="2-design", history=[RECORD]), 2) is None
+
+
+def test_without_a_terminal_progress_is_lines():
+    console = Console(record=True, force_terminal=False, width=200)
+    with Display(console, "task t1") as display:
+        display.show(Event(1, "builder", "1-import", "progress", {"text": "[cloning]"}))
+    assert "1-import: [cloning]" in console.export_text()
+
+
+def test_on_a_terminal_the_table_shows_step_engine_and_cost():
+    console = Console(record=True, force_terminal=True, width=120)
+    with Display(console, "task t1") as display:
+        display.show(state(history=[RECORD], step="2-design"))
+    text = console.export_text()
+    assert "1-import" in text
+    assert "$0.0000" in text
+
+
+def test_without_a_stack_the_error_says_how_to_start_one(tmp_path, monkeypatch):
+    monkeypatch.delenv("WORKSITE_URL", raising=False)
+    with pytest.raises(NoAccess, match="worksite up"):
+        Access.find(tmp_path)
+
+
+def test_a_command_without_a_stack_ends_with_one_line(tmp_path, monkeypatch):
+    monkeypatch.delenv("WORKSITE_URL", raising=False)
+    result = CliRunner().invoke(app, ["submit", "x", "--state", str(tmp_path)])
+    assert result.exit_code == 1
+    assert result.output.count("\n") == 1
+    assert "no stack is running" in result.output
+
+
+def test_a_wrong_root_is_a_usage_error(tmp_path):
+    result = CliRunner().invoke(app, ["run", "x", "--root", str(tmp_path), "--state", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "blueprints" in result.output

@@ -1,0 +1,201 @@
+"""Every service on the bus, under the generated configuration: what it needs works, what is another's is refused."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+from worksite.cli.stack import nats_config
+from worksite.common import subjects
+from worksite.common.artifacts import Artifacts
+from worksite.common.bus import Bus, BusSettings, Envelope, KeyValue, announce, answer, provision, request
+from worksite.common.bus.consumer import consume
+from worksite.common.errors import PermissionDenied
+from worksite.common.ledger import Ledger
+from worksite.common.messages import SearchRequest, SearchResponse, StepProgress
+from worksite.common.subjects import SERVICES
+from worksite.common.testing import examples
+from worksite.common.testing.examples import TASK, TENANT
+from worksite.common.testing.nats import start_nats
+
+AGENTS = ("architect", "builder", "validator")
+
+
+@pytest.fixture
+def server(tmp_path: Path):
+    """nats-server with the users and permissions that `worksite up` generates."""
+    passwords = {user: f"password-of-{user}" for user in (*SERVICES, "provision")}
+    with start_nats(tmp_path, nats_config.authorization(passwords, "provision")) as running:
+        yield running
+
+
+def settings(server, user):
+    return BusSettings(server.url, user, user, SecretStr(f"password-of-{user}"))
+
+
+@pytest_asyncio.fixture
+async def connect(server):
+    """Connections as any service, provisioned once, closed at the end."""
+    opened = []
+
+    async def as_service(service):
+        bus = await Bus.connect(settings(server, service))
+        opened.append(bus)
+        return bus
+
+    await provision(await as_service("provision"), 1 << 30)
+    yield as_service
+    for bus in opened:
+        await bus.close()
+
+
+def event(service, step="1-import"):
+    return subjects.event_subject(TENANT, TASK, service, step, "progress")
+
+
+def envelope(service):
+    return Envelope(StepProgress.ce_type(), service, TENANT, TASK)
+
+
+PROGRESS = StepProgress(task=TASK, tenant=TENANT, step="1-import", text="x")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("service", SERVICES)
+async def test_no_service_can_speak_for_another(connect, service):
+    bus = await connect(service)
+    await bus.publish(event(service), PROGRESS, envelope(service))
+    for other in set(SERVICES) - {service}:
+        with pytest.raises(PermissionDenied):
+            await bus.publish(event(other), PROGRESS, envelope(service))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("service", SERVICES)
+async def test_only_the_provisioner_may_change_streams(connect, service):
+    bus = await connect(service)
+    for verb in ("STREAM.CREATE.X", "STREAM.DELETE.EVENTS", "STREAM.PURGE.EVENTS", "STREAM.UPDATE.WORK"):
+        with pytest.raises(PermissionDenied):
+            await bus.request_raw(f"$JS.API.{verb}", b"{}")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("service", sorted(set(SERVICES) - {"admin"}))
+async def test_only_admin_commands_agents(connect, service):
+    bus = await connect(service)
+    command = examples.commands()[0]
+    with pytest.raises(PermissionDenied):
+        await bus.publish(subjects.work_subject("builder", TENANT), command, envelope(service))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("service", sorted(set(SERVICES) - {"gateway"}))
+async def test_only_the_gateway_takes_tasks_in(connect, service):
+    bus = await connect(service)
+    with pytest.raises(PermissionDenied):
+        await bus.publish(subjects.task_subject(TENANT), examples.submit_task(), envelope(service))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("service", AGENTS)
+async def test_an_agent_reaches_its_own_ledger_keys_only(connect, service):
+    bus = await connect(service)
+    assert await Ledger(bus, service).claim(TASK, "1-import", "me")
+    other = next(agent for agent in AGENTS if agent != service)
+    with pytest.raises(PermissionDenied):
+        await Ledger(bus, other).claim(TASK, "1-import", "me")
+    with pytest.raises(PermissionDenied):
+        await bus.publish_raw(f"$KV.ledger.{other}.{TASK}.1-import", b"{}", {})
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("service", AGENTS)
+async def test_an_agent_takes_its_own_work_and_nobody_elses(connect, service):
+    bus, admin = await connect(service), await connect("admin")
+    await admin.publish(subjects.work_subject(service, TENANT), examples.commands()[0], envelope("admin"))
+    stop, got = asyncio.Event(), asyncio.Event()
+
+    async def handle(delivery):
+        await delivery.ack()
+        got.set()
+
+    running = asyncio.create_task(consume(bus, "WORK", service, handle, concurrency=2, stop=stop))
+    await asyncio.wait_for(got.wait(), 5)
+    stop.set()
+    await running
+    other = next(agent for agent in AGENTS if agent != service)
+    with pytest.raises(PermissionDenied):
+        await bus.request_raw(f"$JS.API.CONSUMER.MSG.NEXT.WORK.{other}", b"1")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("service", AGENTS)
+async def test_an_agent_stores_and_reads_artifacts(connect, service):
+    artifacts = Artifacts(await connect(service))
+    ref = await artifacts.put(b"x" * 200_000, "text/plain")
+    assert len(await artifacts.get(ref)) == 200_000
+
+
+@pytest.mark.asyncio
+async def test_the_gateway_reads_artifacts_but_cannot_store_them(connect):
+    ref = await Artifacts(await connect("builder")).put(b"data", "text/plain")
+    gateway = await connect("gateway")
+    assert await Artifacts(gateway).get(ref) == b"data"
+    with pytest.raises(PermissionDenied):
+        await gateway.publish_raw("$O.artifacts.C.x", b"", {})
+
+
+@pytest.mark.asyncio
+async def test_the_gateway_reads_events_and_the_read_model(connect):
+    gateway, admin = await connect("gateway"), await connect("admin")
+    await admin.publish(event("admin"), PROGRESS, envelope("admin"))
+    assert len(await gateway.read("EVENTS", subjects.task_events_filter(TENANT, TASK), 0)) == 1
+    async with gateway.listen(subjects.task_events_filter(TENANT, TASK)):
+        pass
+    store = KeyValue(gateway, subjects.TASKS)
+    await store.create(f"{TENANT}.{TASK}", b"{}")
+    assert [entry.key for entry in await store.entries(TENANT)] == [f"{TENANT}.{TASK}"]
+
+
+@pytest.mark.asyncio
+async def test_revoking_with_a_time_to_live_works_for_the_gateway(connect):
+    store = KeyValue(await connect("gateway"), subjects.REVOKED)
+    await store.create("token", b"1", ttl_seconds=60)
+    assert await store.get("token")
+
+
+@pytest.mark.asyncio
+async def test_search_is_answered_across_users(connect):
+    rag, architect = await connect("rag"), await connect("architect")
+    micro = await announce(rag, "rag", "0.1.0")
+
+    async def search(_: SearchRequest) -> SearchResponse:
+        return SearchResponse(results=(), reranked=False, timings_ms={})
+
+    await answer(micro, "search", SearchRequest, search)
+    assert await request(architect, "rag", "search", SearchRequest(tenant=TENANT, query="q"), SearchResponse)
+    await micro.stop()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("service", sorted(set(SERVICES) - {"rag"}))
+async def test_nobody_else_can_answer_for_rag(connect, service):
+    impostor, rag, asker = await connect(service), await connect("rag"), await connect("architect")
+    answered = asyncio.Event()
+
+    async def steal(_):
+        answered.set()
+
+    await impostor.client.subscribe(subjects.rpc_subject("rag", "search"), cb=steal)
+    micro = await announce(rag, "rag", "0.1.0")
+
+    async def search(_: SearchRequest) -> SearchResponse:
+        return SearchResponse(results=(), reranked=False, timings_ms={})
+
+    await answer(micro, "search", SearchRequest, search)
+    for _ in range(5):
+        await request(asker, "rag", "search", SearchRequest(tenant=TENANT, query="q"), SearchResponse)
+    await impostor.client.flush()
+    assert not answered.is_set()
+    await micro.stop()

@@ -1,0 +1,136 @@
+"""State, secrets, supervision: the parts of the embedded profile that need no services."""
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from worksite.cli.stack.log import StackLog
+from worksite.cli.stack.state import State, StateInUse
+from worksite.cli.stack.supervisor import CannotStart, Program, Supervisor
+from worksite.common.subjects import SERVICES
+
+
+def test_secrets_are_made_once_and_only_their_owner_may_read_them(tmp_path):
+    state = State(tmp_path / "s")
+    state.prepare()
+    first = {user: state.secret(user, "nats_password") for user in SERVICES}
+    state.prepare()
+    assert {user: state.secret(user, "nats_password") for user in SERVICES} == first
+    assert len(set(first.values())) == len(SERVICES)
+    for path in (tmp_path / "s" / "secrets").rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+
+def test_the_issuer_knows_only_the_hash_of_the_clients_secret(tmp_path):
+    state = State(tmp_path)
+    state.prepare()
+    secret = state.secret("cli", "client_secret")
+    assert secret not in state.secret("gateway", "issuer_clients")
+    assert json.loads(state.secret("gateway", "issuer_key"))["kty"] == "OKP"
+
+
+def test_two_stacks_cannot_share_a_state_directory(tmp_path):
+    held = State(tmp_path).lock()
+    with pytest.raises(StateInUse, match="already running"):
+        State(tmp_path).lock()
+    os.close(held)
+    os.close(State(tmp_path).lock())
+
+
+class Log:
+    def __init__(self):
+        self.lines = []
+        self.changed = asyncio.Event()
+
+    def __call__(self, name, line):
+        self.lines.append((name, line))
+        self.changed.set()
+
+    async def until(self, text, times=1):
+        async with asyncio.timeout(15):
+            while sum(text in line for _, line in self.lines) < times:
+                self.changed.clear()
+                await self.changed.wait()
+
+
+def program(code, **options):
+    return Program("p", [sys.executable, "-u", "-c", code], os.environ, **options)
+
+
+@pytest.mark.asyncio
+async def test_a_killed_program_is_started_again():
+    log = Log()
+    supervisor = Supervisor(log)
+    supervised = program("import time; print('up'); time.sleep(60)")
+    supervisor.start(supervised)
+    await log.until("up")
+    first = supervised.pid
+    os.kill(first, signal.SIGKILL)
+    await log.until("up", times=2)
+    assert (supervised.pid != first, supervised.restarts) == (True, 1)
+    await supervisor.stop("p")
+
+
+@pytest.mark.asyncio
+async def test_a_program_that_says_it_cannot_start_is_given_up_with_its_last_words():
+    log = Log()
+    supervisor = Supervisor(log)
+    supervisor.start(program("import sys; print('port 8000 is taken'); sys.exit(2)"))
+    with pytest.raises(CannotStart, match="port 8000 is taken"):
+        await asyncio.wait_for(supervisor.failed, 10)
+    await supervisor.stop("p")
+
+
+@pytest.mark.asyncio
+async def test_stopping_is_polite_first_and_then_not():
+    log = Log()
+    supervisor = Supervisor(log)
+    ignore = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up'); time.sleep(60)"
+    supervised = program(ignore, grace_seconds=0.2)
+    supervisor.start(supervised)
+    await log.until("up")
+    await supervisor.stop("p")
+    assert any("killed" in line for _, line in log.lines)
+    assert not _alive(supervised.pid)
+
+
+@pytest.mark.asyncio
+async def test_a_program_dies_with_a_supervisor_that_is_killed(tmp_path):
+    pid_file = tmp_path / "pid"
+    child = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); print('up'); time.sleep(60)"
+    parent = f"""
+import asyncio, os, sys
+from worksite.cli.stack.supervisor import Program, Supervisor
+async def main():
+    supervisor = Supervisor(lambda name, line: print(line, flush=True))
+    supervisor.start(Program("p", [sys.executable, "-u", "-c", {child!r}], os.environ))
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", parent, stdout=asyncio.subprocess.PIPE)
+    assert await asyncio.wait_for(process.stdout.readline(), 15) == b"up\n"
+    process.kill()
+    await process.wait()
+    async with asyncio.timeout(10):
+        while _alive(int(pid_file.read_text())):
+            await asyncio.sleep(0.01)
+
+
+def _alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] != "Z"
+
+
+def test_the_log_is_one_stream_with_names(tmp_path, capsys):
+    with StackLog(tmp_path / "log", echo=True) as log:
+        log.write("admin", "hello")
+    assert "admin     | hello" in (tmp_path / "log").read_text()
+    assert "admin     | hello" in capsys.readouterr().out
