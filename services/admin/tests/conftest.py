@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import pytest_asyncio
+from nats.aio.msg import Msg
+from worksite.common import subjects
+from worksite.common.bus import Bus, Delivery, Envelope, KeyValue, consume
 from worksite.common.ids import new_id
 from worksite.common.messages import (
+    BY_CE_TYPE,
     Agent,
     AgentReply,
     Answer,
+    AnswerQuestion,
+    ApprovalGiven,
     ArtifactRef,
+    BuildChange,
+    CancelRequested,
     Changeset,
     Citation,
     Command,
+    DeadLetter,
+    DesignSpec,
     GitProject,
     ImportedProject,
     ImportProject,
+    InputGiven,
     Judgement,
     Problem,
     Question,
@@ -26,9 +42,13 @@ from worksite.common.messages import (
     SpecWritten,
     StepResult,
     SubmitTask,
+    TaskEntry,
+    TaskState,
+    ValidateChange,
     Verdict,
 )
 from worksite.common.messages.replies import Action
+from worksite.common.worker import Reply, StepContext, Worker
 
 T0 = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 AGENTS: dict[str, Agent] = {
@@ -43,7 +63,9 @@ AGENTS: dict[str, Agent] = {
 class Samples:
     """One valid example of everything that travels."""
 
-    t0 = T0
+    def __init__(self, t0: datetime = T0) -> None:
+        self.t0 = t0
+
     existing = GitProject(git_url="https://git.example/shop.git")
 
     def submission(self, **changes: Any) -> SubmitTask:
@@ -54,7 +76,7 @@ class Samples:
                 "principal": "ada",
                 "request": "Create auth system",
                 "project": self.existing,
-                "submitted_at": T0,
+                "submitted_at": self.t0,
                 **changes,
             }
         )
@@ -102,6 +124,20 @@ class Samples:
     def problem(self) -> Problem:
         return Problem(code="no_such_ref", detail="the ref main does not exist")
 
+    def input_given(self, task: SubmitTask) -> InputGiven:
+        return InputGiven(task=task.task, tenant=task.tenant, principal="ada", text="without OAuth, then")
+
+    def approval_given(self, task: SubmitTask) -> ApprovalGiven:
+        return ApprovalGiven(
+            task=task.task,
+            tenant=task.tenant,
+            principal="ada",
+            gate="design",
+            approved=True,
+            digest="d",
+            expires_at=self.t0,
+        )
+
     def good(self, command: Command) -> ReplyData:
         """What an agent that succeeds makes of a command."""
         match command:
@@ -128,11 +164,147 @@ class Samples:
             step=command.step,
             round=command.round,
             reply=reply,
-            started_at=T0,
-            finished_at=T0,
+            started_at=self.t0,
+            finished_at=self.t0,
         )
 
 
 @pytest.fixture(scope="session")
 def samples() -> Samples:
     return Samples()
+
+
+class Scene:
+    """Admin with its surroundings on a real bus: clients, fake agents, and what everybody saw."""
+
+    def __init__(self, bus: Bus, samples: Samples) -> None:
+        self.bus = bus
+        self.samples = samples
+        self.stop = asyncio.Event()
+        self.executed: Counter[tuple[str, str]] = Counter()
+        """How often an agent carried out each step of each task."""
+        self.verdicts: dict[str, list[Judgement]] = {}
+        """What the validator says, round by round, of a task; PASS where nothing is set."""
+        self.holding: set[str] = set()
+        """Tasks whose builds never finish."""
+        self._running: list[asyncio.Task[None]] = []
+
+    # -- processes
+
+    def start_admin(self, handle: Callable[[Delivery], Awaitable[None]], bus: Bus | None = None) -> None:
+        for stream in ("TASKS", "EVENTS"):
+            self._start(
+                consume(bus or self.bus, stream, "admin", handle, concurrency=8, stop=self.stop, grace_seconds=0.1)
+            )
+
+    def start_agents(self) -> None:
+        handlers = {
+            "builder": {ImportProject: self._perform, BuildChange: self._perform},
+            "architect": {DesignSpec: self._perform, AnswerQuestion: self._perform},
+            "validator": {ValidateChange: self._perform},
+        }
+        for agent, steps in handlers.items():
+            self._start(Worker(self.bus, agent, steps, concurrency=8).run(self.stop, 0.1))  # pyright: ignore
+
+    async def _perform(self, command: Command, _: StepContext) -> Reply:
+        self.executed[command.task, command.step] += 1
+        if command.type == "build_change" and command.task in self.holding:
+            await asyncio.Event().wait()
+        planned = self.verdicts.get(command.task)
+        if command.type == "validate_change" and planned:
+            return Reply(planned.pop(0))
+        return Reply(self.samples.good(command))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        self._running.append(asyncio.create_task(work))
+
+    async def end(self) -> None:
+        self.stop.set()
+        await asyncio.gather(*self._running)
+
+    # -- clients
+
+    async def submit(self, task: SubmitTask) -> SubmitTask:
+        await self.publish(subjects.task_subject(task.tenant), task, "gateway")
+        return task
+
+    async def cancel(self, task: SubmitTask) -> None:
+        request = CancelRequested(task=task.task, tenant=task.tenant, principal="ada")
+        await self.publish(
+            subjects.event_subject(task.tenant, task.task, "gateway", "task", "cancel"), request, "gateway"
+        )
+
+    async def say(self, result: StepResult) -> None:
+        subject = subjects.event_subject(result.tenant, result.task, result.reply.agent, result.step, "result")
+        await self.publish(subject, result, result.reply.agent)
+
+    async def publish(self, subject: str, message: Any, source: str) -> None:
+        envelope = Envelope(message.ce_type(), source, message.tenant, message.task)
+        await self.bus.publish(subject, message, envelope)
+
+    # -- what everybody saw
+
+    async def next_delivery(self, stream: str) -> Delivery:
+        """Take one message as admin, by hand."""
+        subscription = await self.bus.jetstream.pull_subscribe_bind("admin", stream)
+        try:
+            return Delivery.of((await subscription.fetch(1, timeout=10))[0])
+        finally:
+            await subscription.unsubscribe()
+
+    @contextlib.asynccontextmanager
+    async def overheard(self, filter_: str) -> AsyncIterator[list[Msg]]:
+        """Every publication under the filter while this is open, those included that a stream drops as duplicates."""
+        said: list[Msg] = []
+
+        async def hear(message: Msg) -> None:
+            said.append(message)
+
+        subscription = await self.bus.client.subscribe(filter_, cb=hear)
+        try:
+            yield said
+            await self.bus.client.flush()
+        finally:
+            await subscription.unsubscribe()
+
+    async def states(self, task: SubmitTask) -> list[TaskState]:
+        stored = await self.bus.read("EVENTS", subjects.state_subject(task.tenant, task.task), after=0)
+        return [TaskState.consume(message.data) for message in stored]
+
+    async def row(self, task: SubmitTask) -> TaskEntry | None:
+        found = await KeyValue(self.bus, subjects.TASKS).get(f"{task.tenant}.{task.task}")
+        return TaskEntry.consume(found.value) if found else None
+
+    async def until(self, task: SubmitTask, done: Callable[[TaskState], bool]) -> TaskState:
+        """Wait until the read model shows a state that satisfies `done`."""
+        async with asyncio.timeout(20), self.bus.listen(f"$KV.{subjects.TASKS}.{task.tenant}.{task.task}") as changed:
+            while True:
+                changed.clear()
+                row = await self.row(task)
+                if row and row.state and done(row.state):
+                    return row.state
+                await changed.wait()
+
+    async def ended(self, task: SubmitTask) -> TaskState:
+        return await self.until(task, lambda state: state.status != "running")
+
+    async def queued(self, agent: str) -> list[Command]:
+        """The commands that wait for an agent; they stay where they are."""
+        stored = await self.bus.read("WORK", f"ws.v1.work.{agent}.>", after=0)
+        return [BY_CE_TYPE[message.headers["ce-type"]].consume(message.data) for message in stored]  # pyright: ignore
+
+    async def dead_letters(self) -> list[DeadLetter]:
+        return [DeadLetter.consume(m.data) for m in await self.bus.read("DEAD", "ws.v1.dead.admin.>", after=0)]
+
+    async def settled(self, stream: str) -> None:
+        """Wait until admin has acked or terminated all there is."""
+        async with asyncio.timeout(20):
+            while (info := await self.bus.jetstream.consumer_info(stream, "admin")).num_pending or info.num_ack_pending:
+                await asyncio.sleep(0.01)
+
+
+@pytest_asyncio.fixture
+async def scene(bus: Bus) -> AsyncIterator[Scene]:
+    scene = Scene(bus, Samples(datetime.now(UTC)))
+    yield scene
+    await scene.end()

@@ -12,14 +12,12 @@ from worksite.admin.domain.decide import decide, open_task, without_room
 from worksite.admin.domain.events import Event, TaskEvent, Transition
 from worksite.common.ids import new_id
 from worksite.common.messages import (
-    ApprovalGiven,
     BuildChange,
     CancelRequested,
     Command,
     Criterion,
     DesignSpec,
     ImportProject,
-    InputGiven,
     NewProject,
     ReplyData,
     ReplyStatus,
@@ -348,12 +346,10 @@ def test_a_result_of_a_step_that_is_not_in_flight_changes_nothing(story: Callabl
 
 def test_second_submissions_input_and_approval_change_nothing(story: Callable[..., Story], samples: Any) -> None:
     told = story().answered(("needs_input", samples.question()))
-    of = {"task": told.state.task, "tenant": "acme", "principal": "ada"}
-    approval = ApprovalGiven(**of, gate="design", approved=True, digest="d", expires_at=samples.t0)
 
     assert told.happens(told.submitted) is None
-    assert told.happens(InputGiven(**of, text="without OAuth, then")) is None
-    assert told.happens(approval) is None
+    assert told.happens(samples.input_given(told.submitted)) is None
+    assert told.happens(samples.approval_given(told.submitted)) is None
 
 
 def test_every_applied_event_is_remembered_with_its_time_and_the_last_as_the_cause(

@@ -51,7 +51,7 @@ class World:
         return None, "ok"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(route=ROUTES, max_rounds=st.integers(1, 3), data=st.data())
 def test_no_order_of_events_commands_a_step_twice_or_leaves_a_task_without_an_end(
     samples: Any, route: str, max_rounds: int, data: st.DataObject
