@@ -176,6 +176,6 @@ async def test_kill_in_the_middle_of_a_file_leaves_an_index_that_answers_and_the
     assert found.hits[0].passage.text == "# Heading 7\n\nParagraph 7."
 
     report = await Indexer(embedder, encoder, store, "worksite-0123456789abcdef").sync(SHARED_TENANT, [BIG])
-    assert (report.chunks, report.embedded, report.deleted) == (150, 150 - 64, 0)
+    assert (report.chunks, report.embedded, report.deleted) == (150, 150 - 96, 0)
     assert len((await store.revisions(SHARED_TENANT))["big.md"]) == 150
     await store.close()

@@ -17,29 +17,42 @@ from worksite.common.errors import Permanent
 from worksite.common.messages import SearchFilters, SearchRequest, SearchResponse
 from worksite.common.testing import NatsServer
 from worksite.common.testing.nats import free_port
+from worksite.rag.domain.queries import SHARED_TENANT
+from worksite.rag.embedder import SHIPPED, Embedder
+from worksite.rag.index import fingerprint_of
+from worksite.rag.stores.edge import open_edge_store
 
+LONG = "".join(f"# Heading {n}\n\n{'Some words on the matter. ' * 30}\n\n" for n in range(400))
 BLUEPRINTS = Path(__file__).parents[3] / "blueprints"
 
 
 @asynccontextmanager
 async def running(nats: NatsServer, state: Path, **environment: str) -> AsyncGenerator[int, None]:
-    """The service as a process; yields its operations port once it is ready, and stops it with SIGTERM."""
+    """The service as a process; yields its operations port once it is ready."""
+    async with started(nats, state, **environment) as port:
+        await _answers(port, "/readyz")
+        yield port
+
+
+@asynccontextmanager
+async def started(nats: NatsServer, state: Path, **environment: str) -> AsyncGenerator[int, None]:
+    """The process with its operations port, ready or not; SIGTERM must end it cleanly."""
     port = free_port()
     settings = {"NATS_URL": nats.url, "STATE_DIR": str(state), "OPS_PORT": str(port)} | environment
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "worksite.rag.main", env=os.environ | settings)
+    command = [sys.executable, "-m", "worksite.rag.main"]
+    process = await asyncio.create_subprocess_exec(*command, env=os.environ | settings)
     try:
-        await _ready(port)
         yield port
     finally:
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.wait(), 15) == 0
 
 
-async def _ready(port: int) -> None:
-    async with asyncio.timeout(20):
+async def _answers(port: int, path: str) -> None:
+    async with asyncio.timeout(60):
         while True:
             with suppress(OSError):  # urllib raises it both for a closed port and for 503
-                await _get(port, "/readyz")
+                await _get(port, path)
                 return
             await asyncio.sleep(0.05)
 
@@ -79,11 +92,25 @@ async def test_files_are_found_over_the_bus_with_citations_and_counted(
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("asked", ["Create auth system", "user registration with login and logout"])
-async def test_request_is_matched_to_our_blueprint(
-    nats_server: NatsServer, bus: Bus, tmp_path: Path, asked: str
+async def test_stop_while_indexing_ends_the_process_cleanly_before_all_is_indexed(
+    nats_server: NatsServer, tmp_path: Path
 ) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "long.md").write_text(LONG)
+    async with started(nats_server, tmp_path / "state", KNOWLEDGE_DIRS=str(notes)) as port:
+        await _answers(port, "/healthz")
+        with pytest.raises(OSError, match="503"):
+            await _get(port, "/readyz")
+    store = open_edge_store(tmp_path / "state" / "worksite", fingerprint_of(Embedder(SHIPPED, 1)).digest())
+    assert len((await store.revisions(SHARED_TENANT)).get("notes/long.md", {})) < 400
+    await store.close()
+
+
+@pytest.mark.asyncio
+async def test_requests_are_matched_to_our_blueprint(nats_server: NatsServer, bus: Bus, tmp_path: Path) -> None:
     async with running(nats_server, tmp_path / "state", BLUEPRINTS_DIR=str(BLUEPRINTS)):
-        answer = await search(bus, asked, filters=SearchFilters(kind="blueprint"), top_k=3)
-    assert answer.results[0].name == "auth-service"
-    assert answer.results[0].path.startswith("blueprints/auth-service/")
+        for asked in ("Create auth system", "user registration with login and logout"):
+            answer = await search(bus, asked, filters=SearchFilters(kind="blueprint"), top_k=3)
+            assert answer.results[0].name == "auth-service"
+            assert answer.results[0].path.startswith("blueprints/auth-service/")

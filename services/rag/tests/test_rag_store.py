@@ -140,6 +140,7 @@ async def test_passages_come_back_as_they_were_stored(store: VectorStore) -> Non
     full = Passage("d/ä.md", "text\r\n🧪", 3, 9, 2, 3, ("A", "B > C"), "blueprint", "auth", ("x", "y"))
     await store.upsert("acme", [point(1, axis(0), of=full)])
     assert await store.passages(ACME, [UUID(int=1)]) == {UUID(int=1): full}
+    assert await store.passages(ACME, []) == {}
 
 
 @pytest.mark.asyncio

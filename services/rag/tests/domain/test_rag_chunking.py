@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from worksite.rag.domain.chunking import CHARACTERS_PER_TOKEN, chunk
+from worksite.rag.domain.chunking import CHARACTERS_PER_TOKEN, TokenCounter, chunk
 from worksite.rag.domain.documents import Document, Format
 from worksite.rag.embedder import SHIPPED, Embedder
 
@@ -35,6 +37,11 @@ TEXTS = st.lists(st.tuples(PIECES, LINE_ENDS), max_size=12).map(lambda parts: ""
 FORMATS: st.SearchStrategy[Format] = st.sampled_from(["markdown", "text", "manifest"])
 
 
+@cache
+def model_tokens() -> TokenCounter:
+    return Embedder(SHIPPED, threads=1).count
+
+
 def words(text: str) -> int:
     return len(text.split())
 
@@ -44,6 +51,7 @@ def markdown(text: str) -> Document:
 
 
 @given(TEXTS, FORMATS)
+@settings(deadline=None)
 @example("# A\r\n\r\ntext without a last line end", "markdown")
 @example("\ufeff# A\n\ntext", "markdown")
 def test_every_chunk_is_the_slice_its_spans_say(text: str, text_format: Format) -> None:
@@ -56,6 +64,7 @@ def test_every_chunk_is_the_slice_its_spans_say(text: str, text_format: Format) 
 
 
 @given(TEXTS, st.sampled_from(["markdown", "text"]))
+@settings(deadline=None)
 def test_chunks_never_overlap_and_leave_out_nothing_but_white_space(text: str, text_format: Format) -> None:
     at = 0
     for piece in chunk(Document("a", text, text_format), words, limit=40):
@@ -66,14 +75,11 @@ def test_chunks_never_overlap_and_leave_out_nothing_but_white_space(text: str, t
 
 
 @given(TEXTS, FORMATS)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_embedded_text_stays_within_the_model_tokens(text: str, text_format: Format) -> None:
-    for piece in chunk(Document("a", text, text_format, heading=("A title",)), COUNT, limit=64):
-        assert COUNT(piece.embedded) <= 64 or len(piece.text) == 1
+    for piece in chunk(Document("a", text, text_format, heading=("A title",)), model_tokens(), limit=64):
+        assert model_tokens()(piece.embedded) <= 64 or len(piece.text) == 1
         assert len(piece.text) <= 64 * CHARACTERS_PER_TOKEN
-
-
-COUNT = Embedder(SHIPPED, threads=1).count
 
 
 def test_heading_path_is_beside_the_text_and_in_front_of_the_embedded_text_only() -> None:

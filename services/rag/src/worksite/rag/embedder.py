@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 from tokenizers import Tokenizer
-
 from worksite.common.settings import SettingsError
 from worksite.rag.domain.documents import DIMENSIONS, Vector
 
 SHIPPED = Path(__file__).parent / "models" / "embedder-minilm-l6"
 """The model that comes with the engine, used where no other is configured."""
+
+
+MAX_TOKENS = 256
+"""What the model was trained to read, its two special tokens included."""
 
 
 class EmbedderError(SettingsError):
@@ -28,6 +31,7 @@ class Embedder:
         model, tokenizer = _files(folder)
         self._tokenizer = Tokenizer.from_file(str(tokenizer))
         self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(MAX_TOKENS)
         self._counter = Tokenizer.from_file(str(tokenizer))
         self._counter.no_truncation()
         self._counter.no_padding()
@@ -40,7 +44,7 @@ class Embedder:
         return len(self._counter.encode(text, add_special_tokens=False).ids)
 
     def embed(self, text: str) -> Vector:
-        """The unit vector of a text, cut at the model's 256 tokens.
+        """The unit vector of a text, cut at the model's limit.
 
         One text at a time on purpose: the model quantises its activations by the range of the whole input
         tensor, so in a batch a text's vector would depend on its neighbours (cosines down to 0.976 measured).

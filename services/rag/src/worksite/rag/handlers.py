@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 
 from prometheus_client import Counter, Histogram
-
 from worksite.common.messages import Scores, SearchRequest, SearchResponse, SearchResult
 from worksite.rag.domain.queries import Filters, Scope, SearchHit, SearchQuery
 from worksite.rag.search import SearchEngine

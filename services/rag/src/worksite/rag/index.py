@@ -26,7 +26,8 @@ from worksite.rag.store import VectorStore
 
 logger = logging.getLogger(__name__)
 
-_BATCH = 64
+_BATCH = 16
+"""Chunks embedded and stored at a time: what a kill loses at most, and how long a stop waits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
-
 from worksite.common.settings import ServiceSettings
 from worksite.rag.domain.fusion import ALPHA
 from worksite.rag.embedder import SHIPPED

@@ -7,7 +7,6 @@ frequency when it searches, so that adding documents recomputes nothing.
 from __future__ import annotations
 
 from qdrant_edge import Bm25, Bm25Config, TokenizerType
-
 from worksite.rag.domain.documents import SparseVector
 
 AVERAGE_TERMS = 64.0

@@ -9,7 +9,6 @@ from itertools import pairwise
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-
 from worksite.rag.domain.documents import Document
 
 Span = tuple[int, int]
@@ -92,7 +91,7 @@ def _markdown_sections(text: str, starts: list[int]) -> list[Section]:
     opened = 0
     for n, block in enumerate(blocks):
         if block.level and n > opened and not blocks[n - 1].level:
-            sections.append(_section(path, blocks[opened : n + 1], starts, starts[block.line]))
+            sections.append(_section(path, blocks[opened:n], starts, starts[block.line]))
             opened = n
         if block.level:
             path = [*(above for above in path if above.level < block.level), block]
@@ -101,8 +100,8 @@ def _markdown_sections(text: str, starts: list[int]) -> list[Section]:
 
 
 def _section(path: list[_Block], blocks: list[_Block], starts: list[int], end: int) -> Section:
-    first_lines = [block.line for block in blocks if starts[block.line] < end]
-    return Section(tuple(block.title for block in path if block.title), _spans(first_lines, starts, end))
+    heading = tuple(block.title for block in path if block.title)
+    return Section(heading, _spans([block.line for block in blocks], starts, end))
 
 
 def _markdown_blocks(text: str) -> list[_Block]:

@@ -21,7 +21,6 @@ from typing import Any, TextIO, TypeVar
 from uuid import UUID
 
 import qdrant_edge as edge
-
 from worksite.rag.domain.documents import DIMENSIONS, Passage, Point, SparseVector, Vector
 from worksite.rag.domain.queries import Scope
 from worksite.rag.store import Revisions, Scores, StoreError
@@ -58,6 +57,8 @@ class EdgeStore:
         return await self._scores(query, _visible(scope, among), limit, edge.SearchParams(idf=per_tenant))
 
     async def passages(self, scope: Scope, ids: Collection[UUID]) -> dict[UUID, Passage]:
+        if not ids:
+            return {}
         page = edge.ScrollRequest(limit=len(ids), filter=_visible(scope, ids), with_payload=True)
         records, _ = await self._read(self._shard.scroll, page)
         return {_uuid(record.id): passage_from(record.payload or {}) for record in records}
@@ -191,7 +192,9 @@ def _owned_by(*tenants: str) -> edge.FieldCondition:
 
 
 def _point(tenant: str, point: Point) -> edge.Point:
-    vectors: dict[str, edge.NamedVector] = {"dense": list(point.dense), "bm25": _sparse(point.sparse)}
+    vectors: dict[str, edge.NamedVector] = {"dense": list(point.dense)}
+    if point.sparse.indices:
+        vectors["bm25"] = _sparse(point.sparse)
     return edge.Point(point.id, vectors, payload_of(tenant, point.passage))
 
 

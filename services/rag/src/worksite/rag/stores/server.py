@@ -13,7 +13,6 @@ from uuid import UUID
 from pydantic import SecretStr
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ApiException
-
 from worksite.rag.domain.documents import DIMENSIONS, Passage, Point, SparseVector, Vector
 from worksite.rag.domain.queries import Scope
 from worksite.rag.store import Revisions, Scores, StoreError
@@ -57,6 +56,8 @@ class ServerStore:
         return _scores(response.points)
 
     async def passages(self, scope: Scope, ids: Collection[UUID]) -> dict[UUID, Passage]:
+        if not ids:
+            return {}
         records, _ = await self._client.scroll(
             self._collection, scroll_filter=_visible(scope, ids), limit=len(ids), with_payload=True
         )
@@ -161,10 +162,9 @@ def _owned_by(*tenants: str) -> models.FieldCondition:
 
 
 def _point(tenant: str, point: Point) -> models.PointStruct:
-    vectors: dict[str, models.Vector] = {
-        "dense": list(point.dense),
-        "bm25": _sparse(point.sparse),
-    }
+    vectors: dict[str, models.Vector] = {"dense": list(point.dense)}
+    if point.sparse.indices:
+        vectors["bm25"] = _sparse(point.sparse)
     return models.PointStruct(id=str(point.id), vector=vectors, payload=payload_of(tenant, point.passage))
 
 
