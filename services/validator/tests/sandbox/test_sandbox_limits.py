@@ -43,7 +43,7 @@ async def test_the_wall_clock_stops_spinners_that_ignore_sigterm(
     source = f"import os\nfor _ in range(2): os.fork()\n{SPIN}"
     outcome = await run_python(source, marker, limits=Limits(wall_seconds=0.5))
     assert (outcome.stopped, outcome.signal) == ("wall_clock", signal.SIGKILL)
-    assert 0.5 <= outcome.duration_seconds < 2
+    assert 0.5 <= outcome.duration_seconds < 5
     assert running(marker) == []
 
 
@@ -71,21 +71,34 @@ async def test_a_process_that_keeps_forking_away_is_swept(run_python: RunPython,
     assert running(marker) == []
 
 
-async def test_a_fork_bomb_is_stopped_by_the_process_limit(run_python: RunPython) -> None:
+async def test_a_fork_bomb_is_stopped_by_the_process_limit(sandbox: Sandbox, run_python: RunPython) -> None:
     outcome = await run_python(
         """
         import os, time
         forked = 0
         try:
-            while forked < 300:
+            while forked < 400:
                 if os.fork() == 0: time.sleep(60)
                 forked += 1
         except BlockingIOError: pass
-        print(forked, flush=True); os._exit(0)
+        print(forked, flush=True); time.sleep(1); os._exit(0)
         """,
         limits=Limits(processes=20),
     )
-    assert 5 <= int(outcome.stdout) < 25
+    if sandbox.isolation.shared_uid and sandbox.isolation.level == "jail":
+        assert outcome.stopped == "processes"  # the kernel counts the service's processes too, so the keeper counts
+    else:
+        assert 5 <= int(outcome.stdout) < 25
+
+
+async def test_a_thread_bomb_is_stopped_by_the_process_limit(run_python: RunPython) -> None:
+    source = """
+        import threading, time
+        for _ in range(100): threading.Thread(target=time.sleep, args=(2,), daemon=True).start()
+        time.sleep(2)
+    """
+    outcome = await run_python(source, limits=Limits(processes=20))
+    assert outcome.stopped == "processes" or b"can't start new thread" in outcome.stderr
 
 
 async def test_memory_of_one_process_is_limited(run_python: RunPython) -> None:

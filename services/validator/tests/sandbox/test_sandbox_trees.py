@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
-from worksite.validator.sandbox.trees import give_tree, remove_tree
+from worksite.validator.sandbox.trees import give_tree, remove_leftovers, remove_tree
 
 
 def dig(tree: Path, depth: int) -> None:
@@ -50,6 +51,16 @@ def test_removal_keeps_to_the_tree(tmp_path: Path) -> None:
     (tree / "a" / "moved-0").mkdir(parents=True)
     remove_tree(tree)
     assert (outside / "file").exists()
+
+
+def test_only_what_ended_services_left_is_removed(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["/bin/true"])
+    ended.wait()
+    kept = {f"workspace-{os.getpid()}-ab_c", "runtime", "launcher", "environments-of-mine"}
+    for name in (f"workspace-{ended.pid}-ab_c", f"scratch-{ended.pid}-x", *kept):
+        (tmp_path / name).mkdir()
+    remove_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == kept
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")

@@ -20,6 +20,7 @@ import sys
 
 RESULT_FD, REPORT_FD, NOTIFY_FD = 3, 4, 5
 FAILED = 125
+SPARE_TASKS = 256
 
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER = 1, 8
@@ -81,8 +82,9 @@ def prepare(spec: dict) -> None:
 
 
 def tasks_of_this_user() -> int:
-    """RLIMIT_NPROC counts every task of the user, so those that already run are added to it."""
-    tasks = 0
+    """RLIMIT_NPROC counts every task of the user, so those that already run are added to it, and some that may follow:
+    the keeper counts what belongs to the run."""
+    tasks = SPARE_TASKS
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             try:

@@ -9,7 +9,7 @@ from typing import Literal
 
 MIB = 1 << 20
 
-Stopped = Literal["wall_clock", "output", "memory", "disk", "cancelled"]
+Stopped = Literal["wall_clock", "output", "memory", "processes", "disk", "cancelled"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Limits:
     """Bounds of one run.
 
     Per process, by the kernel: `cpu_seconds`, `memory_bytes` (address space), `file_bytes` (one file), `open_files`.
-    Per run, by the kernel: `processes` (threads count).
+    Per run, by the kernel: `processes` (threads count); by the keeper where the service's own processes count too.
     Per run, by the keeper, which then stops it: `wall_seconds`, `total_memory_bytes` (resident, shared pages counted
     once), `disk_bytes` (workspace and scratch), `output_bytes` (stdout, stderr each) and `result_bytes`.
     """

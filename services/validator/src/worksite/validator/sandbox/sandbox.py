@@ -116,7 +116,7 @@ class Sandbox:
 
     @asynccontextmanager
     async def _directory(self, prefix: str) -> AsyncIterator[Path]:
-        directory = Path(tempfile.mkdtemp(prefix=prefix, dir=self.root))
+        directory = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=self.root))
         try:
             yield directory
         finally:
@@ -176,6 +176,7 @@ class Sandbox:
             "first_step": "namespaces" if tools.bwrap else "launcher",
             "wall_seconds": job.limits.wall_seconds,
             "total_memory_bytes": job.limits.total_memory_bytes,
+            "processes": job.limits.processes,
             "disk_bytes": job.limits.disk_bytes,
             "watched": [str(path) for path in writable],
         }
@@ -196,7 +197,7 @@ class Sandbox:
             "readable": [str(path) for path in readable],
             "writable": [str(path) for path in writable],
             "limits": asdict(job.limits),
-            "count_tasks": self.isolation.level != "namespaces",
+            "count_tasks": self.isolation.shared_uid and self.isolation.level != "namespaces",
             "confined": confined,
             "filter": base64.b64encode(program).decode(),
             "notify": notify,

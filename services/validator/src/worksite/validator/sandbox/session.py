@@ -10,6 +10,8 @@ from worksite.validator.sandbox.capture import Capture
 from worksite.validator.sandbox.errors import LauncherError, SessionClosed
 from worksite.validator.sandbox.job import Limits, Outcome
 
+_CLOSE_SECONDS = 2.0
+
 
 class Session:
     """Talk to a sandboxed program by lines; every limit is enforced meanwhile, by its keeper and by this reader."""
@@ -111,7 +113,9 @@ class Session:
     async def _ended(self) -> None:
         """The keeper ends last of all; with it the pipes close."""
         await self._keeper.wait()
-        await asyncio.gather(*self._drains)
+        _, open_still = await asyncio.wait(self._drains, timeout=_CLOSE_SECONDS)
+        for drain in open_still:  # something survived its keeper
+            drain.cancel()
         self._orders.close()
 
     def _launcher_error(self, report: dict[str, Any]) -> LauncherError:

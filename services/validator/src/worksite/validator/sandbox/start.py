@@ -14,6 +14,7 @@ from worksite.validator.sandbox.runtime import install_launcher, sandbox_python,
 from worksite.validator.sandbox.sandbox import Equipment, Isolation, Level, Sandbox
 from worksite.validator.sandbox.seccomp import UnsupportedMachine, filter_program
 from worksite.validator.sandbox.settings import SandboxSettings
+from worksite.validator.sandbox.trees import remove_leftovers
 
 _ADVICE = (
     "The floor is Linux 6.2 or newer on x86_64 or aarch64 with Landlock among its security modules (`lsm=` on the "
@@ -36,10 +37,11 @@ async def open_sandbox(settings: SandboxSettings) -> Sandbox:
         _check_machine()
     try:
         root = sandbox_root(settings.root, settings.state_dir, uid)
+        await asyncio.to_thread(remove_leftovers, root)
+        python, prefix = await asyncio.to_thread(sandbox_python, root, uid)
+        launcher = install_launcher(root)
     except OSError as error:
-        raise SandboxUnavailable(f"no directory for the sandbox: {error}") from error
-    python, prefix = await asyncio.to_thread(sandbox_python, root, uid)
-    launcher = install_launcher(root)
+        raise SandboxUnavailable(f"the sandbox cannot prepare its directory: {error}") from error
     bwrap = shutil.which("bwrap")
     if settings.mode == "namespaces" and bwrap is None:
         raise SandboxUnavailable("there is no bwrap on PATH: install bubblewrap, or set SANDBOX=auto")

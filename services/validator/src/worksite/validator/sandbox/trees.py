@@ -34,6 +34,14 @@ def remove_tree(tree: Path) -> None:
     os.rmdir(tree)
 
 
+def remove_leftovers(root: Path) -> None:
+    """Remove the directories in `root` that a service which was killed has left; their names end in `PID-RANDOM`."""
+    for directory in root.glob("*-*-*"):
+        _, pid, _ = directory.name.split("-", 2)
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            remove_tree(directory)
+
+
 def _entries(tree: Path) -> Iterator[str]:
     pending = [str(tree)]
     while pending:

@@ -28,7 +28,7 @@ from typing import Any
 
 from attributes import AttributeBroker
 from disk import DiskWatch
-from processes import memory_exceeds, reap, sweep
+from processes import descendants, memory_exceeds, reap, sweep
 
 RESULT_FD, REPORT_FD, NOTIFY_FD = 3, 4, 5  # the child's side, as in jail.py
 PR_SET_CHILD_SUBREAPER = 36
@@ -36,6 +36,7 @@ SPAWN_FAILED = 126
 POLL_SECONDS = 0.05
 POLL_SHARE = 4  # rest at least so many times as long as the last measurement took
 DISK_EVERY = 3  # polls
+SPARE_TASKS = 8  # the launcher's and bubblewrap's own
 
 
 def main() -> None:
@@ -144,7 +145,10 @@ class Run:
 
     def measure(self, *, with_disk: bool) -> str | None:
         reap(self.statuses)
-        if memory_exceeds(self.order["total_memory_bytes"]):
+        alive = descendants()
+        if sum(alive.values()) > self.order["processes"] + SPARE_TASKS:
+            return "processes"
+        if memory_exceeds(alive, self.order["total_memory_bytes"]):
             return "memory"
         return "disk" if with_disk and self.disk.exceeded() else None
 

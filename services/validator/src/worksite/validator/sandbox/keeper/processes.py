@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterable
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 EMPTY_ROUNDS = 3  # a process may fork between being listed and being killed
@@ -17,21 +18,24 @@ class Unkillable(Exception):
     """Something survived SIGKILL for SWEEP_SECONDS."""
 
 
-def descendants() -> list[int]:
+def descendants() -> dict[int, int]:
+    """The number of threads of each process."""
     children: dict[int, list[int]] = {}
+    threads: dict[int, int] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
                 with open(f"/proc/{name}/stat", "rb") as stat:
-                    parent = int(stat.read().rpartition(b")")[2].split()[1])
-            except (OSError, IndexError):
+                    fields = stat.read().rpartition(b")")[2].split()
+            except OSError:
                 continue  # ended meanwhile
-            children.setdefault(parent, []).append(int(name))
-    found: list[int] = []
+            children.setdefault(int(fields[1]), []).append(int(name))
+            threads[int(name)] = int(fields[17])
+    found: dict[int, int] = {}
     pending = [os.getpid()]
     while pending:
         below = children.get(pending.pop(), [])
-        found += below
+        found |= {pid: threads[pid] for pid in below}
         pending += below
     return found
 
@@ -62,17 +66,16 @@ def sweep(statuses: dict[int, int]) -> None:
                 continue
         reap(statuses)
         if alive and time.monotonic() > deadline:
-            raise Unkillable(f"processes {alive} survived SIGKILL for {SWEEP_SECONDS:.0f} s")
+            raise Unkillable(f"processes {list(alive)} survived SIGKILL for {SWEEP_SECONDS:.0f} s")
         if alive:
             time.sleep(0.001)
 
 
-def memory_exceeds(limit: int) -> bool:
-    """Whether the run's resident memory is above `limit`, shared pages counted once.
+def memory_exceeds(pids: Iterable[int], limit: int) -> bool:
+    """Whether the resident memory of these processes is above `limit`, shared pages counted once.
 
     The resident set is cheap to read but counts shared pages in every process; the exact sum is only taken above it.
     """
-    pids = descendants()
     return sum(map(_resident, pids)) > limit and sum(map(_proportional, pids)) > limit
 
 
