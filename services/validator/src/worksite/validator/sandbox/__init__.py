@@ -2,14 +2,14 @@
 
     service -> keeper (one per run: limits, sweep) -> [bubblewrap] -> jail (rlimits, Landlock, seccomp) -> candidate
 
-The level `jail` needs no privilege and works in ordinary containers; `namespaces` puts bubblewrap around it. A candidate
-meets the same world at both: its workspace and scratch directory, what it is given to read, the system's programs and
-libraries; no sockets but connected pairs, no /tmp, /dev/shm or readable /proc.
+The level `jail` needs no privilege and works in ordinary containers; `namespaces` puts bubblewrap around it. A
+candidate meets the same world at both: its workspace and scratch directory, what it is given to read, the system's
+programs and libraries; no sockets but connected pairs, no /tmp, /dev/shm or readable /proc.
 
-Not covered: kernel bugs behind the remaining system calls, timing and cache side channels, the load on shared processor
-cores, and the kernel's own memory (buffers of pipes and socket pairs). Whatever lies under /usr is readable. In the jail
-a candidate can ask whether a path exists, and a keeper that an administrator kills cannot sweep. The total memory is
-measured every 50 ms, not enforced by the kernel.
+Not covered: kernel bugs behind the remaining system calls, timing and cache side channels, the load on shared
+processor cores, and the kernel's own memory (buffers of pipes and socket pairs). Whatever lies under /usr is readable.
+In the jail a candidate can ask whether a path exists, and a keeper that an administrator kills cannot sweep. The total
+memory is measured every 50 ms, not enforced by the kernel.
 """
 
 from worksite.validator.sandbox.errors import (
