@@ -1,0 +1,1 @@
+"""The architect: requests and knowledge in, Specs and cited answers out."""

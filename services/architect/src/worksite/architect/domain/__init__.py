@@ -1,0 +1,1 @@
+"""What the architect decides, without I/O."""

@@ -1,0 +1,139 @@
+"""Which phrases of the grammar stand at a place in a request."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from worksite.architect.domain.grammar import (
+    ACTIONS,
+    ADJECTIVES,
+    COMMANDS,
+    DUTIES,
+    FATES,
+    GLOBAL_LINKERS,
+    LINKERS,
+    PHRASES,
+    QUESTION_OPENERS,
+    Kind,
+)
+from worksite.architect.domain.words import Token, same_word, singular, tokenise
+from worksite.common.blueprints import Vocabulary
+
+_SENTENCE_ENDS = {".", "!", "?", ";"}
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A phrase found at a place: the tokens `start` to `end` (exclusive), and the feature that it names."""
+
+    kind: Kind
+    start: int
+    end: int
+    feature: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    words: tuple[str, ...]
+    kind: Kind
+    feature: str | None = None
+
+    def stands_at(self, tokens: Sequence[Token], start: int) -> bool:
+        found = tokens[start : start + len(self.words)]
+        return len(found) == len(self.words) and all(map(self._is, self.words, found))
+
+    def _is(self, word: str, token: Token) -> bool:
+        """Features match in singular and plural. Products do not: two auth services are not one. Our own words do
+        not even match in capitals: `US` and `IT` are not pronouns."""
+        if self.feature:
+            return same_word(word, token.word)
+        return word == token.word and (self.kind == "product" or not token.shouted)
+
+
+class Lexicon:
+    """The closed words of the grammar and one blueprint's own phrases.
+
+    Raises ValueError for a phrase that no request could contain.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._entries: defaultdict[str, list[_Entry]] = defaultdict(list)
+        for entry in (*_closed(), *_products(vocabulary), *_features(vocabulary)):
+            self._entries[singular(entry.words[0])].append(entry)
+
+    def at(self, tokens: Sequence[Token], start: int) -> list[Symbol]:
+        """Every phrase that begins at a token; they may overlap and differ in length. Only the longest product:
+        "auth" is not what "auth system" asks for."""
+        word = tokens[start].word
+        if word == "?":
+            return [Symbol("end", start, start + 1)] if _is_wish(tokens, start) else []
+        entries = self._entries.get(singular(word), []) if word else []
+        found = [entry for entry in entries if entry.stands_at(tokens, start)]
+        product = max((len(entry.words) for entry in found if entry.kind == "product"), default=0)
+        return [
+            Symbol(entry.kind, start, start + len(entry.words), entry.feature)
+            for entry in found
+            if entry.kind != "product" or len(entry.words) == product
+        ]
+
+
+def _closed() -> Iterator[_Entry]:
+    for kind, phrases in PHRASES.items():
+        for phrase in phrases:
+            yield _Entry(_words(phrase), kind)
+
+
+def _products(vocabulary: Vocabulary) -> Iterator[_Entry]:
+    return (_Entry(_words(phrase), "product") for phrase in vocabulary.product)
+
+
+def _features(vocabulary: Vocabulary) -> Iterator[_Entry]:
+    for feature in vocabulary.features:
+        for phrase in feature.phrases:
+            words = _words(phrase)
+            for kind in _kinds(words):
+                yield _Entry(words, kind, feature.id)
+            if _is_adjective(words):
+                yield _Entry((*words, "based"), "modifier", feature.id)
+
+
+def _kinds(words: tuple[str, ...]) -> Iterator[Kind]:
+    """Everything that a feature phrase can be, by its first word."""
+    first = words[0]
+    yield "feature"
+    if first not in COMMANDS:
+        yield "thing"
+    if _is_adjective(words):
+        yield "modifier"
+    roles: tuple[tuple[frozenset[str], Kind], ...] = (
+        (ACTIONS, "action"),
+        (DUTIES, "duty"),
+        (FATES, "fate"),
+        (LINKERS, "linked"),
+        (GLOBAL_LINKERS, "global"),
+    )
+    for firsts, kind in roles:
+        if first in firsts:
+            yield kind
+
+
+def _is_adjective(words: tuple[str, ...]) -> bool:
+    return len(words) == 1 and words[0] in ADJECTIVES
+
+
+def _words(phrase: str) -> tuple[str, ...]:
+    words = [token.word for token in tokenise(phrase)]
+    if not words or None in words:
+        raise ValueError(f"{phrase!r} is not made of plain words")
+    return tuple(word for word in words if word)
+
+
+def _is_wish(tokens: Sequence[Token], mark: int) -> bool:
+    """Does the sentence that a question mark ends begin with `can you` or its like?"""
+    first = mark
+    while first > 0 and tokens[first - 1].word not in _SENTENCE_ENDS:
+        first -= 1
+    opening = [token.word for token in tokens[first:mark] if token.word not in {"please", "hi", "hello", ","}]
+    return tuple(opening[:2]) in QUESTION_OPENERS

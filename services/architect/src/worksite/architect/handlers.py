@@ -1,0 +1,62 @@
+"""Translates commands to Specs, answers and questions."""
+
+from __future__ import annotations
+
+from worksite.architect.domain.answers import answer_from
+from worksite.architect.domain.coverage import Coverage, cover
+from worksite.architect.domain.documents import spec_markdown
+from worksite.architect.domain.questions import no_fix, not_covered, not_empty, nothing_found
+from worksite.architect.domain.specification import spec_for_review, spec_from_blueprint
+from worksite.architect.domain.templates import Template
+from worksite.architect.knowledge import Knowledge
+from worksite.architect.library import Library
+from worksite.common.messages import AnswerQuestion, DesignSpec, Question, Spec, SpecWritten
+from worksite.common.worker import Reply, StepContext
+
+
+class Architect:
+    """Designs with blueprints and answers with quotations."""
+
+    def __init__(self, library: Library, knowledge: Knowledge) -> None:
+        self._library = library
+        self._knowledge = knowledge
+
+    async def design(self, command: DesignSpec, context: StepContext) -> Reply:
+        """Handler of DesignSpec."""
+        if command.route == "review":
+            return await self._written(spec_for_review(command.request, command.criteria), context)
+        if command.route == "fix":
+            return Reply(no_fix(), "needs_input")
+        if not command.project.empty:
+            return Reply(not_empty(), "needs_input")
+        chosen = await self._choose(command, context)
+        if isinstance(chosen, Question):
+            return Reply(chosen, "needs_input")
+        return await self._written(spec_from_blueprint(command.request, chosen), context)
+
+    async def answer(self, command: AnswerQuestion, context: StepContext) -> Reply:
+        """Handler of AnswerQuestion."""
+        await context.progress("searching the knowledge base")
+        answer = answer_from(await self._knowledge.passages(command.tenant, command.request))
+        return Reply(answer) if answer else Reply(nothing_found(), "needs_input")
+
+    async def _choose(self, command: DesignSpec, context: StepContext) -> Template | Question:
+        """The best match among the blueprints that cover the whole request."""
+        await context.progress("looking for a blueprint that covers the request")
+        names = await self._knowledge.blueprints(command.tenant, command.request)
+        candidates = [self._library[name] for name in names if name in self._library]
+        coverages: list[Coverage] = []
+        for template in candidates:
+            coverages.append(cover(command.request, template.blueprint, template.lexicon))
+            if coverages[-1].full:
+                await context.progress(f"{template.blueprint.name} covers: {', '.join(coverages[-1].covered)}")
+                return template
+        return not_covered(coverages, tuple(self._library.values()))
+
+    async def _written(self, spec: Spec, context: StepContext) -> Reply:
+        artifact = await context.artifacts.put_message(spec)
+        document = await context.artifacts.put(spec_markdown(spec).encode(), "text/markdown")
+        written = SpecWritten(
+            spec=artifact, document=document, title=spec.title, engine=spec.engine, criteria=len(spec.criteria)
+        )
+        return Reply(written)

@@ -1,0 +1,14 @@
+"""Settings of the architect, beside those that every service has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from worksite.common.settings import ServiceSettings
+
+
+class ArchitectSettings(ServiceSettings):
+    """Environment variables (upper case) or files of the same name in SECRETS_DIR."""
+
+    blueprints_dir: Path | None = Field(default=None, description="folder of the blueprints; unset: none")

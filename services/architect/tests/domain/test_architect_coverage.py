@@ -1,0 +1,238 @@
+"""Whether one blueprint delivers all that is asked for: against the blueprint that ships, read by a hostile client."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import chain
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from worksite.architect.domain.coverage import Coverage, cover
+from worksite.architect.domain.grammar import PHRASES
+from worksite.architect.domain.parsing import MAX_TOKENS
+from worksite.architect.domain.words import singular, tokenise
+from worksite.architect.library import Library
+
+COVERED = (
+    "Create auth system",
+    "create an auth system.",
+    "CREATE AUTH SYSTEM",
+    "Please build me a simple authentication service with registration, login, logout and refresh tokens.",
+    "I need an auth service that supports account lockout and an audit log",
+    "Can you make an auth system?",
+    "Could you please set up a JWT-based auth system in Python, with sign-up and sign-in?",
+    "Auth service with JWT, refresh token rotation, password hashing with argon2 and tests",
+    "We want a FastAPI auth service. Users can register, log in and log out. It should support refresh tokens.",
+    "Create an auth system:\n- registration\n- login\n- an audit log\n",
+    "Create an auth system\n\nFeatures:\n* refresh tokens\n* audit logs",
+    "Implement user authentication where users can sign up and sign in",
+    "Develop an authentication API with login and refresh tokens in Python",
+    "Create an auth system for my app, please. Thanks!",
+    "I'd like a login and registration API with FastAPI, SQLAlchemy and SQLite",
+    "Create an auth system that locks accounts after too many failed login attempts and hashes passwords with argon2id",
+    "Can you build a user authentication API where users can sign up, log in, change their password and log out?",
+    "Write a FastAPI auth backend: registration, login, logout, password change, refresh tokens with rotation",
+    "Auth API using FastAPI and SQLite with tests and OpenAPI docs",
+    "We need a login service. It must hash passwords, rotate refresh tokens and keep an audit trail.",
+    "Generate an auth microservice which provides registration, login & logout, plus lockout after 5 failed logins",
+    "Hello, let's create an auth system. Users should be able to create an account and see their account; the service "
+    "has a health check.",
+)
+
+NOT_COVERED = (
+    # more than the blueprint does
+    ("auth system with OAuth login", "OAuth login"),
+    ("auth system with Google login", "Google login"),
+    ("auth system with 2FA", "2FA"),
+    ("auth system with login and password reset", "password reset"),
+    ("Create auth system. Users can register, log in and reset passwords", "reset passwords"),
+    ("create auth system and send welcome emails", "send welcome emails"),
+    ("Create auth system. Deploy it to AWS.", "Deploy it to AWS"),
+    ("multi-tenant auth system", "multi-tenant"),
+    ("passwordless auth system", "passwordless"),
+    ("auth system with roles and permissions", "roles"),
+    ("auth system with registration with email verification", "email verification"),
+    ("Create auth system with an admin dashboard", "admin dashboard"),
+    ("auth system with GDPR compliant audit log", "GDPR compliant audit log"),
+    ("production-ready auth system", "production-ready"),
+    ("complete auth system", "complete"),
+    ("secure auth system", "secure"),
+    # another form of it
+    ("auth system in Go", "in Go"),
+    ("Node.js auth system", "Node.js"),
+    ("auth system with PostgreSQL", "PostgreSQL"),
+    ("a Django auth system", "Django"),
+    ("auth over https", "over https"),
+    ("basic auth system", "basic"),
+    ("login by phone", "login by phone"),
+    ("auth system with login using argon2", "login using argon2"),
+    ("auth system with refresh banana tokens", "refresh banana tokens"),
+    ("auth system with our database", "our database"),
+    ("auth system and the rest", "the rest"),
+    ("Create US auth system", "US"),
+    ("IT auth system", "IT"),
+    ("two auth systems", "two"),
+    ("auth systems", "systems"),
+    # less, limited or counted
+    ("auth system without lockout", "without lockout"),
+    ("auth system with no audit log", "no audit log"),
+    ("auth system, not a login page", "not a login page"),
+    ("auth system with logout only", "logout only"),
+    ("auth system with everything except registration", "everything except registration"),
+    ("auth system with JWT instead of refresh tokens", "instead of refresh tokens"),
+    ("auth system with login but optional registration", "login but optional registration"),
+    ("auth system -logout", "-logout"),
+    ("auth system - logout", "- logout"),
+    ("auth system for 10 million users", "for 10 million users"),
+    ("Create auth system with lockout after 3 failed logins", "lockout after 3 failed logins"),
+    ("auth system with login or registration", "or registration"),
+    ("auth system with login, logout, ...", "..."),
+    ("auth system with login, logout etc.", "etc"),
+    ("Create auth system with at most 100 lines", "at most 100 lines"),
+    # something else with it
+    ("delete auth system", "delete"),
+    ("explain auth system", "explain"),
+    ("Test auth system", "Test"),
+    ("Register auth system", "Register"),
+    ("review the auth system", "review"),
+    ("Make the auth system faster", "faster"),
+    ("Is there an auth system?", "Is there"),
+    ("What is JWT authentication?", "What is"),
+    ("Migrate our auth system", "Migrate"),
+    ("Create auth system and log in", "log in"),
+    ("Create an auth system and create an account", "create an account"),
+    ("Create auth system and change password", "change password"),
+    ("Create auth system. Log out.", "Log out"),
+    ("Create auth system tests", "tests"),
+    ("lock the audit log after login", "lock the audit log after login"),
+    ("users can audit logs", "users can audit logs"),
+    ("Create auth system. Users can audit logs.", "Users can audit logs"),
+    ("Write a todo app with login", "todo app with login"),
+    ("audit log", "audit log"),
+    ("refresh tokens", "refresh tokens"),
+    # not plain words
+    ('auth system with "login"', '"login"'),
+    ("auth system with `login`", "`login`"),
+    ("auth system with login/logout", "login/logout"),
+    ("auth system https://example.com/spec", "https://example.com/spec"),
+    ("auth system with login 😀", "😀"),
+    ("创建 auth system", "创建"),
+    ("Erstelle ein auth system", "Erstelle ein"),
+    ("auth system with lоgin", "lоgin"),  # a Cyrillic o
+    ("<script>auth system</script>", "<script>auth"),
+    # nothing, or half a sentence
+    ("create", "create"),
+    ("auth system with", "auth system with"),
+    ("Create auth system with and login", "and login"),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def auth(shipped: Library) -> Callable[[str], Coverage]:
+    template = shipped["auth-service"]
+    return lambda request: cover(request, template.blueprint, template.lexicon)
+
+
+@pytest.mark.parametrize("request_text", COVERED)
+def test_a_request_in_the_words_of_the_blueprint_is_covered(auth: Callable[[str], Coverage], request_text: str):
+    coverage = auth(request_text)
+    assert coverage.missing == ()
+    assert coverage.full
+    assert coverage.names_product
+
+
+@pytest.mark.parametrize(("request_text", "residue"), NOT_COVERED)
+def test_a_request_for_anything_else_is_not_covered_and_the_residue_is_named(
+    auth: Callable[[str], Coverage], request_text: str, residue: str
+):
+    coverage = auth(request_text)
+    assert not coverage.full
+    assert any(residue in missing for missing in coverage.missing), coverage.missing
+
+
+def test_what_is_covered_and_what_is_missing_is_said_in_the_words_of_the_client(auth: Callable[[str], Coverage]):
+    coverage = auth("Make an Auth System with Audit-Logs, OAuth login and rotating refresh tokens")
+    assert coverage.covered == ("Auth System", "Audit-Logs", "rotating refresh tokens")
+    assert coverage.missing == ("OAuth login",)
+
+
+def test_nothing_after_a_negation_is_reported_as_covered(auth: Callable[[str], Coverage]):
+    coverage = auth("auth system without lockout and audit log. It supports refresh tokens")
+    assert coverage.covered == ("auth system", "refresh tokens")
+    assert coverage.missing == ("without lockout and audit log",)
+
+
+def test_the_features_that_are_named_demand_their_criteria(library: Library):
+    greeter = library["greeter"]
+    assert cover("greeting service", greeter.blueprint, greeter.lexicon).criteria == ()
+    assert cover("greeting service with nameplates", greeter.blueprint, greeter.lexicon).criteria == ("greets-by-name",)
+
+
+def test_a_passive_sentence_needs_a_phrase_for_it(library: Library):
+    greeter = library["greeter"]
+    accepted = cover("Make a greeter. Users must be locked names.", greeter.blueprint, greeter.lexicon)
+    assert accepted.full
+    assert not cover("Make a greeter. Users must be nameplates.", greeter.blueprint, greeter.lexicon).full
+
+
+def test_the_longest_product_is_what_is_asked_for(library: Library):
+    greeter = library["greeter"]
+    coverage = cover("greeting services", greeter.blueprint, greeter.lexicon)
+    assert coverage.missing == ("services",)
+
+
+@pytest.fixture(scope="module")
+def vocabulary(shipped: Library) -> set[str]:
+    """Every word that could be consumed, in the singular."""
+    known = shipped["auth-service"].blueprint.vocabulary
+    phrases = chain(known.product, *(feature.phrases for feature in known.features), *PHRASES.values())
+    return {singular(token.word) for phrase in phrases for token in tokenise(phrase) if token.word} | {"based"}
+
+
+@given(
+    request_text=st.sampled_from(COVERED),
+    word=st.from_regex(r"[a-z]{1,10}|[a-z]{2,5}[0-9]|[A-Z][a-z]{2,8}", fullmatch=True),
+    place=st.floats(0, 1),
+)
+def test_any_word_outside_the_vocabulary_makes_a_covered_request_uncovered_and_is_named(
+    shipped: Library, vocabulary: set[str], request_text: str, word: str, place: float
+):
+    template = shipped["auth-service"]
+    assume(singular(word.lower()) not in vocabulary)
+    chunks = request_text.split(" ")
+    chunks.insert(round(place * len(chunks)), word)
+    coverage = cover(" ".join(chunks), template.blueprint, template.lexicon)
+    assert not coverage.full
+    assert any(word in missing for missing in coverage.missing)
+
+
+@given(st.data())
+def test_only_words_of_the_vocabulary_are_ever_covered(shipped: Library, vocabulary: set[str], data: st.DataObject):
+    template = shipped["auth-service"]
+    words = data.draw(st.lists(st.sampled_from([*sorted(vocabulary), "without", "reset", "5", ".", ","]), max_size=12))
+    coverage = cover(" ".join(words), template.blueprint, template.lexicon)
+    assert not (coverage.full and {"without", "reset"} & set(words))
+    assert coverage.full == (coverage.missing == ())
+    assert coverage.full <= coverage.names_product
+
+
+@given(st.text())
+def test_no_text_breaks_the_reading_and_what_is_missing_stands_in_it(shipped: Library, text: str):
+    template = shipped["auth-service"]
+    coverage = cover(text, template.blueprint, template.lexicon)
+    assert not coverage.full
+    assert all(missing in text for missing in coverage.missing)
+
+
+@pytest.mark.parametrize("filler", ["auth system with login and ", "users can the it a ", "😀 ", "- ", "a-", "aaaa"])
+def test_a_very_long_request_is_residue_and_read_in_linear_time(auth: Callable[[str], Coverage], filler: str):
+    started = time.process_time()
+    assert not auth(f"Create auth system with login and {filler * (12_000 // len(filler))}").full
+    assert time.process_time() - started < 2
+
+
+def test_words_beyond_the_limit_are_never_covered(auth: Callable[[str], Coverage]):
+    assert auth("Create auth system with login" + ", login" * (MAX_TOKENS // 2 - 4)).full
+    assert not auth("Create auth system with login" + ", login" * MAX_TOKENS).full
