@@ -79,20 +79,22 @@ def test_login_answers_alike_for_a_wrong_password_and_an_unknown_account(app: An
 
 
 def test_login_works_as_long_for_an_unknown_account_as_for_a_wrong_password(launch: Any, fresh: Any) -> None:
-    costly = {"AUTH_ARGON2_TIME_COST": "4", "AUTH_ARGON2_MEMORY_KIB": "32768"}
-    app = launch(env=costly)
+    costly = {"AUTH_ARGON2_TIME_COST": "8", "AUTH_ARGON2_MEMORY_KIB": "32768"}
+    app = launch(env={**costly, "AUTH_LOCKOUT_ATTEMPTS": "100"})
     email = _register(app, fresh)["email"]
 
-    def fastest(addresses: list[str]) -> float:
-        seconds = []
-        for address in addresses:
-            begin = time.monotonic()
-            assert _try(app, address, fresh.password()).status == 401
-            seconds.append(time.monotonic() - begin)
-        return min(seconds)
+    def seconds(address: str) -> float:
+        begin = time.monotonic()
+        assert _try(app, address, fresh.password()).status == 401
+        return time.monotonic() - begin
 
-    # Hashing takes many times as long as all the rest, so skipping it shows in any noise.
-    assert fastest([fresh.email() for _ in range(3)]) > fastest([email] * 3) / 2
+    # A busy machine makes any single answer slow, but cannot make the fastest one faster than its work: hashing,
+    # which takes many times as long as all the rest.
+    known, unknown = ([seconds(address) for _ in range(3)] for address in (email, fresh.email()))
+    while min(unknown) < min(known) / 2:
+        assert len(known) < 20, "an unknown account is answered without the work of a password check"
+        known.append(seconds(email))
+        unknown.append(seconds(fresh.email()))
 
 
 def test_lockout_refuses_the_right_password_after_the_configured_failures(launch: Any, fresh: Any) -> None:
@@ -116,7 +118,8 @@ def test_lockout_ends_after_its_time(launch: Any, fresh: Any) -> None:
     _fail(app, fresh, credentials["email"], 1)
     before_lock = time.monotonic()
     _fail(app, fresh, credentials["email"], 1)
-    assert app.post("/login", json=credentials).status == 429
+    locked = app.post("/login", json=credentials).status == 429
+    assert locked or time.monotonic() - before_lock >= 2
 
     deadline = before_lock + 20
     while app.post("/login", json=credentials).status == 429:
@@ -195,8 +198,10 @@ def test_refresh_reuse_revokes_the_whole_family(app: Any, fresh: Any) -> None:
 def test_refresh_token_expires(launch: Any, fresh: Any) -> None:
     app = launch(env={"AUTH_REFRESH_TOKEN_SECONDS": "2"})
     credentials = _register(app, fresh)
+    begin = time.monotonic()
     early, late = _login(app, credentials), _login(app, credentials)
-    assert _refresh(app, early["refresh_token"]).status == 200
+    accepted = _refresh(app, early["refresh_token"]).status == 200
+    assert accepted or time.monotonic() - begin >= 2
 
     time.sleep(2.1)  # Polling would spend the token.
 

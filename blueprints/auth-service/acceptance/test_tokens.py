@@ -128,15 +128,17 @@ def test_access_token_is_refused_unless_every_claim_is_right(launch: Any, fresh:
 
 def test_access_token_expires(launch: Any, fresh: Any) -> None:
     app = launch(env={"AUTH_ACCESS_TOKEN_SECONDS": "2"})
+    begin = time.monotonic()
     tokens = _login(app, fresh)
-    assert _me(app, tokens["access_token"]) == 200
+    accepted = _me(app, tokens["access_token"]) == 200
+    assert accepted or time.monotonic() - begin >= 1  # The token counts in whole seconds.
 
-    deadline = time.monotonic() + 20
     while _me(app, tokens["access_token"]) == 200:
-        assert time.monotonic() < deadline, "the token never expired"
+        assert time.monotonic() - begin < 20, "the token never expired"
         time.sleep(0.1)
 
     assert _me(app, tokens["access_token"]) == 401
     renewed = app.post("/refresh", json={"refresh_token": tokens["refresh_token"]})
     assert renewed.status == 200
-    assert _me(app, renewed.json()["access_token"]) == 200
+    begin = time.monotonic()
+    assert _me(app, renewed.json()["access_token"]) == 200 or time.monotonic() - begin >= 1

@@ -13,7 +13,20 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _EMAIL = rf"^{_LOCAL}@{_LABEL}(?:\.{_LABEL})+$"
 
 Email = Annotated[str, Field(max_length=254, pattern=_EMAIL), AfterValidator(str.lower)]
-PasswordText = Annotated[SecretStr, Field(min_length=1, max_length=MAX_PASSWORD_LENGTH)]
+
+
+def _require_unicode(password: SecretStr) -> SecretStr:
+    # JSON can escape half a surrogate pair, which is no character and has no UTF-8 to hash.
+    if any("\ud800" <= character <= "\udfff" for character in password.get_secret_value()):
+        raise ValueError("contains half a surrogate pair")
+    return password
+
+
+PasswordText = Annotated[
+    SecretStr,
+    Field(min_length=1, max_length=MAX_PASSWORD_LENGTH),
+    AfterValidator(_require_unicode),
+]
 
 
 class _Request(BaseModel):

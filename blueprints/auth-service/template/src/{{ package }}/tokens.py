@@ -66,7 +66,7 @@ class AccessTokens:
         try:
             claims = jwt.decode(token, self._key, algorithms=[_ALGORITHM]).claims
             registry.validate(claims)
-        except (JoseError, ValueError):
+        except (JoseError, ValueError, TypeError):  # joserfc lets some malformed headers through
             raise InvalidAccessToken from None
         return AccessClaims(account_id=str(claims["sub"]), session_id=str(claims["sid"]))
 
