@@ -17,22 +17,33 @@ from worksite.validator.sandbox.probe import probe
 NEEDS_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="only a service that is root runs candidates as another user")
 
 
+@pytest.fixture
+def namespaces(open_level: Callable[[Any], Sandbox]) -> Sandbox:
+    return open_level("namespaces")
+
+
+@pytest.fixture
+def jail(open_level: Callable[[Any], Sandbox]) -> Sandbox:
+    return open_level("jail")
+
+
+@pytest.fixture
+def unconfined(open_level: Callable[[Any], Sandbox]) -> Sandbox:
+    return open_level("none")
+
+
 @pytest.mark.asyncio
-async def test_the_strongest_level_is_found_and_named(sandbox_root: Path, open_level: Callable[[Any], Sandbox]) -> None:
-    strongest = open_level("namespaces").isolation
-    found = await open_sandbox(SandboxSettings(sandbox_root, root=sandbox_root))
-    assert found.isolation == strongest
+async def test_the_strongest_level_is_found_and_named(namespaces: Sandbox) -> None:
+    found = await open_sandbox(SandboxSettings(namespaces.root, root=namespaces.root))
+    assert found.isolation == namespaces.isolation
     assert {"namespaces", "landlock", "seccomp", "rlimits", "keeper"} <= set(found.isolation.layers)
 
 
 @pytest.mark.asyncio
-async def test_without_bubblewrap_the_jail_is_the_level(
-    sandbox_root: Path, monkeypatch: pytest.MonkeyPatch, open_level: Callable[[Any], Sandbox]
-) -> None:
-    open_level("jail")
+async def test_without_bubblewrap_the_jail_is_the_level(jail: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    found = await open_sandbox(SandboxSettings(sandbox_root, root=sandbox_root))
-    assert found.isolation.level == "jail"
+    found = await open_sandbox(SandboxSettings(jail.root, root=jail.root))
+    assert found.isolation == jail.isolation
 
 
 @pytest.mark.asyncio
@@ -45,8 +56,8 @@ async def test_insisting_on_namespaces_without_bubblewrap_is_refused(
 
 
 @pytest.mark.asyncio
-async def test_the_probe_finds_holes_where_nothing_confines(open_level: Callable[[Any], Sandbox]) -> None:
-    escapes = await probe(open_level("none"))
+async def test_the_probe_finds_holes_where_nothing_confines(unconfined: Sandbox) -> None:
+    escapes = await probe(unconfined)
     assert {"read a secret", "write outside", "connect by TCP", "send to a unix socket"} <= set(escapes)
 
 

@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
-from worksite.validator.sandbox.errors import SessionClosed
+from worksite.validator.sandbox.errors import LauncherError, SessionClosed
 from worksite.validator.sandbox.job import Job, Outcome
 from worksite.validator.sandbox.namespaces import bubblewrap
 from worksite.validator.sandbox.runtime import system_paths
@@ -98,8 +98,7 @@ class Sandbox:
         with self._uid() as uid:
             async with self._directory("scratch-") as scratch:
                 if uid is not None:
-                    for tree in (job.workspace, scratch):
-                        await asyncio.to_thread(give_tree, tree, uid)
+                    await _hand_over((job.workspace, scratch), uid)
                 session = await self._start(job, scratch, uid)
                 try:
                     await session.started()
@@ -202,6 +201,14 @@ class Sandbox:
             "filter": base64.b64encode(program).decode(),
             "notify": notify,
         }
+
+
+async def _hand_over(trees: tuple[Path, ...], uid: int) -> None:
+    for tree in trees:
+        try:
+            await asyncio.to_thread(give_tree, tree, uid)
+        except OSError as error:
+            raise LauncherError("workspace", f"it cannot be given to user {uid}: {error}") from error
 
 
 async def _uninterrupted(cleanup: Any) -> None:
