@@ -18,7 +18,7 @@ from worksite.validator.sandbox.trees import remove_leftovers
 
 _ADVICE = (
     "The floor is Linux 6.2 or newer on x86_64 or aarch64 with Landlock among its security modules (`lsm=` on the "
-    "kernel command line) and seccomp; a service that is root also needs CAP_SETUID, CAP_SETGID, CAP_CHOWN and CAP_KILL, "
+    "kernel command line) and seccomp; a service that is root needs CAP_SETUID, CAP_SETGID, CAP_CHOWN and CAP_KILL, "
     "or should not be root. Run the validator in its container on such a kernel; SANDBOX=none runs candidates without "
     "confinement, for experiments by hand only."
 )
