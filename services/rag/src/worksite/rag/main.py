@@ -19,7 +19,7 @@ from worksite.rag.settings import RagSettings
 from worksite.rag.sources import blueprints_in, markdown_in
 from worksite.rag.sparse import SparseEncoder
 from worksite.rag.store import VectorStore
-from worksite.rag.stores import edge, server
+from worksite.rag.stores import edge
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,8 @@ async def _main(settings: RagSettings, running: service.Running) -> None:
 @asynccontextmanager
 async def _opened_store(settings: RagSettings, fingerprint: str) -> AsyncGenerator[VectorStore, None]:
     if settings.qdrant_host:
+        from worksite.rag.stores import server  # its client takes a second to import: only who uses it pays
+
         client = server.connect(settings.qdrant_host, settings.qdrant_port, settings.qdrant_api_key)
         store: VectorStore = await server.open_server_store(client, settings.rag_collection, fingerprint)
     else:
