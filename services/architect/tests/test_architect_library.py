@@ -24,7 +24,6 @@ def test_a_template_brings_its_tests_and_says_what_its_files_are_for(library: Li
 
 
 def test_without_a_folder_there_are_no_blueprints(tmp_path: Path):
-    assert load_library(None) == {}
     assert load_library(tmp_path / "missing") == {}
 
 

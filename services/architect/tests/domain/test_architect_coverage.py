@@ -35,6 +35,7 @@ COVERED = (
     "Can you build a user authentication API where users can sign up, log in, change their password and log out?",
     "Write a FastAPI auth backend: registration, login, logout, password change, refresh tokens with rotation",
     "Auth API using FastAPI and SQLite with tests and OpenAPI docs",
+    "Set up an SQLite-based auth system using FastAPI and JWT with account lockout",
     "We need a login service. It must hash passwords, rotate refresh tokens and keep an audit trail.",
     "Generate an auth microservice which provides registration, login & logout, plus lockout after 5 failed logins",
     "Hello, let's create an auth system. Users should be able to create an account and see their account; the service "
@@ -98,6 +99,9 @@ NOT_COVERED = (
     ("Register auth system", "Register"),
     ("review the auth system", "review"),
     ("Make the auth system faster", "faster"),
+    ("Our auth system. It should use FastAPI.", "Our"),
+    ("Database authentication", "Database"),
+    ("SQLite authentication", "SQLite"),
     ("Is there an auth system?", "Is there"),
     ("What is JWT authentication?", "What is"),
     ("Migrate our auth system", "Migrate"),

@@ -19,10 +19,10 @@ TEST_FOLDERS = ("acceptance", "unit")
 Library = dict[str, Template]
 
 
-def load_library(directory: Path | None) -> Library:
+def load_library(directory: Path) -> Library:
     """Every usable blueprint by name; one that is not is logged and left out."""
     library: Library = {}
-    for name, folder in (blueprints.catalogue(directory) if directory else {}).items():
+    for name, folder in blueprints.catalogue(directory).items():
         try:
             library[name] = load_template(folder)
         except (WorksiteError, ValueError, OSError) as error:

@@ -11,4 +11,4 @@ from worksite.common.settings import ServiceSettings
 class ArchitectSettings(ServiceSettings):
     """Environment variables (upper case) or files of the same name in SECRETS_DIR."""
 
-    blueprints_dir: Path | None = Field(default=None, description="folder of the blueprints; unset: none")
+    blueprints_dir: Path = Field(default=Path("blueprints"), description="folder of the blueprints")

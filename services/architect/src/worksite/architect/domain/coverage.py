@@ -12,7 +12,7 @@ from worksite.architect.domain.parsing import Step, parse
 from worksite.architect.domain.words import Token, tokenise
 from worksite.common.blueprints import Blueprint
 
-_CONTENT = {"product", "feature", "thing", "action", "duty", "fate", "modifier", "linked", "global"}
+_CONTENT = {"product", "feature", "thing", "action", "duty", "fate", "modifier", "technology", "linked", "global"}
 _SEPARATORS = {"and", "end", "colon", "bullet"}
 
 

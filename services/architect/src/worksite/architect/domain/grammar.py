@@ -25,6 +25,7 @@ Kind = Literal[
     "duty",  # a feature that the service does: "hash passwords"
     "fate",  # a feature that befalls users: "locked out after failed logins"
     "modifier",  # a feature as an adjective of the product: "FastAPI", "JWT-based"
+    "technology",  # a feature that the product is built with
     "linked",  # a feature that brings its own preposition: "using argon2"
     "global",  # a linked feature that can only speak of the whole: "in Python"
     "with",
@@ -56,16 +57,8 @@ _MODALS = ("should", "must", "shall", "will", "needs to", "has to")
 _SUPPORT = ("support", "have", "offer", "provide", "include", "use", "handle", "keep", "come with")
 _SUPPORTS = ("supports", "has", "offers", "provides", "includes", "uses", "handles", "keeps", "comes with")
 _SUPPORTING = (
-    "supporting",
-    "having",
-    "offering",
-    "providing",
-    "including",
-    "using",
-    "handling",
-    "keeping",
-    "featuring",
-)
+    "supporting", "having", "offering", "providing", "including", "using", "handling", "keeping", "featuring",
+)  # fmt: skip
 _RELATIVE = ("that", "which")
 _LETS = ("lets users", "allows users to", "enables users to")
 
@@ -82,7 +75,7 @@ PHRASES: Mapping[Kind, tuple[str, ...]] = {
         "i'd like", "i would like", "we'd like", "we would like",
     ),
     "pronoun": ("me", "us"),
-    "determiner": ("a", "an", "the", "my", "our"),
+    "determiner": ("a", "an", "the"),
     "article": ("a", "an"),
     "plain": ("new", "brand new", "simple", "small", "little"),
     "with": (
@@ -133,9 +126,13 @@ GLOBAL_LINKERS = frozenset(("in", "written"))
 """First words of `global` features: "refresh tokens in Python" speaks of the whole, where "login using X" would be a
 claim about the login that the criteria of X do not prove."""
 
-ADJECTIVES = frozenset(("argon2", "argon2id", "fastapi", "http", "jwt", "python", "rest", "sqlalchemy", "sqlite"))
-"""Features of one word that may stand before the product, alone or with "-based". Most nouns must not: a "test auth
-system" is a trial, and "database authentication" lets a database in."""
+ADJECTIVES = frozenset(("fastapi", "jwt", "python"))
+"""Features of one word that may stand before the product. Most nouns must not: a "test auth system" is a trial, and
+"database authentication" lets a database in."""
+
+TECHNOLOGIES = ADJECTIVES | {"sqlalchemy", "sqlite"}
+"""Features of one word that the product is built with. They may stand before it with "-based", and a "with" after one
+speaks of the product: "using SQLite with refresh tokens"."""
 
 DUTIES = frozenset(("hash", "lock", "rotate", "revoke", "detect", "limit"))
 """First words of `duty` features."""
@@ -160,7 +157,7 @@ NEGATIONS = frozenset(
 """For explaining, not for deciding: whatever follows one in a sentence is not reported as covered."""
 
 _LINKS: dict[Kind, State] = {
-    "article": "item", "modifier": "built", "linked": "built", "colon": "item", "bullet": "item",
+    "article": "item", "technology": "built", "linked": "built", "colon": "item", "bullet": "item",
 }  # fmt: skip
 _ITEM: dict[Kind, State] = {**_LINKS, "feature": "listed"}
 _CLAUSE: dict[Kind, State] = {

@@ -16,12 +16,21 @@ from worksite.architect.domain.grammar import (
     LINKERS,
     PHRASES,
     QUESTION_OPENERS,
+    TECHNOLOGIES,
     Kind,
 )
 from worksite.architect.domain.words import Token, same_word, singular, tokenise
 from worksite.common.blueprints import Vocabulary
 
 _SENTENCE_ENDS = {".", "!", "?", ";"}
+_BY_FIRST_WORD: dict[Kind, frozenset[str]] = {
+    "action": ACTIONS,
+    "duty": DUTIES,
+    "fate": FATES,
+    "linked": LINKERS,
+    "global": GLOBAL_LINKERS,
+}
+_BY_ONLY_WORD: dict[Kind, frozenset[str]] = {"modifier": ADJECTIVES, "technology": TECHNOLOGIES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,32 +104,17 @@ def _features(vocabulary: Vocabulary) -> Iterator[_Entry]:
             words = _words(phrase)
             for kind in _kinds(words):
                 yield _Entry(words, kind, feature.id)
-            if _is_adjective(words):
+            if "technology" in _kinds(words):
                 yield _Entry((*words, "based"), "modifier", feature.id)
 
 
-def _kinds(words: tuple[str, ...]) -> Iterator[Kind]:
-    """Everything that a feature phrase can be, by its first word."""
-    first = words[0]
-    yield "feature"
-    if first not in COMMANDS:
-        yield "thing"
-    if _is_adjective(words):
-        yield "modifier"
-    roles: tuple[tuple[frozenset[str], Kind], ...] = (
-        (ACTIONS, "action"),
-        (DUTIES, "duty"),
-        (FATES, "fate"),
-        (LINKERS, "linked"),
-        (GLOBAL_LINKERS, "global"),
-    )
-    for firsts, kind in roles:
-        if first in firsts:
-            yield kind
-
-
-def _is_adjective(words: tuple[str, ...]) -> bool:
-    return len(words) == 1 and words[0] in ADJECTIVES
+def _kinds(words: tuple[str, ...]) -> list[Kind]:
+    """Everything that a feature phrase can be."""
+    kinds: list[Kind] = ["feature"] if words[0] in COMMANDS else ["feature", "thing"]
+    kinds.extend(kind for kind, firsts in _BY_FIRST_WORD.items() if words[0] in firsts)
+    if len(words) == 1:
+        kinds.extend(kind for kind, known in _BY_ONLY_WORD.items() if words[0] in known)
+    return kinds
 
 
 def _words(phrase: str) -> tuple[str, ...]:
