@@ -108,6 +108,20 @@ async def test_a_tree_that_unpacks_to_more_than_the_limit_is_not_archived(desk: 
     assert refused.value.code == "repository_too_large"
 
 
+async def test_a_tree_of_a_billion_files_is_refused(desk: Desk, origin: Origin) -> None:
+    """A dozen objects, each listing the one before ten times."""
+    blob = origin.git("hash-object", "-w", "--stdin", stdin="x")
+    tree = origin.git("mktree", stdin="".join(f"100644 blob {blob}\tf{n}\n" for n in range(10)))
+    for _ in range(8):
+        tree = origin.git("mktree", stdin="".join(f"040000 tree {tree}\tf{n}\n" for n in range(10)))
+    origin.git("update-ref", "refs/heads/trunk", origin.git("commit-tree", "-m", "bomb", tree))
+
+    with pytest.raises(StepRefused) as refused:
+        await desk.import_git(origin.url, review=True)
+
+    assert refused.value.code == "repository_too_large"
+
+
 async def test_no_hook_and_no_filter_of_anybody_runs(desk: Desk, origin: Origin, tmp_path: Path) -> None:
     """Neither the repository's own, nor those that the builder's user has configured for every repository."""
     trap = f"#!/bin/sh\ntouch {tmp_path}/owned\n"
@@ -150,7 +164,9 @@ async def test_no_git_variable_of_the_builder_reaches_git(tmp_path: Path, monkey
 
 
 async def test_the_archive_ignores_export_attributes(desk: Desk, origin: Origin) -> None:
-    (origin.folder / ".gitattributes").write_text("secret.py export-ignore\nversion.txt export-subst\n* text eol=crlf\n")
+    (origin.folder / ".gitattributes").write_text(
+        "secret.py export-ignore\nversion.txt export-subst\n* text eol=crlf\n"
+    )
     origin.commit(secret__py="print('left out?')\n", version__txt="$Format:%H$\n")
 
     archive = await _zip_of(desk, origin)
@@ -198,7 +214,7 @@ async def test_a_tree_with_a_dot_git_folder_is_refused(desk: Desk, origin: Origi
 
 
 async def test_names_that_are_not_utf8_are_archived_with_escapes(desk: Desk, origin: Origin) -> None:
-    Path(os.fsdecode(os.fsencode(origin.folder) + b"/caf\xe9.txt")).write_text("latin")
+    (origin.folder / os.fsdecode(b"caf\xe9.txt")).write_text("latin")
     origin.commit(a__txt="one")
 
     archive = await _zip_of(desk, origin)
@@ -220,7 +236,7 @@ async def test_a_git_command_that_hangs_is_killed_with_its_helpers(tmp_path: Pat
     repository = await Repository.create(tmp_path / "r.git")
     alias = f"alias.hang=!sh -c 'echo $$ > {tmp_path}/pid; exec sleep 60' & sleep 60"
 
-    with pytest.raises(TimeoutError, match="longer than 0.5 s"):
+    with pytest.raises(TimeoutError, match=r"longer than 0\.5 s"):
         await Git(repository.git.directory)("-c", alias, "hang", timeout_seconds=0.5)
 
     pid = int((tmp_path / "pid").read_text())

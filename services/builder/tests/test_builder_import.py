@@ -165,7 +165,9 @@ async def test_a_server_in_trouble_is_tried_again_until_the_deadline(desk: Desk)
     assert refused.value.code == "repository_unreachable"
 
 
-async def test_a_server_that_never_answers_runs_into_the_time_limit(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_never_answers_runs_into_the_time_limit(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("worksite.builder.remote._LIST_SECONDS", 0.3)
     server = await asyncio.start_server(lambda _reader, _writer: asyncio.sleep(60), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]

@@ -13,18 +13,21 @@ from pathlib import Path
 
 from worksite.builder import process
 from worksite.builder.domain.redaction import presentable
+from worksite.common.errors import StepRefused
 
 LOCAL_TIMEOUT_SECONDS = 120.0
 NO_PROTOCOLS = ""
 _PASSED_ON = frozenset({"PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"})
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
+# Harmless, and common in the history of old and respectable repositories:
+_TOLERATED = ("badTimezone", "missingEmail", "missingNameBeforeEmail", "missingSpaceBeforeDate", "zeroPaddedFilemode")
 _CONFIG = (
     "core.attributesFile=/dev/null",
+    "core.bigFileThreshold=16m",  # larger blobs are streamed, not held in memory
     "core.excludesFile=/dev/null",
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
     "core.symlinks=false",
-    "core.bigFileThreshold=16m",  # larger blobs are streamed, not held in memory
     "credential.helper=",
     "fetch.unpackLimit=1",
     "gc.auto=0",
@@ -34,12 +37,7 @@ _CONFIG = (
     "pack.threads=1",  # the same objects make the same pack, byte for byte
     "submodule.recurse=false",
     "transfer.fsckObjects=true",
-    # Faults that are harmless and common in the history of old, respectable repositories:
-    *(
-        f"fetch.fsck.{fault}=ignore"
-        for fault in ("badTimezone", "missingEmail", "missingNameBeforeEmail", "missingSpaceBeforeDate")
-    ),
-    "fetch.fsck.zeroPaddedFilemode=ignore",
+    *(f"fetch.fsck.{fault}=ignore" for fault in _TOLERATED),
 )
 ATTRIBUTES = "* -text -eol -ident -filter -working-tree-encoding -export-ignore -export-subst -diff -merge\n"
 """For `info/attributes`, which wins over every `.gitattributes` of a tree."""
@@ -65,15 +63,18 @@ class Git:
         protocols: str = NO_PROTOCOLS,
         timeout_seconds: float = LOCAL_TIMEOUT_SECONDS,
     ) -> bytes:
-        """Standard output of one git command. Raises GitFailed, TimeoutError."""
-        finished = await process.run(
-            self._command(arguments),
-            env=_environment(protocols) | dict(env or {}),
-            cwd=self.work_tree or self.directory,
-            stdin=stdin,
-            output_file=output_file,
-            timeout_seconds=timeout_seconds,
-        )
+        """Standard output of one git command. Raises GitFailed, TimeoutError, StepRefused when it lists too much."""
+        try:
+            finished = await process.run(
+                self._command(arguments),
+                env=_environment(protocols) | dict(env or {}),
+                cwd=self.work_tree or self.directory,
+                stdin=stdin,
+                output_file=output_file,
+                timeout_seconds=timeout_seconds,
+            )
+        except process.OutputTooLarge as error:  # a few objects can make a tree of a billion files
+            raise StepRefused("repository_too_large", f"git {arguments[0]} lists {error}") from error
         if finished.returncode != 0:
             said = presentable(finished.errors) or f"exit status {finished.returncode}"
             raise GitFailed(f"git {arguments[0]}: {said}")

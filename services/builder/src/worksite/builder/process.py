@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-MAX_OUTPUT_BYTES = 16 * 1024 * 1024
+MAX_OUTPUT_BYTES = 64 * 1024 * 1024
 _MAX_ERRORS_BYTES = 64 * 1024
 _CHUNK_BYTES = 64 * 1024
 
@@ -22,7 +22,7 @@ class OutputTooLarge(Exception):
 
 @dataclass(frozen=True)
 class Finished:
-    """What a process left; `errors` is the first part of its standard error."""
+    """What a process left; `errors` is the last part of its standard error."""
 
     returncode: int
     output: bytes
@@ -82,12 +82,12 @@ async def _output(process: Process) -> bytes:
 
 
 async def _errors(process: Process) -> bytes:
-    """The beginning; the rest is read too, so that the process never blocks on a full pipe."""
+    """The end, where the reason stands; all of it is read, so that the process never blocks on a full pipe."""
     assert process.stderr
-    found = bytearray()
+    found = b""
     while chunk := await process.stderr.read(_CHUNK_BYTES):
-        found += chunk[: _MAX_ERRORS_BYTES - len(found)]
-    return bytes(found)
+        found = (found + chunk)[-_MAX_ERRORS_BYTES:]
+    return found
 
 
 async def _kill(process: Process) -> None:

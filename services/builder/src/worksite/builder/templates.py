@@ -49,7 +49,7 @@ async def render(choice: BlueprintChoice, blueprints_dir: Path, workplace: Path,
     if finished.returncode == REFUSED:
         raise StepRefused("blueprint_broken", f"{choice.name}: {presentable(finished.errors)}")
     if finished.returncode != 0:
-        raise RuntimeError(f"rendering {choice.name} failed: {presentable(finished.errors[-2000:])}")
+        raise RuntimeError(f"rendering {choice.name} failed: {presentable(finished.errors)}")
 
 
 def take_copy(choice: BlueprintChoice, blueprints_dir: Path, copy: Path) -> None:

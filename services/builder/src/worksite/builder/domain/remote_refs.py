@@ -9,6 +9,8 @@ from worksite.common.errors import StepRefused
 
 _COMMIT_ID = re.compile(r"[0-9a-f]{7,40}")
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
+_REF_NAME = re.compile(r"(?!.*\.\.)[^\x00-\x20\x7f~^:?*\[\\]+")
+"""As git-check-ref-format(1) has it; a remote could announce anything."""
 _HEADS = "refs/heads/"
 _IMPORTED = "worksite/imported"
 
@@ -61,7 +63,7 @@ def parse_refs(listing: str) -> RemoteRefs:
             default = left.removeprefix("ref: ")
         elif len(left) == 64:
             raise StepRefused("unsupported_repository", "SHA-256 repositories are not supported, only SHA-1")
-        elif not name.endswith("^{}"):
+        elif _REF_NAME.fullmatch(name):  # leaves out the second line of an annotated tag, which ends with ^{}
             names.add(name)
     return RemoteRefs(frozenset(names), default if default in names else None)
 

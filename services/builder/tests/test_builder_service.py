@@ -1,0 +1,118 @@
+"""The process itself: on a real bus, killed in the middle of its work."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from worksite.builder.testing import TASK, TENANT, Desk, import_command
+from worksite.common import subjects
+from worksite.common.bus import Bus, Envelope
+from worksite.common.messages import (
+    BuildChange,
+    Changeset,
+    GitProject,
+    ImportProject,
+    Problem,
+    StepProgress,
+    StepResult,
+)
+from worksite.common.testing import NatsServer
+
+pytestmark = pytest.mark.asyncio
+ACK_WAIT_SECONDS = 6.0
+"""Shorter than in service, to keep the test short; longer than the heartbeat, so that living work is left alone."""
+
+
+@asynccontextmanager
+async def _running(nats: NatsServer, desk: Desk) -> AsyncGenerator[Process, None]:
+    settings = {"NATS_URL": nats.url, "STATE_DIR": str(desk.state_dir), "BLUEPRINTS_DIR": str(desk.blueprints_dir)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "worksite.builder.main", env=os.environ | settings
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        await process.wait()
+
+
+async def _send(bus: Bus, command: BuildChange | ImportProject) -> None:
+    envelope = Envelope(command.ce_type(), "admin", TENANT, TASK)
+    await bus.publish(subjects.work_subject("builder", TENANT), command, envelope)
+
+
+async def _events(bus: Bus, step: str, kind: subjects.EventKind, until: str = "") -> list[bytes]:
+    """The step's events of one kind, as soon as one contains `until`."""
+    subject = subjects.event_subject(TENANT, TASK, "builder", step, kind)
+    async with asyncio.timeout(60), bus.listen(subject) as changed:
+        while True:
+            changed.clear()
+            found = [stored.data for stored in await bus.read("EVENTS", subject, 0)]
+            if any(until.encode() in data for data in found):
+                return found
+            await changed.wait()
+
+
+async def _hurry(bus: Bus) -> None:
+    info = await bus.jetstream.consumer_info("WORK", "builder")
+    config = info.config
+    config.ack_wait = ACK_WAIT_SECONDS
+    await bus.jetstream.add_consumer("WORK", config)
+
+
+async def test_a_builder_killed_while_it_renders_leaves_one_result_the_same_as_undisturbed(
+    desk: Desk, bus: Bus, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    await _hurry(bus)
+    command = await desk.build_command(await desk.import_new())
+    undisturbed = await Desk(desk.artifacts, tmp_path / "other", desk.blueprints_dir).build(command)
+
+    async with _running(nats_server, desk) as builder:
+        await _send(bus, command)
+        await _events(bus, command.step, "progress", until="rendering")
+        builder.kill()
+    assert len(desk.leftovers()) == 1
+
+    async with _running(nats_server, desk):
+        results = await _events(bus, command.step, "result")
+
+    (result,) = map(StepResult.consume, results)
+    assert isinstance(result.reply.data, Changeset)
+    assert result.reply.data == undisturbed
+    assert desk.leftovers() == []
+
+
+async def test_a_refusal_is_told_as_a_result_with_code_and_words(desk: Desk, bus: Bus, nats_server: NatsServer) -> None:
+    """File URLs are not allowed unless the setting says so."""
+    command = import_command(GitProject(git_url="file:///srv/project.git"))
+
+    async with _running(nats_server, desk):
+        await _send(bus, command)
+        (data,) = await _events(bus, command.step, "result")
+
+    reply = StepResult.consume(data).reply
+    assert (reply.action, reply.agent, reply.status) == ("import", "builder", "refused")
+    assert isinstance(reply.data, Problem)
+    assert reply.data.code == "url_refused"
+    assert StepProgress.consume((await _events(bus, command.step, "progress"))[0]).text == "cloning the repository"
+
+
+async def test_a_builder_that_cannot_read_a_setting_says_which(nats_server: NatsServer) -> None:
+    settings = {"NATS_URL": nats_server.url, "MAX_REPOSITORY_BYTES": "lots"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "worksite.builder.main", env=os.environ | settings, stderr=asyncio.subprocess.PIPE
+    )
+
+    _, errors = await process.communicate()
+
+    assert process.returncode != 0
+    assert b"MAX_REPOSITORY_BYTES" in errors
