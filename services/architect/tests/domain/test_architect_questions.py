@@ -23,11 +23,12 @@ def test_a_blueprint_whose_product_is_not_asked_for_is_not_offered_as_part_of_th
     question = not_covered([coverage(("todo app",), names_product=False)], tuple(library.values()))
     assert question.reason == "No blueprint makes what this request asks for."
     assert question.covered == ()
+    assert question.missing == ("todo app",)
 
 
 def test_the_hint_says_what_blueprints_do_and_that_no_setting_helps_yet(library: Library):
     hint = not_covered([], tuple(library.values())).hint
-    assert "greeter: Greets people over HTTP. You can ask it for: greeting by name, hello page." in hint
+    assert "The blueprint greeter (Greeting service) understands: greeting by name, hello page." in hint
     assert "a language model, which this version cannot use yet" in hint
     assert "No blueprint is installed." in not_covered([], ()).hint
 

@@ -18,7 +18,11 @@ def not_covered(coverages: Sequence[Coverage], library: Sequence[Template]) -> Q
     fitting = [coverage for coverage in coverages if coverage.names_product]
     best = min(fitting, key=lambda coverage: len(coverage.missing), default=None)
     if best is None:
-        return Question(reason="No blueprint makes what this request asks for.", hint=_what_blueprints_do(library))
+        return Question(
+            reason="No blueprint makes what this request asks for.",
+            missing=_shortened(coverages[0].missing) if coverages else (),
+            hint=_what_blueprints_do(library),
+        )
     return Question(
         reason=f"The blueprint {best.blueprint} covers a part of this request only; nothing was built.",
         covered=_shortened(best.covered),
@@ -58,10 +62,10 @@ def _what_blueprints_do(library: Sequence[Template]) -> str:
 
 
 def _offer(template: Template) -> str:
-    """Name, summary and one phrase per feature: these are certain to be understood."""
+    """Name, title and one phrase per feature: these are certain to be understood."""
     blueprint = template.blueprint
     features = ", ".join(feature.phrases[0] for feature in blueprint.vocabulary.features)
-    return f"{blueprint.name}: {blueprint.summary.strip()} You can ask it for: {features}."
+    return f"The blueprint {blueprint.name} ({blueprint.title}) understands: {features}."
 
 
 def _shortened(items: tuple[str, ...]) -> tuple[str, ...]:
