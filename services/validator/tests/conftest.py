@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-
 from worksite.common.messages import (
     ArtifactRef,
     Changeset,
@@ -69,9 +68,13 @@ class Project:
         self.git("init", "--quiet", "--initial-branch=main")
 
     def git(self, *arguments: str, stdin: bytes | None = None) -> str:
-        identity = {f"GIT_{who}_{what}": "test@example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        identity = {
+            f"GIT_{who}_{what}": "test@example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+        }
         env = {"PATH": os.environ["PATH"], "HOME": str(self.directory), **identity}
-        done = subprocess.run(["git", *arguments], cwd=self.directory, env=env, input=stdin, capture_output=True, check=True)
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.directory, env=env, input=stdin, capture_output=True, check=True
+        )
         return done.stdout.decode().strip()
 
     def commit(self, files: Mapping[str, str]) -> str:

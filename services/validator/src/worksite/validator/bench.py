@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,3 +52,9 @@ class Change:
     spec: Spec
     head: Version
     base: Tree | None
+
+
+def python_tool(bench: Bench, packages: Iterable[Path], statements: str) -> tuple[str, ...]:
+    """A command line that runs `statements` with nothing but `packages` importable beside the standard library."""
+    paths = [str(path) for path in packages]
+    return (str(bench.sandbox.python), "-I", "-S", "-B", "-c", f"import sys; sys.path += {paths!r}; {statements}")

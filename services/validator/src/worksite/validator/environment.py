@@ -37,6 +37,11 @@ class CandidateEnvironment:
     digest: str | None
     lock: str | None
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """What belongs on the import path."""
+        return (self.path,) if self.path else ()
+
     def has(self, package: str) -> bool:
         """Whether this import package or module is installed."""
         return self.path is not None and ((self.path / package).is_dir() or (self.path / f"{package}.py").is_file())

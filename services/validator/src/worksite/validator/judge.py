@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePosixPath
 from typing import TypeVar
 
-from worksite.common.messages import CheckResult, CriterionResult, Grade, Spec, TestFile, Verdict
+from worksite.common.messages import CheckResult, CriterionResult, Grade, TestFile, Verdict
 from worksite.validator.acceptance.broker import examine
 from worksite.validator.bench import Bench, Change
 from worksite.validator.checks import forbidden, lint, project_tests, secrets, security, spec_tests, types
@@ -37,63 +37,73 @@ class Evidence:
         return judgement.overall(self.criteria, self.checks)
 
 
+@dataclass(frozen=True)
+class _Planned:
+    name: str
+    grade: Grade
+    check: Check
+
+
 async def judge(bench: Bench, change: Change, progress: Progress) -> Evidence:
-    """Every check, at most `CONCURRENT_RUNS` at a time; the longest begin first."""
-    suites: dict[Grade, Suite] = {}
-    slots = asyncio.Semaphore(CONCURRENT_RUNS)
-    checks = await asyncio.gather(
-        *(
-            _told(progress, run_check(name, grade, check))
-            for name, grade, check in _checks(bench, change, suites, slots)
-        )
-    )
+    """Every check, at most `CONCURRENT_RUNS` at a time."""
+    judging = _Judging(bench, change)
+    checks = await asyncio.gather(*(_told(progress, each) for each in judging.checks()))
     by_name = {check.name: check for check in checks}
-    criteria = tuple(judgement.judge_criterion(each, suites, by_name) for each in change.spec.criteria)
-    return Evidence(criteria, tuple(checks))
+    criteria = (judgement.judge_criterion(each, judging.suites, by_name) for each in change.spec.criteria)
+    return Evidence(tuple(criteria), tuple(checks))
 
 
-def _checks(
-    bench: Bench, change: Change, suites: dict[Grade, Suite], slots: asyncio.Semaphore
-) -> list[tuple[str, Grade, Check]]:
-    acceptance = [test for test in change.spec.tests if test.path.startswith(ACCEPTANCE_FOLDER)]
-    others = [test for test in change.spec.tests if not test.path.startswith(ACCEPTANCE_FOLDER)]
-    tools = (
-        (project_tests.NAME, "self_reported", partial(project_tests.project_tests, bench, change)),
-        (types.NAME, "self_reported", partial(types.types, bench, change)),
-        (security.NAME, "verified_io", partial(security.security, bench, change)),
-        (secrets.NAME, "verified_io", partial(secrets.secrets, bench, change)),
-        (lint.NAME, "verified_io", partial(lint.lint, bench, change)),
-        (forbidden.NAME, "verified_io", partial(forbidden.forbidden, change)),
-    )
-    planned: list[tuple[str, Grade, Check]] = []
-    if acceptance:
-        planned.append((spec_tests.ACCEPTANCE, "verified_io", partial(_acceptance, bench, change, suites, slots)))
-    planned += [(name, grade, partial(_in_slot, slots, check)) for name, grade, check in tools]
-    if others:
-        check = partial(_spec_tests, bench, change, tuple(others), suites)
-        planned.append((spec_tests.SPEC_TESTS, "self_reported", partial(_in_slot, slots, check)))
-    return planned
+@dataclass
+class _Judging:
+    """The checks of one change, and the suites that its criteria are judged by."""
+
+    bench: Bench
+    change: Change
+    suites: dict[Grade, Suite] = field(default_factory=dict[Grade, Suite])
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT_RUNS))
+
+    def checks(self) -> Iterator[_Planned]:
+        """The longest first."""
+        tests = self.change.spec.tests
+        if any(test.path.startswith(ACCEPTANCE_FOLDER) for test in tests):
+            yield _Planned(spec_tests.ACCEPTANCE, "verified_io", self._acceptance)
+        yield self._slotted(project_tests.NAME, "self_reported", project_tests.project_tests)
+        yield self._slotted(types.NAME, "self_reported", types.types)
+        if inside := tuple(test for test in tests if not test.path.startswith(ACCEPTANCE_FOLDER)):
+            check = partial(self._in_slot, partial(self._spec_tests, inside))
+            yield _Planned(spec_tests.SPEC_TESTS, "self_reported", check)
+        yield self._slotted(secrets.NAME, "verified_io", secrets.secrets)
+        yield self._slotted(security.NAME, "verified_io", security.security)
+        yield self._slotted(lint.NAME, "verified_io", lint.lint)
+        yield _Planned(forbidden.NAME, "verified_io", partial(forbidden.forbidden, self.change))
+
+    def _slotted(self, name: str, grade: Grade, check: Callable[[Bench, Change], Awaitable[Judged]]) -> _Planned:
+        return _Planned(name, grade, partial(self._in_slot, partial(check, self.bench, self.change)))
+
+    async def _in_slot(self, work: Callable[[], Awaitable[T]]) -> T:
+        async with self.slots:
+            return await work()
+
+    async def _acceptance(self) -> Judged:
+        """Each module of tests has an examiner of its own: they mostly wait, so they run beside each other."""
+        head, harness = self.change.head, self.change.spec.harness
+        modules = acceptance_modules(self.change.spec.tests)
+        runs = (self._in_slot(partial(examine, self.bench, head, harness, module)) for module in modules)
+        suite = _merged(await asyncio.gather(*runs))
+        self.suites["verified_io"] = suite
+        return spec_tests.judge_suite(spec_tests.ACCEPTANCE, suite)
+
+    async def _spec_tests(self, tests: tuple[TestFile, ...]) -> Judged:
+        suite = await run_spec_tests(self.bench, self.change.head, tests)
+        self.suites["self_reported"] = suite
+        return spec_tests.judge_suite(spec_tests.SPEC_TESTS, suite)
 
 
-async def _acceptance(bench: Bench, change: Change, suites: dict[Grade, Suite], slots: asyncio.Semaphore) -> Judged:
-    """Each test module has an examiner of its own: they mostly wait, so they share the slots with the other checks."""
-    spec, head = change.spec, change.head
-    runs = (_in_slot(slots, partial(examine, bench, head, spec.harness, module)) for module in acceptance_modules(spec))
-    suites["verified_io"] = _merged(await asyncio.gather(*runs))
-    return spec_tests.judge_suite(spec_tests.ACCEPTANCE, suites["verified_io"])
-
-
-async def _spec_tests(bench: Bench, change: Change, tests: tuple[TestFile, ...], suites: dict[Grade, Suite]) -> Judged:
-    suites["self_reported"] = await run_spec_tests(bench, change.head, tests)
-    return spec_tests.judge_suite(spec_tests.SPEC_TESTS, suites["self_reported"])
-
-
-def acceptance_modules(spec: Spec) -> list[tuple[TestFile, ...]]:
+def acceptance_modules(tests: tuple[TestFile, ...]) -> list[tuple[TestFile, ...]]:
     """One group per acceptance test module: the module and the helpers that all of them share."""
-    files = [test for test in spec.tests if test.path.startswith(ACCEPTANCE_FOLDER)]
+    files = [test for test in tests if test.path.startswith(ACCEPTANCE_FOLDER)]
     modules = [test for test in files if PurePosixPath(test.path).name.startswith("test_")]
-    helpers = [test for test in files if test not in modules]
-    return [(module, *helpers) for module in modules]
+    return [(module, *(test for test in files if test not in modules)) for module in modules]
 
 
 def _merged(suites: list[Suite]) -> Suite:
@@ -102,12 +112,8 @@ def _merged(suites: list[Suite]) -> Suite:
     return Suite(cases, "; ".join(troubles) or None)
 
 
-async def _in_slot(slots: asyncio.Semaphore, work: Callable[[], Awaitable[T]]) -> T:
-    async with slots:
-        return await work()
-
-
-async def _told(progress: Progress, running: Awaitable[CheckResult]) -> CheckResult:
-    check = await running
-    await progress(f"{check.name}: {check.verdict} ({check.evidence.splitlines()[0]}, {check.duration_seconds:.1f} s)")
-    return check
+async def _told(progress: Progress, planned: _Planned) -> CheckResult:
+    result = await run_check(planned.name, planned.grade, planned.check)
+    said = result.evidence.splitlines()[0] if result.evidence else ""
+    await progress(f"{result.name}: {result.verdict} ({said[:300]}, {result.duration_seconds:.1f} s)")
+    return result

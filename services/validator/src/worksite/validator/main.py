@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 from worksite.common import service
-from worksite.common.messages import ValidateChange
+from worksite.common.messages import StepCommand, ValidateChange
 from worksite.common.settings import SettingsError
-from worksite.common.worker import Worker
+from worksite.common.worker import Handler, Worker
 from worksite.validator.bench import Bench
 from worksite.validator.environment import Environments
 from worksite.validator.handlers import validate_handler
@@ -27,7 +27,7 @@ async def _main(settings: ValidatorSettings, running: service.Running) -> None:
     bench = await open_bench(settings)
     isolation = bench.sandbox.isolation
     log.info("isolation %s: %s", isolation.level, ", ".join(isolation.layers))
-    handlers = {ValidateChange: validate_handler(bench)}
+    handlers: dict[type[StepCommand], Handler] = {ValidateChange: validate_handler(bench)}
     worker = Worker(running.bus, "validator", handlers, concurrency=settings.worker_concurrency)
     await service.run_worker(settings, running, worker)
 

@@ -44,20 +44,24 @@ class ReadOnlyStore:
         draft = Path(tempfile.mkdtemp(prefix="draft-", dir=self._directory))
         try:
             await build(draft)
-            await asyncio.to_thread(_make_read_only, draft)
-            draft.rename(target)
+            await asyncio.to_thread(_publish, draft, target)
         except BaseException:
             await asyncio.to_thread(_remove, draft)
-            if not target.exists():  # else another process was faster
-                raise
+            raise
 
 
-def _make_read_only(directory: Path) -> None:
-    for path in directory.rglob("*"):
+def _publish(draft: Path, target: Path) -> None:
+    for path in draft.rglob("*"):
         if not path.is_symlink():
             executable = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
             path.chmod(0o555 if executable else 0o444)
-    directory.chmod(0o755)  # its own name must stay changeable for the rename
+    draft.chmod(0o755)
+    try:
+        draft.rename(target)
+    except OSError:
+        if not target.is_dir():  # else another process was faster, with the same content
+            raise
+        _remove(draft)
 
 
 def _remove(directory: Path) -> None:

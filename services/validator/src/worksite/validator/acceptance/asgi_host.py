@@ -17,54 +17,59 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any
 from urllib.parse import unquote
 
 MAX_LINE = 16 << 20
 SHUTDOWN_SECONDS = 5
 
+Event = dict[str, Any]
+App = Callable[[Event, Callable[[], Awaitable[Event]], Callable[[Event], Awaitable[None]]], Awaitable[None]]
+Send = Callable[[dict[str, Any]], None]
+
 
 class Lifespan:
     """Start-up and shut-down of the application; one that does not know the protocol is left alone."""
 
-    def __init__(self, app):
-        self._app = app
-        self._inbox = asyncio.Queue()
-        self._told = asyncio.Queue()
-        self.state = {}
+    def __init__(self, app: App) -> None:
+        self.state: dict[str, Any] = {}
+        self._inbox: asyncio.Queue[Event] = asyncio.Queue()
+        self._told: asyncio.Queue[Event] = asyncio.Queue()
+        scope: Event = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
+        self._task = asyncio.ensure_future(app(scope, self._inbox.get, self._told.put))
 
-    async def start(self):
-        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
-        self._task = asyncio.create_task(self._app(scope, self._inbox.get, self._told.put))
+    async def start(self) -> None:
         message = await self._exchange("lifespan.startup")
         if message and message["type"] == "lifespan.startup.failed":
             raise RuntimeError(f"start-up failed: {message.get('message', '')}")
 
-    async def stop(self):
+    async def stop(self) -> None:
         if not self._task.done():
             await asyncio.wait_for(self._exchange("lifespan.shutdown"), SHUTDOWN_SECONDS)
 
-    async def _exchange(self, kind):
+    async def _exchange(self, kind: str) -> Event | None:
         await self._inbox.put({"type": kind})
         answer = asyncio.create_task(self._told.get())
         await asyncio.wait({answer, self._task}, return_when=asyncio.FIRST_COMPLETED)
         if answer.done() or not self._told.empty():
             return await answer
-        answer.cancel()  # the application returned or raised without an answer: no lifespan here
+        answer.cancel()  # the application returned or raised without an answer: it knows no lifespan
         return None
 
 
 class Exchange:
     """One request and what the application sends back."""
 
-    def __init__(self, request):
+    def __init__(self, request: dict[str, Any]) -> None:
         self._request = request
         self._received = False
         self._finished = asyncio.Event()
-        self._status = None
-        self._headers = []
+        self._status: int | None = None
+        self._headers: list[list[str]] = []
         self._body = bytearray()
 
-    async def run(self, app, state):
+    async def run(self, app: App, state: dict[str, Any]) -> dict[str, Any]:
         try:
             await app(self._scope(state), self._receive, self._send)
         except Exception:
@@ -75,7 +80,7 @@ class Exchange:
         body = base64.b64encode(bytes(self._body)).decode()
         return {"status": self._status, "headers": self._headers, "body": body}
 
-    def _scope(self, state):
+    def _scope(self, state: dict[str, Any]) -> Event:
         request = self._request
         return {
             "type": "http",
@@ -87,22 +92,20 @@ class Exchange:
             "raw_path": request["path"].encode(),
             "query_string": request["query"].encode(),
             "root_path": "",
-            "headers": [
-                (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in request["headers"]
-            ],
+            "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in request["headers"]],
             "client": ("127.0.0.1", 50000),
             "server": ("127.0.0.1", 80),
             "state": state.copy(),
         }
 
-    async def _receive(self):
+    async def _receive(self) -> Event:
         if not self._received:
             self._received = True
             return {"type": "http.request", "body": base64.b64decode(self._request["body"]), "more_body": False}
         await self._finished.wait()
         return {"type": "http.disconnect"}
 
-    async def _send(self, message):
+    async def _send(self, message: Event) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             pairs = message.get("headers", ())
@@ -113,20 +116,20 @@ class Exchange:
                 self._finished.set()
 
 
-def load(target, factory):
+def load(target: str, factory: bool) -> App:
     module, _, attribute = target.partition(":")
-    value = importlib.import_module(module)
+    value: Any = importlib.import_module(module)
     for name in attribute.split("."):
         value = getattr(value, name)
     return value() if factory else value
 
 
-async def serve(config, send):
+async def serve(config: dict[str, Any], send: Send) -> None:
     try:
         app = load(config["target"], config["factory"])
         lifespan = Lifespan(app)
         await lifespan.start()
-    except BaseException as error:
+    except BaseException as error:  # a candidate that exits at import must be told from one that never started
         traceback.print_exc()
         send({"ready": False, "error": f"{type(error).__name__}: {error}"[:2000]})
         return
@@ -134,23 +137,22 @@ async def serve(config, send):
     reader = asyncio.StreamReader(limit=MAX_LINE)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
     while line := await reader.readline():
-        requests = json.loads(line)["requests"]
-        exchanges = (Exchange(request).run(app, lifespan.state) for request in requests)
+        exchanges = (Exchange(request).run(app, lifespan.state) for request in json.loads(line)["requests"])
         send({"responses": await asyncio.gather(*exchanges)})
     await lifespan.stop()
 
 
-def main():
+def main() -> None:
     config = json.loads(sys.argv[1])
     pipe = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what the candidate prints must not run into the protocol
 
-    def send(message):
+    def send(message: dict[str, Any]) -> None:
         pipe.write(json.dumps(message).encode() + b"\n")
         pipe.flush()
 
     sys.path[:0] = config["import_roots"]
-    sys.path.append(config["packages"]) if config["packages"] else None
+    sys.path += config["packages"]
     asyncio.run(serve(config, send))
 
 

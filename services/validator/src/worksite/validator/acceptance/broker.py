@@ -9,7 +9,7 @@ from typing import Any
 
 from worksite.common.messages import Harness, TestFile
 from worksite.validator.acceptance.candidate import Candidate, CandidateFault, harness_environment
-from worksite.validator.bench import Bench, Version
+from worksite.validator.bench import Bench, Version, python_tool
 from worksite.validator.domain.cases import Case, Suite
 from worksite.validator.sandbox import Job, Limits, LineTooLong, Session, SessionClosed
 from worksite.validator.testfiles import write_tests
@@ -123,12 +123,8 @@ async def _converse(session: Session, conversation: _Conversation) -> str | None
 
 
 def _examiner(bench: Bench, trusted: Path, workspace: Path) -> Job:
-    program = bench.tools.program("examiner.py")
-    config = {
-        "tests": str(trusted),
-        "config_file": str(trusted / "pytest.ini"),
-        "pytest": str(bench.tools.pytest),
-    }
-    argv = (str(bench.sandbox.python), "-I", "-S", "-B", str(program), json.dumps(config))
+    tools = bench.tools
+    config = {"tests": str(trusted), "config_file": str(trusted / "pytest.ini")}
+    argv = python_tool(bench, (tools.pytest, tools.programs), "import examiner; examiner.main()")
     env = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    return Job(argv, workspace, (program.parent, bench.tools.pytest, trusted), env, _LIMITS)
+    return Job((*argv, json.dumps(config)), workspace, (tools.programs, tools.pytest, trusted), env, _LIMITS)

@@ -71,16 +71,16 @@ class Candidate:
         await self._process.aclose()
 
     def _job(self) -> Job:
-        packages = self._version.environment.path
+        packages = self._version.environment.paths
         host = self._bench.tools.program("asgi_host.py")
         config = {
             "target": self._harness.target,
             "factory": self._harness.factory,
             "import_roots": import_roots(self._harness, self._workspace),
-            "packages": str(packages) if packages else None,
+            "packages": [str(path) for path in packages],
         }
         argv = (str(self._bench.sandbox.python), "-I", "-S", "-B", str(host), json.dumps(config))
-        readable = (host.parent, *([packages] if packages else []))
+        readable = (host.parent, *packages)
         return Job(argv, self._workspace, readable, self._env, _LIMITS)
 
     async def _ask(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:

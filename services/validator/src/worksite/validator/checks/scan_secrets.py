@@ -10,7 +10,7 @@ from pathlib import Path
 
 def main() -> None:
     sys.path.append(sys.argv[1])
-    from detect_secrets import SecretsCollection
+    from detect_secrets.core.secrets_collection import SecretsCollection
     from detect_secrets.settings import default_settings
 
     found: list[dict[str, object]] = []

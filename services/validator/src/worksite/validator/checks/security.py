@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from worksite.common.messages import Finding
-from worksite.validator.bench import Bench, Change
+from worksite.validator.bench import Bench, Change, python_tool
 from worksite.validator.checks.result import Judged
-from worksite.validator.checks.tool import Scan, is_test, judge_scan, python_tool, run_tool
+from worksite.validator.checks.tool import Scan, is_test, judge_scan, run_tool
 from worksite.validator.tree import Tree
 
 NAME = "security"
@@ -20,7 +20,7 @@ async def security(bench: Bench, change: Change) -> Judged:
     async def scan(tree: Tree) -> Scan:
         config = bench.tools.program("bandit.ini")  # else bandit obeys a .bandit file of the candidate
         arguments = ["--ini", str(config), "-r", ".", "-f", "json", "-q", "-ll", "-ii"]
-        argv = python_tool(bench, bench.tools.bandit, _STATEMENTS.format(arguments=arguments))
+        argv = python_tool(bench, [bench.tools.bandit], _STATEMENTS.format(arguments=arguments))
         outcome = await run_tool(bench, tree, argv, [bench.tools.bandit, config])
         document = json.loads(outcome.stdout)
         silenced = document["metrics"]["_totals"]["nosec"]

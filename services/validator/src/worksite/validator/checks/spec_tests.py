@@ -16,7 +16,7 @@ def judge_suite(name: str, suite: Suite) -> Judged:
         return Judged("fail", suite.trouble, (Finding(check=name, message=suite.trouble),))
     if not suite.cases:
         return Judged("fail", "no test was collected")
-    unshown = [case for case in (*suite.having("failed"), *suite.having("skipped"))]
+    unshown = (*suite.having("failed"), *suite.having("skipped"))
     exchanges = sum(case.exchanges for case in suite.cases.values())
     note = suite.summary() + (f"; {exchanges} exchanges with the candidate" if exchanges else "")
     return Judged("fail" if unshown else "pass", note, tuple(_finding(name, case) for case in unshown))

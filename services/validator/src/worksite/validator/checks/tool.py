@@ -51,18 +51,6 @@ async def run_tool(
     return outcome
 
 
-def python_tool(bench: Bench, packages: Path, statements: str) -> list[str]:
-    """A command line that runs `statements` with `packages` importable."""
-    return [
-        str(bench.sandbox.python),
-        "-I",
-        "-S",
-        "-B",
-        "-c",
-        f"import sys; sys.path.append({str(packages)!r}); {statements}",
-    ]
-
-
 def is_test(path: str) -> bool:
     """Whether a file is part of a test suite: what is no fault there may be one in the product."""
     parts = PurePosixPath(path).parts

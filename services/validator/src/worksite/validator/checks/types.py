@@ -8,9 +8,9 @@ import tomllib
 from typing import Any
 
 from worksite.common.messages import Finding
-from worksite.validator.bench import Bench, Change, Version
+from worksite.validator.bench import Bench, Change, Version, python_tool
 from worksite.validator.checks.result import Judged
-from worksite.validator.checks.tool import Scan, judge_scan, python_tool, run_tool
+from worksite.validator.checks.tool import Scan, judge_scan, run_tool
 from worksite.validator.tree import Tree
 
 NAME = "types"
@@ -40,7 +40,7 @@ async def _mypy(bench: Bench, version: Version) -> Scan:
     arguments = ["--output=json", "--no-error-summary", "--cache-dir=/dev/null"]
     arguments += [] if _TARGETS & set(settings) else ["."]
     statements = f"from mypy.main import main; main(args={arguments!r}, stdout=sys.stdout, stderr=sys.stderr)"
-    outcome = await run_tool(bench, version.tree, python_tool(bench, packages, statements), [packages])
+    outcome = await run_tool(bench, version.tree, python_tool(bench, [packages], statements), [packages])
     lines = [json.loads(line) for line in outcome.stdout.splitlines() if line.startswith(b"{")]
     return Scan(tuple(_finding(each) for each in lines if each.get("severity") == "error"))
 

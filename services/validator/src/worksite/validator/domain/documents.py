@@ -9,12 +9,12 @@ from worksite.common.messages import CheckResult, CriterionResult, Environment, 
 _MARKS = {"pass": "✓ pass", "fail": "✗ **FAIL**", "environment": "? not judged", "not_applicable": "– n/a"}
 _MEANING = {
     "PASS": "Every criterion was shown and no check speaks against the change.",
-    "FAIL": "At least one criterion was refuted or one check speaks against the change.",
+    "FAIL": "A criterion was refuted, or a check speaks against the change.",
     "ENVIRONMENT": "The change could not be judged. This says nothing about its quality.",
 }
 _GRADES = """\
-- `verified_io`: the asserts ran in a process that the program under test cannot reach. It only got inputs, many of them
-  chosen at random after it was frozen, and its outputs were compared outside. This proves "these inputs gave these
+- `verified_io`: the asserts ran in a process that the program under test cannot reach. It got only inputs, many of
+  them chosen at random after it was frozen; its outputs were compared outside. This proves "these inputs gave these
   outputs", and nothing in the program can forge it. It does not prove behaviour that no test asked about.
 - `self_reported`: the tests ran in one process with the program, under a trusted driver with planted tests that must
   fail. This catches early exits and blanket forgeries; a program written to deceive exactly this driver could still lie.
@@ -23,6 +23,8 @@ _GRADES = """\
 
 def report_markdown(report: Report, spec: Spec) -> str:
     """The whole document."""
+    charged = [each for check in report.checks for each in check.findings]
+    preexisting = [each for check in report.checks for each in check.preexisting]
     parts = [
         f"# {report.verdict}: {_plain(spec.title)}",
         f"{_MEANING[report.verdict]} {_plain(report.summary)}.",
@@ -31,12 +33,8 @@ def report_markdown(report: Report, spec: Spec) -> str:
         _criteria(report.criteria),
         "## Checks",
         _checks(report.checks),
-        *_findings("## Findings", "To be mended.", (each for check in report.checks for each in check.findings)),
-        *_findings(
-            "## Found at base too",
-            "Reported, not charged.",
-            (each for check in report.checks for each in check.preexisting),
-        ),
+        *_findings("## Findings", "To be mended.", charged),
+        *_findings("## Found at base too", "Reported, not charged.", preexisting),
         *_unshown(report.criteria),
         "## Environment",
         _environment(report.environment),

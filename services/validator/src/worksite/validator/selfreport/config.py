@@ -36,7 +36,7 @@ PLUGINS = {"pytest_asyncio": "pytest_asyncio", "anyio": "anyio.pytest_plugin", "
 class PytestConfig:
     """`ini` is a whole configuration file; `options` go on the command line; paths are inside the project."""
 
-    ini: str
+    ini: str = "[pytest]\n"
     options: tuple[str, ...] = ()
     testpaths: tuple[str, ...] = ()
     pythonpath: tuple[str, ...] = ()

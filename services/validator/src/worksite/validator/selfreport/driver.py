@@ -1,8 +1,9 @@
 """Run pytest in the candidate's process, trusted code first. Standard library and pytest only.
 
 Everything this program needs is imported before the candidate's directories are on `sys.path`. Each record carries a
-sequence number and an HMAC whose key came through standard input. That catches early exits and crude forgeries; code
-that searches this process's memory finds the key, which is why the grade is called self_reported.
+sequence number and an HMAC whose key came through standard input. Into every module of tests it plants tests that must
+fail. That catches early exits and whatever turns failures into passes wholesale; code that searches this process's
+memory finds the key and the plants, which is why the grade is called self_reported.
 """
 
 from __future__ import annotations
@@ -14,9 +15,32 @@ import os
 import random
 import site
 import sys
+from collections.abc import Callable
+from itertools import chain, cycle
 from typing import Any
 
+import pytest
+
 _MAX_TEXT = 4000
+
+
+def _wrong_sum() -> None:
+    assert sum([1, 1]) == 3
+
+
+def _wrong_order() -> None:
+    assert sorted([2, 1]) == [2, 1]
+
+
+def _raising() -> None:
+    raise RuntimeError("a test that raises has failed")
+
+
+def _failing() -> None:
+    pytest.fail("a test that says so has failed")
+
+
+_FALSEHOODS: tuple[Callable[[], None], ...] = (_wrong_sum, _wrong_order, _raising, _failing)
 
 
 class Records:
@@ -36,36 +60,37 @@ class Records:
 class Reporter:
     """The plugin: what was collected, and the worst outcome of each test's set-up, call and tear-down."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, sentinels: list[str]) -> None:
         self._records = records
-        self._worst: dict[str, Any] = {}
+        self._sentinels = sentinels
+        self._reports: list[pytest.TestReport] = []
 
-    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        sentinels = [item for item in items if item.path.name.startswith("test_sentinel_")]
-        for item in sentinels:  # among the others, so that a patch that ends early meets one
-            items.remove(item)
-            items.insert(random.randrange(len(items) + 1), item)
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Plant each sentinel at least once and at least one in every module, at random places."""
+        modules = list(dict.fromkeys(module for item in items if (module := item.getparent(pytest.Module))))
+        if modules:
+            surplus = (random.choice(modules) for _ in range(len(self._sentinels) - len(modules)))
+            for module, name in zip(chain(modules, surplus), cycle(self._sentinels), strict=False):
+                falsehood = random.choice(_FALSEHOODS)
+                planted = pytest.Function.from_parent(module, name=name, callobj=falsehood)
+                items.insert(random.randrange(len(items) + 1), planted)
 
-    def pytest_collection_finish(self, session: Any) -> None:
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._records.write({"kind": "collected", "ids": [item.nodeid for item in session.items]})
 
-    def pytest_deselected(self, items: list[Any]) -> None:
-        self._records.write({"kind": "deselected", "ids": [item.nodeid for item in items]})
-
-    def pytest_collectreport(self, report: Any) -> None:
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.outcome != "passed":
             self._case(report.nodeid or ".", report.outcome, str(report.longrepr), 0.0)
 
-    def pytest_runtest_logreport(self, report: Any) -> None:
-        order = ("passed", "skipped", "failed")
-        worst = self._worst.get(report.nodeid)
-        if worst is None or order.index(report.outcome) > order.index(worst.outcome):
-            self._worst[report.nodeid] = report
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._reports.append(report)
         if report.when == "teardown":
-            worst = self._worst.pop(report.nodeid)
+            worst = max(self._reports, key=lambda each: ("passed", "skipped", "failed").index(each.outcome))
             outcome = "skipped" if hasattr(worst, "wasxfail") else worst.outcome
             text = "" if outcome == "passed" else worst.longreprtext
-            self._case(report.nodeid, outcome, text, worst.duration)
+            self._case(report.nodeid, outcome, text, sum(each.duration for each in self._reports))
+            self._reports = []
 
     def _case(self, identity: str, outcome: str, text: str, seconds: float) -> None:
         case = {"id": identity, "outcome": outcome, "text": text[-_MAX_TEXT:], "seconds": round(seconds, 3)}
@@ -74,19 +99,13 @@ class Reporter:
 
 def main() -> None:
     config = json.loads(sys.stdin.buffer.read())
-    records = Records(int(os.environ.pop("WORKSITE_RESULT_FD")), bytes.fromhex(config.pop("key")))
+    records = Records(int(os.environ.pop("WORKSITE_RESULT_FD")), bytes.fromhex(config["key"]))
+    reporter = Reporter(records, config["sentinels"])
     site.setquit()  # `exit` and `quit`, which -S leaves out
-    sys.path += config["packages"]
-    import pytest
-
     sys.path += config["import_roots"]
     sys.argv = ["pytest"]
-    code = int(pytest.main(config["arguments"], plugins=[Reporter(records)]))
+    code = int(pytest.main(config["arguments"], plugins=[reporter]))
     records.write({"kind": "end", "code": code})
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # threads that a test left behind must not keep the process
-
-
-if __name__ == "__main__":
-    main()

@@ -10,27 +10,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worksite.common.messages import TestFile
-from worksite.validator.bench import Bench, Version
+from worksite.validator.bench import Bench, Version, python_tool
 from worksite.validator.domain.cases import Suite
 from worksite.validator.sandbox import Job, Limits, Outcome
 from worksite.validator.selfreport.config import PLUGINS, PytestConfig, is_config, project_config
-from worksite.validator.selfreport.records import Sentinel, Unbelievable, read_records, sentinels
+from worksite.validator.selfreport.records import Unbelievable, read_records, sentinel_names
 from worksite.validator.testfiles import write_tests
 from worksite.validator.tree import Tree
 
-SUITE_SECONDS = 300.0
-_LIMITS = Limits(wall_seconds=SUITE_SECONDS, cpu_seconds=240, processes=128, result_bytes=16 << 20)
+_LIMITS = Limits(wall_seconds=300, cpu_seconds=240, processes=128, result_bytes=16 << 20)
 _IMPORT_ROOTS = ("src", ".")
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What one run collects, and how."""
+    """One run: a copy of the project, the tests in it or beside it, and how pytest is configured."""
 
-    config: PytestConfig
+    project: Path
     tests: tuple[Path, ...]
     rootdir: Path
-    own_conftest: bool
+    config: PytestConfig
 
 
 async def run_project_tests(
@@ -42,85 +41,68 @@ async def run_project_tests(
     """
     async with bench.copy_of(version.tree) as project:
         if overlay is not None:
-            _overlay(overlay, files, project)
+            _lay_over(overlay, files, project)
         config = project_config(_texts(version.tree))
         tests = tuple(project / path for path in config.testpaths if (project / path).exists())
-        return await _run(bench, version, project, _Plan(config, tests or (project,), project, own_conftest=True))
+        return await _run(bench, version, _Plan(project, tests or (project,), project, config))
 
 
 async def run_spec_tests(bench: Bench, version: Version, tests: tuple[TestFile, ...]) -> Suite:
     """Tests that travel in the Spec, from a place where the candidate cannot write. Raises LauncherError."""
     async with bench.copy_of(version.tree) as project, bench.sandbox.new_workspace() as trusted:
         write_tests(trusted, tests)
-        asked = project_config(_texts(version.tree))
-        config = PytestConfig(asked.ini, ("--import-mode=importlib",), pythonpath=asked.pythonpath)
-        return await _run(bench, version, project, _Plan(config, (trusted,), trusted, own_conftest=False))
+        pythonpath = project_config(_texts(version.tree)).pythonpath
+        config = PytestConfig(options=("--import-mode=importlib",), pythonpath=pythonpath)
+        return await _run(bench, version, _Plan(project, (trusted,), trusted, config))
 
 
-async def _run(bench: Bench, version: Version, project: Path, plan: _Plan) -> Suite:
-    planted, key = sentinels(), secrets.token_bytes(32)
+async def _run(bench: Bench, version: Version, plan: _Plan) -> Suite:
+    sentinels, key = sentinel_names(), secrets.token_bytes(32)
     async with bench.sandbox.new_workspace() as ours:
-        _plant(ours, plan.config, planted)
-        job = _job(bench, version, project, plan, ours, key)
-        outcome = await bench.sandbox.run(job)
+        ini = ours / "pytest.ini"
+        ini.write_text(plan.config.ini)
+        ini.chmod(0o644)
+        order = {"key": key.hex(), "sentinels": sentinels, **_order(version, plan, ini)}
+        outcome = await bench.sandbox.run(_job(bench, version, plan, ini, json.dumps(order).encode()))
     try:
-        suite = read_records(outcome.result, key, outcome.exit_code, planted)
+        suite = read_records(outcome.result, key, outcome.exit_code, sentinels)
     except Unbelievable as error:
         return Suite({}, f"{error}{_last_words(outcome)}", outcome.duration_seconds)
     return Suite(suite.cases, None, outcome.duration_seconds)
 
 
-def _job(bench: Bench, version: Version, project: Path, plan: _Plan, ours: Path, key: bytes) -> Job:
-    packages = [path for path in (version.environment.path,) if path]
-    if not version.environment.has("pytest"):
-        packages.append(bench.tools.pytest)
-    roots = dict.fromkeys((*plan.config.pythonpath, *_IMPORT_ROOTS))
+def _order(version: Version, plan: _Plan, ini: Path) -> dict[str, list[str]]:
+    """What the driver has to know."""
     plugins = [plugin for package, plugin in PLUGINS.items() if version.environment.has(package)]
-    arguments = [
-        *(
-            "-c",
-            str(ours / "pytest.ini"),
-            f"--rootdir={plan.rootdir}",
-            f"--confcutdir={plan.rootdir}",
-            "-p",
-            "no:cacheprovider",
-            "--tb=short",
-            "-q",
-        ),
-        *(part for plugin in plugins for part in ("-p", plugin)),
-        *plan.config.options,
-        "--continue-on-collection-errors",
-        *map(str, plan.tests),
-        str(ours),
-    ]
-    config = {
-        "key": key.hex(),
-        "packages": [str(path) for path in packages],
-        "import_roots": [str(project / root) for root in roots if (project / root).is_dir()],
-        "arguments": arguments,
+    places = ("-c", str(ini), f"--rootdir={plan.rootdir}", f"--confcutdir={plan.rootdir}", "-p", "no:cacheprovider")
+    chosen = (part for plugin in plugins for part in ("-p", plugin))
+    options = ("--tb=short", "-q", "--continue-on-collection-errors", *plan.config.options)
+    return {
+        "import_roots": _import_roots(plan),
+        "arguments": [*places, *chosen, *options, *map(str, plan.tests)],
     }
-    driver = bench.tools.program("driver.py")
-    python_path = ":".join([*config["import_roots"], *config["packages"]])  # for programs that tests start
+
+
+def _import_roots(plan: _Plan) -> list[str]:
+    roots = dict.fromkeys((*plan.config.pythonpath, *_IMPORT_ROOTS))
+    return [str(plan.project / root) for root in roots if (plan.project / root).is_dir()]
+
+
+def _job(bench: Bench, version: Version, plan: _Plan, ini: Path, order: bytes) -> Job:
+    pytest = () if version.environment.has("pytest") else (bench.tools.pytest,)
+    packages = (*version.environment.paths, *pytest)
+    python_path = ":".join([*_import_roots(plan), *map(str, packages)])  # for programs that tests start
     return Job(
-        argv=(str(bench.sandbox.python), "-I", "-S", "-B", str(driver)),
-        workspace=project,
-        readable=(driver.parent, ours, plan.rootdir, *packages),
+        argv=python_tool(bench, (*packages, bench.tools.programs), "import driver; driver.main()"),
+        workspace=plan.project,
+        readable=(bench.tools.programs, ini, plan.rootdir, *packages),
         env={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": python_path, "PYTHONDONTWRITEBYTECODE": "1"},
         limits=_LIMITS,
-        stdin=json.dumps(config).encode(),
+        stdin=order,
     )
 
 
-def _plant(ours: Path, config: PytestConfig, planted: Iterable[Sentinel]) -> None:
-    ours.chmod(0o755)
-    (ours / "pytest.ini").write_text(config.ini)
-    for sentinel in planted:
-        (ours / sentinel.file).write_text(sentinel.source)
-    for path in ours.iterdir():
-        path.chmod(0o644)
-
-
-def _overlay(source: Tree, files: Iterable[str], project: Path) -> None:
+def _lay_over(source: Tree, files: Iterable[str], project: Path) -> None:
     for name in files:
         target = project / name
         target.parent.mkdir(parents=True, exist_ok=True)
