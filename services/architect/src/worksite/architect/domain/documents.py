@@ -11,7 +11,7 @@ _GRADES = {
     "verified_io": "the asserts run outside the candidate's process, which cannot forge them",
     "self_reported": "the asserts run inside the candidate's process",
 }
-_SPECIAL = re.compile(r"[\\`*\[\]<>|~]|(?<!\w)_|_(?!\w)|&(?=[#\w]+;)")
+_SPECIAL = re.compile(r"[\\`*\[\]<>|~]|(?<![^\W_])_|_(?![^\W_])|&(?=[#\w]+;)")
 _LINE_MARKERS = re.compile(r"^(\s*(?:\d+(?=[.)]))?)([#+=.)-])", re.MULTILINE)
 
 
