@@ -283,7 +283,8 @@ class Scene:
                 row = await self.row(task)
                 if row and row.state and done(row.state):
                     return row.state
-                await changed.wait()
+                with contextlib.suppress(TimeoutError):  # the hint may come before the row is stored: look again
+                    await asyncio.wait_for(changed.wait(), 0.1)
 
     async def ended(self, task: SubmitTask) -> TaskState:
         return await self.until(task, lambda state: state.status != "running")

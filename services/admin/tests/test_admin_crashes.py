@@ -9,10 +9,12 @@ from collections.abc import Awaitable
 from typing import Any, Literal, TypeVar
 
 import pytest
+from worksite.admin.domain.routing import Stage
 from worksite.admin.handlers import Orchestrator
 from worksite.common import subjects
 from worksite.common.bus import Bus, KeyValue
 from worksite.common.ledger import LedgerEntry
+from worksite.common.messages import Route, RouteDecision
 
 pytestmark = pytest.mark.asyncio
 T = TypeVar("T")
@@ -193,6 +195,22 @@ async def test_two_admins_with_the_same_events_at_the_same_time_command_each_ste
     assert {len(bodies) for bodies in commands.values()} == {1}
 
 
+async def test_two_versions_of_admin_that_disagree_perform_only_what_was_recorded(scene: Any) -> None:
+    other = await Bus.connect(scene.bus.settings)
+    admins = [Orchestrator(scene.bus, stages=(always("question"),)), Orchestrator(other, stages=(always("feature"),))]
+    async with scene.overheard("ws.v1.work.>") as said:
+        for _ in range(10):
+            await scene.submit(scene.samples.submission())
+            delivery = await scene.next_delivery("TASKS")
+            await asyncio.gather(*(admin.handle(deaf(delivery)) for admin in admins))
+
+    await other.close()
+    steps = defaultdict(set)
+    for message in said:
+        steps[message.headers["ws-task"]].add(message.headers["ce-type"])
+    assert [len(types) for types in steps.values()] == [1] * 10
+
+
 async def test_two_admins_share_the_events_of_many_tasks(scene: Any) -> None:
     others = [await Bus.connect(scene.bus.settings) for _ in range(2)]
     for bus in others:
@@ -232,6 +250,11 @@ async def test_a_cancel_and_a_result_at_the_same_time_leave_the_task_cancelled_a
                 assert await ledger_status(scene.bus, service, task.task, state.step) == "cancelled"
         outcomes.add(len(states))
     assert outcomes <= {2, 3}
+
+
+def always(route: Route) -> Stage:
+    """A stage that is sure of one route."""
+    return lambda _: RouteDecision(route=route, stage="rules", reason="always", confidence=1, latency_ms=0)
 
 
 def deaf(delivery: Any) -> Any:

@@ -18,6 +18,11 @@ from worksite.common.messages import (
 )
 
 _ACCEPTED = (SubmitTask, StepResult, CancelRequested, InputGiven, ApprovalGiven)
+_SAID_BY_GATEWAY: dict[type[TaskEvent], subjects.EventKind] = {
+    CancelRequested: "cancel",
+    InputGiven: "input",
+    ApprovalGiven: "approval",
+}
 
 
 def parse(delivery: Delivery) -> Event:
@@ -55,18 +60,9 @@ def _check_speaker(subject: str, message: TaskEvent) -> None:
 
 def _subject_of(message: TaskEvent) -> str:
     """The one subject that the message may come on."""
-    match message:
-        case SubmitTask():
-            return subjects.task_subject(message.tenant)
-        case StepResult():
-            return _event_subject(message, agent_of(message.step), message.step, "result")
-        case CancelRequested():
-            return _event_subject(message, "gateway", subjects.TASK_LEVEL_STEP, "cancel")
-        case InputGiven():
-            return _event_subject(message, "gateway", subjects.TASK_LEVEL_STEP, "input")
-        case ApprovalGiven():
-            return _event_subject(message, "gateway", subjects.TASK_LEVEL_STEP, "approval")
-
-
-def _event_subject(message: TaskEvent, producer: str, step: str, kind: subjects.EventKind) -> str:
-    return subjects.event_subject(message.tenant, message.task, producer, step, kind)
+    tenant, task = message.tenant, message.task
+    if isinstance(message, SubmitTask):
+        return subjects.task_subject(tenant)
+    if isinstance(message, StepResult):
+        return subjects.event_subject(tenant, task, agent_of(message.step), message.step, "result")
+    return subjects.event_subject(tenant, task, "gateway", subjects.TASK_LEVEL_STEP, _SAID_BY_GATEWAY[type(message)])
