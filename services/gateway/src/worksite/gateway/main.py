@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator
@@ -10,6 +11,7 @@ import httpx
 from pydantic import SecretStr
 from worksite.common import service
 from worksite.common.artifacts import Artifacts
+from worksite.common.bus import Bus
 from worksite.common.health import http_server
 from worksite.common.policy import PolicyEngine, PolicyError
 from worksite.common.settings import SettingsError
@@ -34,7 +36,7 @@ def main() -> None:
 
 
 async def _main(settings: GatewaySettings, running: service.Running) -> None:
-    async with built(settings, running) as gateway:
+    async with built(settings, running.bus, running.stop) as gateway:
         app = create_app(gateway, running.health, settings.max_body_bytes)
         async with http_server(app, settings.bind_host, settings.dashboard_port) as port:
             log.info("listening on port %d", port)
@@ -43,22 +45,22 @@ async def _main(settings: GatewaySettings, running: service.Running) -> None:
 
 
 @contextlib.asynccontextmanager
-async def built(settings: GatewaySettings, running: service.Running) -> AsyncGenerator[Gateway]:
+async def built(settings: GatewaySettings, bus: Bus, stop: asyncio.Event) -> AsyncGenerator[Gateway]:
     """The gateway's parts, wired. Raises SettingsError for policies that cannot be used."""
     async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
-        tasks = Tasks(running.bus)
+        tasks = Tasks(bus)
         trusted = _keys(settings, http)
         verifier = Verifier(trusted, settings.jwt_issuer, settings.jwt_audience)
         yield Gateway(
-            bus=running.bus,
-            authenticator=Authenticator(verifier, Revocations(running.bus)),
+            bus=bus,
+            authenticator=Authenticator(verifier, Revocations(bus)),
             policy=_policy(settings),
-            audit=Audit(running.bus),
+            audit=Audit(bus),
             tasks=tasks,
-            intake=Intake(running.bus, tasks),
-            artifacts=Artifacts(running.bus),
+            intake=Intake(bus, tasks),
+            artifacts=Artifacts(bus),
             issuer=_issuer(settings, trusted),
-            stop=running.stop,
+            stop=stop,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
 from worksite.common import subjects
@@ -41,7 +42,8 @@ async def follow(
     `wait=False`, nothing more is there. An outage of NATS only delays it."""
     pattern = subjects.task_events_filter(place.tenant, place.task)
     after, sent_at, pause = place.after, clock(), POLL_SECONDS
-    async with bus.listen(pattern) as changed:
+    async with AsyncExitStack() as stack:
+        changed = await _hints(stack, bus, pattern)
         while not stop.is_set():
             changed.clear()
             found = await _read(bus, pattern, after)
@@ -61,6 +63,14 @@ async def follow(
             woken = await _pause(changed, stop, min(pause, HEARTBEAT_SECONDS - (clock() - sent_at)))
             pause = _next_pause(pause, woken)
         yield sse.CLOSING
+
+
+async def _hints(stack: AsyncExitStack, bus: Bus, pattern: str) -> asyncio.Event:
+    """Set when there may be something to read; when nobody can be listened to, polling has to do."""
+    if bus.connected:
+        with suppress(Retryable):
+            return await stack.enter_async_context(bus.listen(pattern))
+    return asyncio.Event()
 
 
 async def _read(bus: Bus, pattern: str, after: int) -> list[Stored] | None:

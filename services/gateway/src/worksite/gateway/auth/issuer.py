@@ -19,6 +19,7 @@ from joserfc import jwt
 from joserfc.jwk import OKPKey
 from worksite.common.ids import new_id
 from worksite.gateway.auth.clients import Client, RegisteredClient
+from worksite.gateway.auth.keys import AllowList
 
 TOKEN_SECONDS = 15 * 60
 AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
@@ -87,7 +88,7 @@ class Issuer(AuthorizationServer):
             "roles": roles,
         }
         header = {"alg": "EdDSA", "kid": self._key.kid, "typ": "at+jwt"}
-        return jwt.encode(header, claims, self._key, algorithms=["EdDSA"])
+        return jwt.encode(header, claims, self._key, registry=AllowList(["EdDSA"]))
 
     def query_client(self, client_id: str) -> RegisteredClient:
         return RegisteredClient(self._clients.get(client_id))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwk import Key, OctKey, OKPKey
+from joserfc.jws import JWSRegistry
 from worksite.gateway.auth.errors import InvalidToken
 from worksite.gateway.auth.jwks import Jwks
 
@@ -20,6 +22,20 @@ _WELL_KNOWN = (
     "placeholder", "example", "insecure", "development", "0123456789", "abcdefghij",
 )  # fmt: skip
 """Parts of the values that tutorials and templates print. A random secret holds none of them."""
+
+
+class AllowList(JWSRegistry):
+    """Exactly the given algorithms. joserfc's own registry would warn of every EdDSA token, because RFC 9864 prefers
+    the newer name Ed25519, which few issuers use yet."""
+
+    def __init__(self, algorithms: Collection[str]) -> None:
+        super().__init__(algorithms=algorithms, strict_check_header=False)
+        self._names = frozenset(algorithms)
+
+    def get_alg(self, name: str):
+        if name not in self._names:
+            raise UnsupportedAlgorithmError(f"{name} is not allowed")
+        return self.algorithms[name]
 
 
 def shared_secret(text: str) -> OctKey:

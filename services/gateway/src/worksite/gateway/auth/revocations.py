@@ -6,6 +6,7 @@ import hashlib
 
 from worksite.common import subjects
 from worksite.common.bus import Bus, KeyValue
+from worksite.common.errors import BusUnavailable
 
 
 class Revocations:
@@ -15,10 +16,13 @@ class Revocations:
     """
 
     def __init__(self, bus: Bus) -> None:
+        self._bus = bus
         self._store = KeyValue(bus, subjects.REVOKED)
 
     async def revoked(self, token_id: str) -> bool:
         """Raises BusUnavailable: who cannot ask must not guess."""
+        if not self._bus.connected:  # known already; asking would wait for a time-out
+            raise BusUnavailable("not connected to NATS")
         return await self._store.get(storage_key(token_id)) is not None
 
 

@@ -10,7 +10,7 @@ from joserfc import jws
 from joserfc.errors import ExpiredTokenError, InvalidClaimError, JoseError, MissingClaimError
 from joserfc.jwt import JWTClaimsRegistry
 from worksite.gateway.auth.errors import InvalidToken
-from worksite.gateway.auth.keys import Keys
+from worksite.gateway.auth.keys import AllowList, Keys
 from worksite.gateway.domain.principal import InvalidClaims, Principal, principal_from
 
 MAX_TOKEN_BYTES = 8 * 1024
@@ -27,7 +27,7 @@ class Verifier:
 
     def __init__(self, keys: Keys, issuer: str, audience: str, clock: Callable[[], float] = time.time) -> None:
         self._keys = keys
-        self._registry = jws.JWSRegistry(algorithms=keys.algorithms, strict_check_header=False)
+        self._registry = AllowList(keys.algorithms)
         self._claims = JWTClaimsRegistry(
             now=lambda: int(clock()),
             leeway=LEEWAY_SECONDS,

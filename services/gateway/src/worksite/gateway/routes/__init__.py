@@ -13,8 +13,8 @@ _PROBLEM = {
 
 
 def api() -> APIRouter:
-    """Everything below /v1."""
-    router = APIRouter(prefix="/v1", responses={"default": _PROBLEM})
+    """Everything below /v1. Each router spells its paths out, because the metrics name routes by them."""
+    router = APIRouter(responses={"default": _PROBLEM})
     for noun in (tasks, events, artifacts, search):
         router.include_router(noun.router)
     return router

@@ -16,7 +16,7 @@ from worksite.gateway.domain.views import task_links
 from worksite.gateway.gateway import Gateway, GatewayOf
 from worksite.gateway.routes.tasks import find
 
-router = APIRouter(prefix="/tasks", tags=["tasks"])
+router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
 
 
 class ArtifactLinks(Model):

@@ -15,7 +15,7 @@ from worksite.gateway.domain.principal import Principal
 from worksite.gateway.gateway import GatewayOf
 from worksite.gateway.routes.tasks import find
 
-router = APIRouter(prefix="/tasks", tags=["tasks"])
+router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
 
 _DOCUMENTED: dict[int | str, dict[str, Any]] = {
     200: {"description": "server-sent events", "content": {"text/event-stream": {"schema": {"type": "string"}}}},

@@ -16,7 +16,7 @@ from worksite.gateway.gateway import GatewayOf
 router = APIRouter(tags=["search"])
 
 
-@router.post("/search", operation_id="search", openapi_extra=json_schema(SearchQuery))
+@router.post("/v1/search", operation_id="search", openapi_extra=json_schema(SearchQuery))
 async def search(
     gateway: GatewayOf,
     caller: Annotated[Principal, Depends(may("search"))],

@@ -18,7 +18,7 @@ from worksite.gateway.domain.views import TaskList, TaskView, task_view
 from worksite.gateway.gateway import Gateway, GatewayOf
 from worksite.gateway.intake import KeyReused
 
-router = APIRouter(prefix="/tasks", tags=["tasks"])
+router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
 
 
 def idempotency_key(

@@ -1,0 +1,166 @@
+"""The door: who gets in, who is told why not, and what is put on record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from joserfc.jwk import OctKey, OKPKey
+from worksite.common import subjects
+from worksite.common.bus import Bus, KeyValue
+from worksite.common.messages import AuditRecord
+from worksite.gateway.auth import authenticator
+from worksite.gateway.auth.authenticator import Authenticator
+from worksite.gateway.auth.errors import InvalidToken
+from worksite.gateway.auth.keys import Keys
+from worksite.gateway.auth.revocations import storage_key
+from worksite.gateway.auth.verifier import LEEWAY_SECONDS, Verifier
+from worksite.gateway.gateway import Gateway
+
+Mint = Callable[..., str]
+ABSENT = "0" * 32
+ROUTES = [
+    ("POST", "/v1/tasks"),
+    ("GET", "/v1/tasks"),
+    ("GET", f"/v1/tasks/{ABSENT}"),
+    ("GET", f"/v1/tasks/{ABSENT}/events"),
+    ("POST", f"/v1/tasks/{ABSENT}/cancel"),
+    ("GET", f"/v1/tasks/{ABSENT}/artifacts"),
+    ("GET", f"/v1/tasks/{ABSENT}/artifacts/spec.md"),
+    ("POST", "/v1/search"),
+]
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def audited(bus: Bus, kind: str, tenant: str = "acme") -> list[AuditRecord]:
+    return [AuditRecord.consume(found.data) for found in await bus.read("AUDIT", f"ws.v1.audit.{tenant}.{kind}", 0)]
+
+
+@pytest.mark.asyncio
+async def test_no_route_answers_without_a_token(stranger: httpx.AsyncClient) -> None:
+    for method, path in ROUTES:
+        answer = await stranger.request(method, path)
+        assert (answer.status_code, answer.json()["type"]) == (401, "urn:worksite:problem:unauthenticated"), path
+        assert answer.headers["www-authenticate"] == 'Bearer realm="worksite"'
+
+
+@pytest.mark.asyncio
+async def test_bad_tokens_are_told_what_is_wrong_and_nothing_more(
+    stranger: httpx.AsyncClient, mint: Mint, admin: Any
+) -> None:
+    now = int(time.time())
+    none = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEifQ."
+    cases = [
+        (mint(iat=now - 700, nbf=now - 700, exp=now - 100), "expired"),
+        (none, "algorithm"),
+        (mint(aud="somebody-else"), "aud"),
+        (mint(iss="somebody-else"), "iss"),
+        (mint(key=OKPKey.generate_key("Ed25519", {"kid": "own"})), "signature"),
+        (
+            mint(key=OctKey.import_key("q7V1xkz0PmD3uYwB9sLfR2hTn6cJgA4e"), header={"alg": "HS256", "kid": "x"}),
+            "algorithm",
+        ),
+        (mint(tenant="NOT.OK"), "tenant"),
+        ("garbage", "not a signed JWT"),
+        ("x" * 9000, "8192"),
+    ]
+    for token, says in cases:
+        answer = await stranger.post("/v1/tasks", json={"request": "x"}, headers=bearer(token))
+        assert answer.status_code == 401
+        assert says in answer.json()["detail"]
+        assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+        assert token not in answer.text
+    assert await admin.submitted() == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic YTpi", "Token x", b"Bearer \xff\xfe"])
+async def test_other_kinds_of_authorization_are_not_taken(stranger: httpx.AsyncClient, header: str | bytes) -> None:
+    answer = await stranger.get("/v1/tasks", headers={"Authorization": header})
+
+    assert answer.status_code == 401
+
+
+@pytest.mark.asyncio
+async def test_authentication_and_policy_come_before_the_body(stranger: httpx.AsyncClient, mint: Mint) -> None:
+    without = await stranger.post("/v1/tasks", content=b"{")
+    viewer = await stranger.post("/v1/tasks", content=b"{", headers=bearer(mint(roles=["viewer"])))
+
+    assert (without.status_code, viewer.status_code) == (401, 403)
+
+
+@pytest.mark.asyncio
+async def test_a_denial_is_a_problem_and_goes_on_record(
+    stranger: httpx.AsyncClient, mint: Mint, bus: Bus, admin: Any
+) -> None:
+    answer = await stranger.post("/v1/tasks", json={"request": "x"}, headers=bearer(mint(roles=["viewer"], sub="eve")))
+
+    assert (answer.status_code, answer.json()["type"]) == (403, "urn:worksite:problem:forbidden")
+    [record] = await audited(bus, "denied")
+    assert (record.principal, record.action, record.resource) == ("eve", "submitTask", "Tenant::acme")
+    assert "no policy" in record.reason
+    assert await admin.submitted() == []
+
+
+@pytest.mark.asyncio
+async def test_an_operator_cancels_but_does_not_submit(
+    client: httpx.AsyncClient, submit: Callable[..., Any], mint: Mint
+) -> None:
+    task = await submit()
+    operator = bearer(mint(roles=["operator"]))
+
+    cancelled = await client.post(f"/v1/tasks/{task}/cancel", headers=operator)
+    submitted = await client.post("/v1/tasks", json={"request": "x"}, headers=operator)
+
+    assert (cancelled.status_code, submitted.status_code) == (202, 403)
+
+
+@pytest.mark.asyncio
+async def test_a_revoked_token_is_refused_and_its_use_goes_on_record(
+    stranger: httpx.AsyncClient, mint: Mint, bus: Bus
+) -> None:
+    await KeyValue(bus, subjects.REVOKED).create(storage_key("stolen"), b"", ttl_seconds=900)
+
+    answer = await stranger.get("/v1/tasks", headers=bearer(mint(jti="stolen")))
+
+    assert answer.status_code == 401
+    assert "revoked" in answer.json()["detail"]
+    [record] = await audited(bus, "unauthenticated")
+    assert record.principal == "ada"
+
+
+@pytest.mark.asyncio
+async def test_a_revocation_takes_effect_within_the_stated_time(gateway: Gateway, mint: Mint, bus: Bus) -> None:
+    now = time.time()
+    parts = gateway.authenticator
+    door = Authenticator(parts._verifier, parts._revocations, clock=lambda: now)
+    token = mint(jti="stolen")
+    await door.authenticate(token)
+    await KeyValue(bus, subjects.REVOKED).create(storage_key("stolen"), b"")
+
+    now += authenticator.CACHE_SECONDS - 0.1
+    assert (await door.authenticate(token)).token_id == "stolen"
+    now += 0.1
+    with pytest.raises(authenticator.RevokedToken):
+        await door.authenticate(token)
+
+
+@pytest.mark.asyncio
+async def test_a_known_token_does_not_outlive_its_expiry(gateway: Gateway, mint: Mint, issuer_key: OKPKey) -> None:
+    now = start = int(time.time())
+    verifier = Verifier(Keys(own=issuer_key), "worksite", "worksite", clock=lambda: now)
+    door = Authenticator(verifier, gateway.authenticator._revocations, clock=lambda: now)
+    token = mint(iat=start, nbf=start, exp=start + 5)
+    await door.authenticate(token)
+    now = start + 30  # verified anew: the cache's own limit would now reach beyond the token's end
+    await door.authenticate(token)
+
+    now = start + 5 + LEEWAY_SECONDS
+    with pytest.raises(InvalidToken, match="expired"):
+        await door.authenticate(token)

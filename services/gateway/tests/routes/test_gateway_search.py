@@ -1,0 +1,98 @@
+"""/v1/search, with somebody who plays the RAG engine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import pytest_asyncio
+from worksite.common.bus import Bus, announce, answer
+from worksite.common.errors import Permanent, Retryable
+from worksite.common.messages import Message, Scores, SearchRequest, SearchResponse, SearchResult
+
+HIT = SearchResult(
+    path="docs/auth.md",
+    start_line=3,
+    end_line=9,
+    text="Tokens rotate.",
+    score=0.9,
+    scores=Scores(dense=0.8, sparse=0.7, rerank=0.9),
+    kind="document",
+    heading="Auth",
+)
+
+
+class Rag:
+    """Answers one hit, or fails as told; remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[SearchRequest] = []
+        self.error: Exception | None = None
+
+    async def search(self, request: SearchRequest) -> Message:
+        self.asked.append(request)
+        if self.error:
+            raise self.error
+        return SearchResponse(results=(HIT,), reranked=True, timings_ms={"total": 1.5})
+
+
+@pytest_asyncio.fixture
+async def rag(bus: Bus) -> AsyncIterator[Rag]:
+    fake = Rag()
+    service = await announce(bus, "rag", "0.0.1")
+    await answer(service, "search", SearchRequest, fake.search)
+    yield fake
+    await service.stop()
+
+
+@pytest.mark.asyncio
+async def test_results_name_the_lines_they_stand_on(client: httpx.AsyncClient, rag: Rag) -> None:
+    answer = await client.post("/v1/search", json={"query": "rotate tokens"})
+
+    assert answer.json() == {
+        "results": [
+            {
+                "path": "docs/auth.md",
+                "start_line": 3,
+                "end_line": 9,
+                "text": "Tokens rotate.",
+                "score": 0.9,
+                "scores": {"dense": 0.8, "sparse": 0.7, "rerank": 0.9},
+            }
+        ],
+        "reranked": True,
+        "timings_ms": {"total": 1.5},
+    }
+
+
+@pytest.mark.asyncio
+async def test_the_question_is_asked_in_the_name_of_the_tokens_tenant(client: httpx.AsyncClient, rag: Rag) -> None:
+    body = {"query": "x", "top_k": 3, "rerank": False, "mode": "dense", "filters": {"path_prefix": "docs/"}}
+
+    assert (await client.post("/v1/search", json=body)).status_code == 200
+
+    [asked] = rag.asked
+    assert asked.tenant == "acme"
+    assert asked.model_dump(include=set(body)) == body | {"filters": {"path_prefix": "docs/", "kind": None, "tags": ()}}
+
+
+@pytest.mark.asyncio
+async def test_without_the_engine_search_says_so(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/search", json={"query": "x"})
+
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:worksite:problem:service-unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+
+
+@pytest.mark.asyncio
+async def test_an_engine_that_is_busy_is_worth_another_try_and_one_that_refuses_is_not(
+    client: httpx.AsyncClient, rag: Rag
+) -> None:
+    rag.error = Retryable("indexing")
+    busy = await client.post("/v1/search", json={"query": "x"})
+    rag.error = Permanent("no such index: /var/lib/secret")
+    refused = await client.post("/v1/search", json={"query": "x"})
+
+    assert (busy.status_code, refused.status_code) == (503, 500)
+    assert "secret" not in refused.text

@@ -1,0 +1,73 @@
+"""A gateway that could be entered by guessing, or by nobody at all, does not start."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from joserfc.jwk import OKPKey
+from worksite.common.settings import SettingsError, load
+from worksite.gateway.settings import GatewaySettings
+
+KEY = json.dumps(OKPKey.generate_key("Ed25519").as_dict(private=True))
+GOOD_SECRET = "q7V1xkz0PmD3uYwB9sLfR2hTn6cJgA4eXoUi"
+
+
+def loaded(monkeypatch: pytest.MonkeyPatch, **variables: str) -> GatewaySettings:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return load(GatewaySettings)
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({}, "ISSUER_KEY, JWT_JWKS_URL or JWT_SECRET_KEY"),
+        ({"JWT_SECRET_KEY": "short"}, "JWT_SECRET_KEY: .*32 bytes"),
+        ({"JWT_SECRET_KEY": "changeme-changeme-changeme-changeme"}, "JWT_SECRET_KEY: .*guessable"),
+        ({"ISSUER_KEY": "{}"}, "ISSUER_KEY: .*Ed25519"),
+        ({"ISSUER_KEY": KEY, "ISSUER_CLIENTS": "{}"}, "ISSUER_CLIENTS: .*list"),
+        ({"ISSUER_KEY": KEY, "ISSUER_CLIENTS": '[{"client_id": "x"}]'}, r"ISSUER_CLIENTS: .*0\.secret_sha256"),
+        ({"JWT_JWKS_URL": "http://issuer.example/keys"}, "JWT_JWKS_URL: .*https"),
+        ({"JWT_JWKS_URL": "file:///etc/passwd"}, "JWT_JWKS_URL: .*https"),
+        ({"ISSUER_KEY": KEY, "DASHBOARD_PORT": "99999"}, "DASHBOARD_PORT"),
+        ({"ISSUER_KEY": KEY, "MAX_BODY_BYTES": "0"}, "MAX_BODY_BYTES"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_explained(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], says: str
+) -> None:
+    with pytest.raises(SettingsError, match=says):
+        loaded(monkeypatch, **variables)
+
+
+def test_no_secret_is_repeated_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    clients = json.dumps([{"client_id": "x", "secret_sha256": "hunter2", "tenants": "*", "roles": []}])
+
+    with pytest.raises(SettingsError) as error:
+        loaded(monkeypatch, JWT_SECRET_KEY="hunter2", ISSUER_KEY='{"d": "hunter2"}', ISSUER_CLIENTS=clients)
+
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"ISSUER_KEY": KEY},
+        {"JWT_SECRET_KEY": GOOD_SECRET},
+        {"JWT_JWKS_URL": "https://issuer.example/keys"},
+        {"JWT_JWKS_URL": "http://localhost:9000/keys"},
+    ],
+)
+def test_one_way_to_verify_tokens_is_enough(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    loaded(monkeypatch, **variables)
+
+
+def test_secrets_come_from_files_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "issuer_key").write_text(KEY)
+
+    settings = loaded(monkeypatch, SECRETS_DIR=str(tmp_path))
+
+    assert settings.issuer_key is not None
+    assert KEY not in repr(settings)
