@@ -213,6 +213,15 @@ async def test_a_tree_with_a_dot_git_folder_is_refused(desk: Desk, origin: Origi
     assert refused.value.code == "unsafe_repository"
 
 
+async def test_the_harmless_faults_of_old_histories_are_tolerated(desk: Desk, origin: Origin) -> None:
+    tree = origin.git("mktree")
+    commit = f"tree {tree}\nauthor Ann <ann@example.com> 1300000000 +051800\ncommitter Ann 1300000000 +0000\n\nold\n"
+    head = origin.git("hash-object", "-t", "commit", "-w", "--stdin", "--literally", stdin=commit)
+    origin.git("update-ref", "refs/heads/trunk", head)
+
+    assert (await desk.import_git(origin.url)).base_sha == head
+
+
 async def test_names_that_are_not_utf8_are_archived_with_escapes(desk: Desk, origin: Origin) -> None:
     (origin.folder / os.fsdecode(b"caf\xe9.txt")).write_text("latin")
     origin.commit(a__txt="one")

@@ -14,6 +14,7 @@ from pathlib import Path
 MAX_OUTPUT_BYTES = 64 * 1024 * 1024
 _MAX_ERRORS_BYTES = 64 * 1024
 _CHUNK_BYTES = 64 * 1024
+_END_SECONDS = 5.0
 
 
 class OutputTooLarge(Exception):
@@ -56,12 +57,15 @@ async def run(
     try:
         async with asyncio.timeout(timeout_seconds):
             output, errors, _ = await asyncio.gather(_output(process), _errors(process), _feed(process, stdin))
-            return Finished(await process.wait(), output, errors.decode(errors="replace"))
-    except BaseException as error:  # cancelled, too slow or too loud: in each case it must not run on
-        await asyncio.shield(_kill(process))
+            returncode = await process.wait()
+    except BaseException as error:  # cancelled or too slow: in each case it must not run on
+        await asyncio.shield(_end(process))
         if isinstance(error, TimeoutError):
             raise TimeoutError(f"{Path(command[0]).name} took longer than {timeout_seconds:g} s") from None
         raise
+    if len(output) > MAX_OUTPUT_BYTES:
+        raise OutputTooLarge(f"more than {MAX_OUTPUT_BYTES} bytes of output")
+    return Finished(returncode, output, errors.decode(errors="replace"))
 
 
 async def _feed(process: Process, stdin: bytes) -> None:
@@ -73,11 +77,13 @@ async def _feed(process: Process, stdin: bytes) -> None:
 
 
 async def _output(process: Process) -> bytes:
+    """Everything, or more than it may be: then the process is killed and the rest is thrown away."""
     found = bytearray()
     while process.stdout and (chunk := await process.stdout.read(_CHUNK_BYTES)):
-        found += chunk
-        if len(found) > MAX_OUTPUT_BYTES:
-            raise OutputTooLarge(f"more than {MAX_OUTPUT_BYTES} bytes of output")
+        if len(found) <= MAX_OUTPUT_BYTES:
+            found += chunk
+            if len(found) > MAX_OUTPUT_BYTES:
+                _kill(process)
     return bytes(found)
 
 
@@ -90,8 +96,14 @@ async def _errors(process: Process) -> bytes:
     return found
 
 
-async def _kill(process: Process) -> None:
-    """End the process and everything it started in its group."""
+async def _end(process: Process) -> None:
+    """Kill, and read what is left in the pipes: asyncio takes a process for running until they are empty."""
+    _kill(process)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(process.communicate(), _END_SECONDS)
+
+
+def _kill(process: Process) -> None:
+    """The process and everything it started in its group."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
