@@ -36,6 +36,8 @@ COVERED = (
     "Write a FastAPI auth backend: registration, login, logout, password change, refresh tokens with rotation",
     "Auth API using FastAPI and SQLite with tests and OpenAPI docs",
     "Set up an SQLite-based auth system using FastAPI and JWT with account lockout",
+    "Create a simple Python REST API for user authentication with OpenAPI docs",
+    "Build a service for authentication where users register, log in and log out",
     "We need a login service. It must hash passwords, rotate refresh tokens and keep an audit trail.",
     "Generate an auth microservice which provides registration, login & logout, plus lockout after 5 failed logins",
     "Hello, let's create an auth system. Users should be able to create an account and see their account; the service "
@@ -100,6 +102,9 @@ NOT_COVERED = (
     ("review the auth system", "review"),
     ("Make the auth system faster", "faster"),
     ("Our auth system. It should use FastAPI.", "Our"),
+    ("Create an API for auth system", "API for"),
+    ("Create a mobile app for authentication", "mobile app for"),
+    ("Create a GraphQL API for authentication", "GraphQL"),
     ("Database authentication", "Database"),
     ("SQLite authentication", "SQLite"),
     ("Is there an auth system?", "Is there"),

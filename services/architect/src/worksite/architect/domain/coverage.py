@@ -12,7 +12,19 @@ from worksite.architect.domain.parsing import Step, parse
 from worksite.architect.domain.words import Token, tokenise
 from worksite.common.blueprints import Blueprint
 
-_CONTENT = {"product", "feature", "thing", "action", "duty", "fate", "modifier", "technology", "linked", "global"}
+_PRODUCTS = {"product", "activity"}
+_CONTENT = _PRODUCTS | {
+    "form",
+    "feature",
+    "thing",
+    "action",
+    "duty",
+    "fate",
+    "modifier",
+    "technology",
+    "linked",
+    "global",
+}
 _SEPARATORS = {"and", "end", "colon", "bullet"}
 
 
@@ -44,7 +56,7 @@ def cover(request: str, blueprint: Blueprint, lexicon: Lexicon) -> Coverage:
         covered=tuple(dict.fromkeys(_text(request, tokens, step, step) for step in named)),
         missing=() if parsed.complete else missing or (request.strip(),),
         criteria=_criteria(blueprint, named),
-        names_product=any(step.symbol and step.symbol.kind == "product" for step in named),
+        names_product=any(step.symbol and step.symbol.kind in _PRODUCTS for step in named),
     )
 
 

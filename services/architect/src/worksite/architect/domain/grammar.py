@@ -18,7 +18,9 @@ Kind = Literal[
     "determiner",  # before the product
     "article",  # before a feature; "with our database" or "the rest" would mean something that exists
     "plain",  # an adjective that demands nothing
-    "product",  # from the manifest
+    "form",  # what the product comes as: "API for", "REST API for"
+    "product",  # from the manifest; it may also be this:
+    "activity",  # a product that is no form itself: "user authentication"
     "feature",  # from the manifest; it may also be one of these:
     "thing",  # a feature that does not read as a command: "login", not "log in"
     "action",  # a feature that users do: "log in", "refresh tokens"
@@ -49,8 +51,9 @@ Kind = Literal[
     "end",
 ]
 State = Literal[
-    "request", "asked", "object", "noun", "product", "extended", "item", "joined", "listed", "built", "sentence",
-    "opening", "header", "users", "doing", "done", "doing more", "suffering", "system", "serving", "should", "being",
+    "request", "asked", "object", "noun", "form", "product", "extended", "item", "joined", "listed", "built",
+    "sentence", "opening", "header", "users", "doing", "done", "doing more", "suffering", "system", "serving",
+    "should", "being",
 ]  # fmt: skip
 
 _MODALS = ("should", "must", "shall", "will", "needs to", "has to")
@@ -59,6 +62,7 @@ _SUPPORTS = ("supports", "has", "offers", "provides", "includes", "uses", "handl
 _SUPPORTING = (
     "supporting", "having", "offering", "providing", "including", "using", "handling", "keeping", "featuring",
 )  # fmt: skip
+_FORMS = ("api", "backend", "microservice", "server", "service", "system")
 _RELATIVE = ("that", "which")
 _LETS = ("lets users", "allows users to", "enables users to")
 
@@ -78,6 +82,7 @@ PHRASES: Mapping[Kind, tuple[str, ...]] = {
     "determiner": ("a", "an", "the"),
     "article": ("a", "an"),
     "plain": ("new", "brand new", "simple", "small", "little"),
+    "form": tuple(f"{form} for" for form in _FORMS),
     "with": (
         "with", "with support for", "support for", *_SUPPORTING,
         *(f"{who} {verb}" for who in _RELATIVE for verb in _SUPPORTS),
@@ -102,8 +107,9 @@ PHRASES: Mapping[Kind, tuple[str, ...]] = {
     "must be": ("must be", "should be", "shall be", "will be", "have to be", "need to be", "are", "get"),
     "that": _RELATIVE,
     "lets": (
-        *(f"{who} {lets}" for who in _RELATIVE for lets in _LETS), "where users can", "in which users can",
-        "so users can", "so that users can", "letting users", "allowing users to", "enabling users to", "for users to",
+        *(f"{who} {lets}" for who in _RELATIVE for lets in _LETS), "where users", "where users can",
+        "in which users can", "so users can", "so that users can", "letting users", "allowing users to",
+        "enabling users to", "for users to",
     ),
     "system": ("it", "the system", "this system", "the service", "this service", "the api"),
     "should": _MODALS,
@@ -116,6 +122,10 @@ PHRASES: Mapping[Kind, tuple[str, ...]] = {
 
 QUESTION_OPENERS = frozenset({("can", "you"), ("could", "you"), ("will", "you"), ("would", "you"), ("can", "we")})
 """Only a sentence that begins like this is a wish although it ends with a question mark."""
+
+FORMS = frozenset((*_FORMS, "app", "application"))
+"""Last words of features that may also stand as a `form`, and of products that are no `activity`: an API for an auth
+system is not an auth system."""
 
 LINKERS = frozenset(
     ("in", "on", "with", "using", "by", "via", "through", "over", "backed", "stored", "configurable", "written")
@@ -156,6 +166,7 @@ NEGATIONS = frozenset(
 )  # fmt: skip
 """For explaining, not for deciding: whatever follows one in a sentence is not reported as covered."""
 
+_NOUN: dict[Kind, State] = {"plain": "noun", "modifier": "noun", "form": "form", "product": "product"}
 _LINKS: dict[Kind, State] = {
     "article": "item", "technology": "built", "linked": "built", "colon": "item", "bullet": "item",
 }  # fmt: skip
@@ -171,14 +182,13 @@ each other, which nobody tested."""
 
 TRANSITIONS: Mapping[State, Mapping[Kind, State]] = {
     "request": {
-        "polite": "asked", "lead": "object", "determiner": "noun", "plain": "noun", "modifier": "noun",
-        "product": "product", "bullet": "request", "and": "request", "end": "request",
+        **_NOUN, "polite": "asked", "lead": "object", "determiner": "noun", "bullet": "request", "and": "request",
+        "end": "request",
     },
     "asked": {"lead": "object"},
-    "object": {
-        "pronoun": "object", "determiner": "noun", "plain": "noun", "modifier": "noun", "product": "product",
-    },
-    "noun": {"plain": "noun", "modifier": "noun", "product": "product"},
+    "object": {**_NOUN, "pronoun": "object", "determiner": "noun"},
+    "noun": _NOUN,
+    "form": {"activity": "product"},
     "product": {
         **_ATTACHED, "linked": "product", "audience": "product", "and": "extended", "bullet": "joined", "colon": "item",
         "end": "sentence",
@@ -207,4 +217,4 @@ TRANSITIONS: Mapping[State, Mapping[Kind, State]] = {
 
 START: State = "request"
 FINAL: frozenset[State] = frozenset({"product", "listed", "built", "done", "sentence"})
-BEFORE_PRODUCT: frozenset[State] = frozenset({"request", "asked", "object", "noun"})
+BEFORE_PRODUCT: frozenset[State] = frozenset({"request", "asked", "object", "noun", "form"})

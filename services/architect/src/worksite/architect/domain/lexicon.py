@@ -12,6 +12,7 @@ from worksite.architect.domain.grammar import (
     COMMANDS,
     DUTIES,
     FATES,
+    FORMS,
     GLOBAL_LINKERS,
     LINKERS,
     PHRASES,
@@ -23,6 +24,8 @@ from worksite.architect.domain.words import Token, same_word, singular, tokenise
 from worksite.common.blueprints import Vocabulary
 
 _SENTENCE_ENDS = {".", "!", "?", ";"}
+_PRODUCTS = {"product", "activity"}
+_NOUNS = _PRODUCTS | {"form"}
 _BY_FIRST_WORD: dict[Kind, frozenset[str]] = {
     "action": ACTIONS,
     "duty": DUTIES,
@@ -58,7 +61,7 @@ class _Entry:
         not even match in capitals: `US` and `IT` are not pronouns."""
         if self.feature:
             return same_word(word, token.word)
-        return word == token.word and (self.kind == "product" or not token.shouted)
+        return word == token.word and (self.kind in _NOUNS or not token.shouted)
 
 
 class Lexicon:
@@ -80,11 +83,11 @@ class Lexicon:
             return [Symbol("end", start, start + 1)] if _is_wish(tokens, start) else []
         entries = self._entries.get(singular(word), []) if word else []
         found = [entry for entry in entries if entry.stands_at(tokens, start)]
-        product = max((len(entry.words) for entry in found if entry.kind == "product"), default=0)
+        product = max((len(entry.words) for entry in found if entry.kind in _PRODUCTS), default=0)
         return [
             Symbol(entry.kind, start, start + len(entry.words), entry.feature)
             for entry in found
-            if entry.kind != "product" or len(entry.words) == product
+            if entry.kind not in _PRODUCTS or len(entry.words) == product
         ]
 
 
@@ -95,7 +98,10 @@ def _closed() -> Iterator[_Entry]:
 
 
 def _products(vocabulary: Vocabulary) -> Iterator[_Entry]:
-    return (_Entry(_words(phrase), "product") for phrase in vocabulary.product)
+    for words in map(_words, vocabulary.product):
+        yield _Entry(words, "product")
+        if words[-1] not in FORMS:
+            yield _Entry(words, "activity")
 
 
 def _features(vocabulary: Vocabulary) -> Iterator[_Entry]:
@@ -106,6 +112,8 @@ def _features(vocabulary: Vocabulary) -> Iterator[_Entry]:
                 yield _Entry(words, kind, feature.id)
             if "technology" in _kinds(words):
                 yield _Entry((*words, "based"), "modifier", feature.id)
+            if words[-1] in FORMS:
+                yield _Entry((*words, "for"), "form", feature.id)
 
 
 def _kinds(words: tuple[str, ...]) -> list[Kind]:
