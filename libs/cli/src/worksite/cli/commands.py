@@ -137,9 +137,10 @@ async def _reachable(state_dir: Path) -> bool:
 
 
 async def _followed(gateway: Gateway, task: str, console: Console) -> dict[str, Any]:
-    with Display(console, f"task {task}") as display:
-        async for event in gateway.events(task):
-            display.show(event)
+    async with contextlib.aclosing(gateway.events(task)) as events:
+        with Display(console, f"task {task}") as display:
+            async for event in events:
+                display.show(event)
     return await gateway.task(task)
 
 

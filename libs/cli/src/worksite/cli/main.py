@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Coroutine
@@ -160,6 +161,7 @@ def _checked(root: Path) -> Path:
 
 def _await(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end; an error that a person can act on is one line and exit code 1."""
+    logging.getLogger("worksite").addHandler(logging.NullHandler())  # what matters here is said by the command
     try:
         return asyncio.run(work)
     except (NoAccess, GatewayError, NotReady, StateInUse, WorksiteError, OSError) as error:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -69,23 +70,24 @@ class Gateway:
         """One artifact's bytes."""
         return (await self._call("GET", f"/v1/tasks/{task}/artifacts/{name}")).content
 
-    async def events(self, task: str) -> AsyncIterator[Event]:
+    async def events(self, task: str) -> AsyncGenerator[Event]:
         """Every event of the task, once and in order, across reconnects; ends with the task."""
         last, lost_for = 0, 0.0
         while True:
             try:
-                async for event in self._events_after(task, last):
-                    last, lost_for = event.sequence, 0.0
-                    yield event
-                    if _is_final(event):
-                        return
+                async with contextlib.aclosing(self._events_after(task, last)) as events:
+                    async for event in events:
+                        last, lost_for = event.sequence, 0.0
+                        yield event
+                        if _is_final(event):
+                            return
             except (httpx.TransportError, httpx.ReadTimeout) as error:
                 lost_for += _RECONNECT_SECONDS
                 if lost_for > _GIVE_UP_AFTER_SECONDS:
                     raise GatewayError(f"lost the gateway: {error}") from error
             await asyncio.sleep(_RECONNECT_SECONDS)
 
-    async def _events_after(self, task: str, last: int) -> AsyncIterator[Event]:
+    async def _events_after(self, task: str, last: int) -> AsyncGenerator[Event]:
         headers = {"Last-Event-ID": str(last)} if last else {}
         path = f"/v1/tasks/{task}/events"
         async with aconnect_sse(self._http, "GET", path, headers=headers, timeout=45) as source:
@@ -93,6 +95,8 @@ class Gateway:
                 await source.response.aread()
                 raise GatewayError(_problem(source.response))
             async for message in source.aiter_sse():
+                if not message.data:  # `retry:` alone, sent when the gateway goes away
+                    continue
                 data = json.loads(message.data)
                 yield Event(data["sequence"], data["producer"], data["step"], data["kind"], data["body"])
 

@@ -150,7 +150,7 @@ def _environment(service: str, state: State, root: Path, nats_url: str, port: in
         "architect": blueprints,
         "builder": blueprints | _given("ALLOW_FILE_URLS"),
         "validator": {"WHEELHOUSE_DIR": str(state.wheelhouse)},
-        "rag": blueprints | {"KNOWLEDGE_DIRS": json.dumps([str(root / "docs")])} | _given("QDRANT_HOST", "QDRANT_PORT"),
+        "rag": blueprints | {"KNOWLEDGE_DIRS": str(root / "docs")} | _given("QDRANT_HOST", "QDRANT_PORT"),
     }
     return common | own[service]
 

@@ -147,6 +147,15 @@ class Bus:
         call = self.client.request(subject, data, timeout=self.settings.timeout_seconds, headers=headers)
         return await self._guarded(subject, call)
 
+    async def subscribed(self) -> None:
+        """Returns when the server has seen every subscription made so far; before, a message could go unheard.
+
+        Twice, because nats-py's PING overtakes what waits in its buffer: the first round trip empties the buffer, the
+        second is then behind it.
+        """
+        for _ in range(2):
+            await self._guarded("", self.client.flush())
+
     @contextlib.asynccontextmanager
     async def listen(self, subject_filter: str) -> AsyncGenerator[asyncio.Event]:
         """An event that is set whenever something is published under the filter: a hint to read, never the data."""
@@ -157,7 +166,7 @@ class Bus:
 
         subscription = await self.client.subscribe(subject_filter, cb=wake)
         try:
-            await self._guarded(subject_filter, self.client.flush())  # or a publish right after could go unheard
+            await self.subscribed()
             yield changed
         finally:
             with contextlib.suppress(nats.errors.Error):

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import nats.errors
@@ -109,71 +109,85 @@ async def consume(
 ) -> None:
     """Call `handle` for each delivery until `stop` is set; then finish or hand back what is running.
 
-    `handle` must end its delivery itself; an exception that escapes it hands the delivery back.
+    `handle` must end its delivery itself; an exception that escapes it hands the delivery back. Each of the
+    `concurrency` slots fetches for itself, one message at a time: nothing is fetched that cannot start at once, and
+    nats-py's batch fetch, which may wait for a full batch until its time is out, stays out of the way.
     """
-    progress = progress or Progress()
-    running: set[asyncio.Task[None]] = set()
-    subscription: JetStreamContext.PullSubscription | None = None
-    try:
-        while not stop.is_set():
-            progress.turned()
-            try:
-                subscription = subscription or await bus.jetstream.pull_subscribe_bind(durable, stream)
-                messages = await _fetch(subscription, concurrency - len(running), running, stop)
-            except (nats.errors.Error, OSError) as error:
-                log.warning("fetching from %s failed, binding again: %s", stream, error)
-                subscription = await _unsubscribed(subscription)
-                await _wait(stop, random.uniform(0.2, 1.0))
-                continue
-            for message in messages:
-                running.add(task := asyncio.create_task(_deliver(message, handle)))
-                task.add_done_callback(running.discard)
-    finally:
-        await _unsubscribed(subscription)
-        await _finish(running, grace_seconds)
-
-
-async def _fetch(
-    subscription: JetStreamContext.PullSubscription, free: int, running: set[asyncio.Task[None]], stop: asyncio.Event
-) -> list[Msg]:
-    """At most as many messages as there are free slots; returns early when stopping."""
+    slot = _Slot(bus, stream, durable, handle, stop, progress or Progress())
+    slots = [asyncio.create_task(slot.run()) for _ in range(concurrency)]
     stopping = asyncio.create_task(stop.wait())
     try:
-        if free < 1:
-            await asyncio.wait({stopping, *running}, timeout=FETCH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            return []
-        fetching = asyncio.create_task(subscription.fetch(free, timeout=FETCH_SECONDS))
-        await asyncio.wait({stopping, fetching}, return_when=asyncio.FIRST_COMPLETED)
-        if fetching.done():
-            return fetching.result()
-        fetching.cancel()
-        return []
-    except TimeoutError:  # nothing to do: nats-py's way of saying so
-        return []
+        await asyncio.wait({stopping, *slots}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()
+        await _finish(slots, grace_seconds)
 
 
-async def _deliver(message: Msg, handle: Callable[[Delivery], Awaitable[None]]) -> None:
-    delivery = Delivery.of(message)
-    heartbeat = asyncio.create_task(_keep_alive(delivery))
-    try:
-        with telemetry.consumed(delivery.subject, delivery.headers):
-            await handle(delivery)
-    except asyncio.CancelledError:
-        await _hand_back_quietly(delivery, 0.1)
-    except Exception:  # the boundary: whatever a handler let through must not lose the message
-        log.exception("handling %s seq %d failed; handed back", delivery.stream, delivery.sequence)
-        await _hand_back_quietly(delivery, None)
-    finally:
-        heartbeat.cancel()
+@dataclass(frozen=True)
+class _Slot:
+    """Room for one delivery at a time."""
 
+    bus: Bus
+    stream: str
+    durable: str
+    handle: Callable[[Delivery], Awaitable[None]]
+    stop: asyncio.Event
+    progress: Progress
 
-async def _keep_alive(delivery: Delivery) -> None:
-    while True:
-        await asyncio.sleep(HEARTBEAT_SECONDS)
-        with contextlib.suppress(nats.errors.Error):
-            await delivery.in_progress()
+    async def run(self) -> None:
+        """Bind, fetch, deliver; bind again after trouble."""
+        while not self.stop.is_set():
+            try:
+                subscription = await self.bus.jetstream.pull_subscribe_bind(self.durable, self.stream)
+                try:
+                    await self._turn(subscription)
+                finally:
+                    await _unsubscribed(subscription)
+            except (nats.errors.Error, OSError) as error:
+                log.warning("fetching from %s failed, binding again: %s", self.stream, error)
+                await _wait(self.stop, random.uniform(0.2, 1.0))
+
+    async def _turn(self, subscription: JetStreamContext.PullSubscription) -> None:
+        while not self.stop.is_set():
+            self.progress.turned()
+            message = await self._fetch(subscription)
+            if message is not None:
+                await self._deliver(message)
+
+    async def _fetch(self, subscription: JetStreamContext.PullSubscription) -> Msg | None:
+        """The next message, or None when there is none for a while or it is time to stop."""
+        fetching = asyncio.create_task(subscription.fetch(1, timeout=FETCH_SECONDS))
+        stopping = asyncio.create_task(self.stop.wait())
+        try:
+            await asyncio.wait({stopping, fetching}, return_when=asyncio.FIRST_COMPLETED)
+            return fetching.result()[0] if fetching.done() else None
+        except TimeoutError:  # nothing to do: nats-py's way of saying so
+            return None
+        finally:
+            stopping.cancel()
+            fetching.cancel()
+
+    async def _deliver(self, message: Msg) -> None:
+        delivery = Delivery.of(message)
+        heartbeat = asyncio.create_task(self._keep_alive(delivery))
+        try:
+            with telemetry.consumed(delivery.subject, delivery.headers):
+                await self.handle(delivery)
+        except asyncio.CancelledError:
+            await _hand_back_quietly(delivery, 0.1)
+            raise
+        except Exception:  # the boundary: whatever a handler let through must not lose the message
+            log.exception("handling %s seq %d failed; handed back", delivery.stream, delivery.sequence)
+            await _hand_back_quietly(delivery, None)
+        finally:
+            heartbeat.cancel()
+
+    async def _keep_alive(self, delivery: Delivery) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            self.progress.turned()
+            with contextlib.suppress(nats.errors.Error):
+                await delivery.in_progress()
 
 
 async def _hand_back_quietly(delivery: Delivery, delay: float | None) -> None:
@@ -181,14 +195,14 @@ async def _hand_back_quietly(delivery: Delivery, delay: float | None) -> None:
         await delivery.hand_back(delay)
 
 
-async def _finish(running: set[asyncio.Task[None]], grace_seconds: float) -> None:
-    if not running:
-        return
-    _, late = await asyncio.wait(running, timeout=grace_seconds)
+async def _finish(slots: Sequence[asyncio.Task[None]], grace_seconds: float) -> None:
+    """Let each slot end its delivery; cancel, which hands back, what takes longer than the grace."""
+    _, late = await asyncio.wait(slots, timeout=grace_seconds)
     for task in late:
         task.cancel()
-    if late:
-        await asyncio.wait(late, timeout=2)
+    for outcome in await asyncio.gather(*slots, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            log.error("a consumer slot ended with %r", outcome)
 
 
 async def _unsubscribed(subscription: JetStreamContext.PullSubscription | None) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from worksite.common.messages import Message, RequestFailed
 from worksite.common.subjects import rpc_subject
 
 log = logging.getLogger(__name__)
+
+MAX_CONCURRENT_REQUESTS = 32
+"""Per endpoint; what is beyond waits in the connection."""
 
 Q = TypeVar("Q", bound=Message)
 A = TypeVar("A", bound=Message)
@@ -49,16 +53,28 @@ async def answer(service: Service, verb: str, accepts: type[Q], handler: Callabl
     subject = rpc_subject(service.micro.info().name, verb)
     endpoint = EndpointConfig(name=verb, subject=subject, handler=_endpoint(accepts, handler))
     await service.micro.add_endpoint(endpoint)
-    await service.bus.client.flush()  # a subscription counts only once the server has seen it
+    await service.bus.subscribed()
 
 
 def _endpoint(accepts: type[Q], handler: Callable[[Q], Awaitable[Message]]) -> Callable[[Request], Awaitable[None]]:
-    async def respond(request: Request) -> None:
-        with telemetry.consumed(request.subject, dict(request.headers or {})):
-            reply = await _answer(accepts, handler, request.data)
-        await request.respond(reply.to_json(), headers={"ce-type": reply.ce_type()})
+    room = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
+    running: set[asyncio.Task[None]] = set()
 
-    return respond
+    async def respond(request: Request) -> None:
+        try:
+            with telemetry.consumed(request.subject, dict(request.headers or {})):
+                reply = await _answer(accepts, handler, request.data)
+            await request.respond(reply.to_json(), headers={"ce-type": reply.ce_type()})
+        finally:
+            room.release()
+
+    async def begin(request: Request) -> None:
+        """nats-py awaits its callbacks one after another: answer beside it, or one slow request holds up all."""
+        await room.acquire()
+        running.add(task := asyncio.create_task(respond(request)))
+        task.add_done_callback(running.discard)
+
+    return begin
 
 
 async def _answer(accepts: type[Q], handler: Callable[[Q], Awaitable[Message]], data: bytes) -> Message:
