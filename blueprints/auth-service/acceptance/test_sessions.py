@@ -4,6 +4,8 @@ import secrets
 import time
 from typing import Any
 
+PARALLEL = 4  # few: each is a thread of the candidate, and the sandbox bounds threads
+
 
 def _register(app: Any, fresh: Any) -> dict[str, str]:
     credentials = {"email": fresh.email(), "password": fresh.password()}
@@ -112,6 +114,18 @@ def test_lockout_refuses_the_right_password_after_the_configured_failures(launch
     assert app.post("/login", json=other).status == 200
 
 
+def test_lockout_bounds_parallel_guesses_too(app: Any, fresh: Any) -> None:
+    email = _register(app, fresh)["email"]
+    guesses = [{"email": email, "password": fresh.password()} for _ in range(4 * PARALLEL)]
+
+    statuses: list[int] = []
+    for first in range(0, len(guesses), PARALLEL):
+        calls = [("POST", "/login", {"json": guess}) for guess in guesses[first : first + PARALLEL]]
+        statuses += [answer.status for answer in app.concurrently(calls)]
+
+    assert sorted(statuses) == [401] * 5 + [429] * (len(guesses) - 5)
+
+
 def test_lockout_ends_after_its_time(launch: Any, fresh: Any) -> None:
     app = launch(env={"AUTH_LOCKOUT_ATTEMPTS": "2", "AUTH_LOCKOUT_SECONDS": "2"})
     credentials = _register(app, fresh)
@@ -177,6 +191,15 @@ def test_refresh_token_works_only_once(app: Any, fresh: Any) -> None:
     assert again.status == 401
     assert again.json()["code"] == "invalid-refresh-token"
     assert "access_token" not in again.text
+
+
+def test_refresh_token_works_once_even_in_parallel(app: Any, fresh: Any) -> None:
+    credentials = _register(app, fresh)
+
+    for _ in range(3):
+        token = {"refresh_token": _login(app, credentials)["refresh_token"]}
+        answers = app.concurrently([("POST", "/refresh", {"json": token})] * PARALLEL)
+        assert sorted(answer.status for answer in answers) == [200] + [401] * (PARALLEL - 1)
 
 
 def test_refresh_reuse_revokes_the_whole_family(app: Any, fresh: Any) -> None:
