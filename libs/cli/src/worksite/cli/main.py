@@ -174,3 +174,7 @@ def _await(work: Coroutine[Any, Any, T]) -> T:
 def main() -> None:
     """Entry point."""
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -40,7 +40,6 @@ async def _main(settings: RagSettings, running: service.Running) -> None:
         await store.retire_others()
         engine = SearchEngine(embedder, encoder, store, settings.rag_alpha)
         await bus.answer(running.micro, "search", SearchRequest, search_endpoint(engine))
-        await running.bus.client.flush()  # so that the server knows the endpoint before anyone hears "ready"
         running.ready.set()
         await running.stop.wait()
         await running.micro.stop()

@@ -1,0 +1,80 @@
+"""One stack for all end-to-end tests, started the way a person does, spoken to through the gateway only."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WORKSITE = [sys.executable, "-m", "worksite.cli.main"]
+READY_SECONDS = 90
+
+
+@dataclass
+class RunningStack:
+    """A stack on a state directory of its own, and the command that talks to it."""
+
+    state: Path
+    out: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        return json.loads((self.state / "stack.json").read_text())["gateway_url"]
+
+    def command(self, *arguments: str) -> list[str]:
+        return [*WORKSITE, *arguments, "--state", str(self.state)]
+
+    def run(self, request: str, *options: str) -> subprocess.CompletedProcess[str]:
+        """`worksite run`, which uses this stack because it is running."""
+        command = [*self.command("run", request, *options), "--out", str(self.out)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+
+    def token(self, *options: str) -> str:
+        command = self.command("token", *options)
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+
+    def kill(self, service: str) -> None:
+        """SIGKILL, as the out-of-memory killer would."""
+        os.kill(self._pid(service), signal.SIGKILL)
+
+    def _pid(self, service: str) -> int:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for pid in children:
+            if f"worksite.{service}.main".encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return int(pid)
+        raise AssertionError(f"{service} is not running")
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory):
+    """`worksite up` on free ports, stopped with SIGINT at the end."""
+    directory = tmp_path_factory.mktemp("stack")
+    state = directory / "state"
+    state.mkdir()
+    # Filled at set-up (see the Makefile); shared, because it is read only.
+    (state / "wheelhouse").symlink_to(ROOT / ".worksite" / "wheelhouse")
+    log = (directory / "up.log").open("wb")
+    command = [*WORKSITE, "up", "--state", str(state), "--port", "0", "--admin-port", "0"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        _wait_until_ready(process, state, directory / "up.log")
+        yield RunningStack(state, directory / "out", process)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+        log.close()
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], state: Path, log: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while not (state / "stack.json").exists():
+        assert process.poll() is None, log.read_text()[-3000:]
+        assert time.monotonic() < deadline, log.read_text()[-3000:]
+        time.sleep(0.05)
