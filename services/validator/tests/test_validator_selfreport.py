@@ -88,7 +88,8 @@ def test_conftest_fixtures_settings_and_import_roots_of_the_project_work(run: Ru
             "pythonpath = ['lib']\nmarkers = ['slow: takes long']\naddopts = '--strict-markers -k nothing'\n",
             "lib/calc.py": GOOD,
             "checks/conftest.py": "import pytest\n@pytest.fixture\ndef two(): return 2\n",
-            "checks/check_calc.py": "import calc, pytest\n@pytest.mark.slow\ndef test_a(two): assert calc.add(two, 2) == 4\n",
+            "checks/check_calc.py": "import calc, pytest\n@pytest.mark.slow\n"
+            "def test_a(two): assert calc.add(two, 2) == 4\n",
             "tests/test_not_asked_for.py": "def test_x(): assert False\n",
         }
     )

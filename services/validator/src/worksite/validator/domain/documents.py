@@ -17,7 +17,8 @@ _GRADES = """\
   them chosen at random after it was frozen; its outputs were compared outside. This proves "these inputs gave these
   outputs", and nothing in the program can forge it. It does not prove behaviour that no test asked about.
 - `self_reported`: the tests ran in one process with the program, under a trusted driver with planted tests that must
-  fail. This catches early exits and blanket forgeries; a program written to deceive exactly this driver could still lie.
+  fail. This catches early exits and blanket forgeries; a program written to deceive exactly this driver could still
+  lie.
 """
 
 
