@@ -47,23 +47,21 @@ class Ledger:
     async def claim(self, task: str, step: str, holder: str) -> Claim | StepResult | None:
         """Take the step over. A result: it is already done. None: it was cancelled."""
         key = _key(self._service, task, step)
+        claim = LedgerEntry(status="claimed", holder=holder)
+        revision = 0  # the usual case is a step that nobody has touched: write first, read only when that fails
         while True:
-            found = await self._store.get(key)
+            try:
+                return Claim(key, claim, await self._write(key, claim, revision))
+            except Conflict:
+                found = await self._store.get(key)
             entry = LedgerEntry.model_validate_json(found.value) if found else None
             if entry and entry.status == "cancelled":
                 return None
             if entry and entry.result:
                 return entry.result
-            claimed = LedgerEntry(
-                status="claimed",
-                holder=holder,
-                failures=entry.failures if entry else 0,
-                last_error=entry.last_error if entry else None,
-            )
-            try:
-                return Claim(key, claimed, await self._write(key, claimed, found.revision if found else 0))
-            except Conflict:  # another delivery claimed in between: look again
-                continue
+            if found and entry:
+                claim = entry.model_copy(update={"holder": holder})
+                revision = found.revision
 
     async def holds(self, claim: Claim) -> bool:
         """Is this claim still the newest?"""

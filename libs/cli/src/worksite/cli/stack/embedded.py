@@ -26,8 +26,19 @@ from worksite.common.subjects import SERVICES
 
 READY_SECONDS = 60.0
 _DISK_SHARE = 0.75
-_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "SANDBOX", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT")
-"""What services get of our environment. Their settings come from this module; secrets from files."""
+_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "GRACE_SECONDS")
+_OPTIONS: dict[str, tuple[str, ...]] = {
+    "gateway": ("MAX_BODY_BYTES", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_JWKS_URL", "JWT_SECRET_KEY"),
+    "admin": (),
+    "architect": (),
+    "builder": ("MAX_REPOSITORY_BYTES", "CLONE_TIMEOUT_SECONDS", "ALLOW_FILE_URLS"),
+    "validator": ("SANDBOX", "ALLOW_INDEX"),
+    "rag": (
+        "KNOWLEDGE_DIRS", "RAG_EMBEDDER_PATH", "RAG_EMBEDDER_THREADS", "RAG_ALPHA", "RAG_COLLECTION",
+        "QDRANT_HOST", "QDRANT_PORT", "QDRANT_API_KEY",
+    ),
+}  # fmt: skip
+"""What of our environment each service gets besides its wiring: nobody is handed a variable that is not its own."""
 
 
 class NotReady(Exception):
@@ -134,8 +145,7 @@ async def _provisioned(state: State, nats_url: str, disk: int, supervisor: Super
 
 def _environment(service: str, state: State, root: Path, nats_url: str, port: int) -> dict[str, str]:
     """The settings of one service. Each gets what it reads, and only its own secrets."""
-    common = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    common |= {
+    wiring = {
         "NATS_URL": nats_url,
         "NATS_USER": service,
         "SECRETS_DIR": str(state.secrets(service)),
@@ -148,15 +158,12 @@ def _environment(service: str, state: State, root: Path, nats_url: str, port: in
         "gateway": {"DASHBOARD_PORT": str(port), "POLICY_DIR": str(root / "policies")},
         "admin": {"ADMIN_PORT": str(port)},
         "architect": blueprints,
-        "builder": blueprints | _given("ALLOW_FILE_URLS"),
+        "builder": blueprints,
         "validator": {"WHEELHOUSE_DIR": str(state.wheelhouse)},
-        "rag": blueprints | {"KNOWLEDGE_DIRS": str(root / "docs")} | _given("QDRANT_HOST", "QDRANT_PORT"),
+        "rag": blueprints | {"KNOWLEDGE_DIRS": str(root / "docs")},
     }
-    return common | own[service]
-
-
-def _given(*names: str) -> dict[str, str]:
-    return {name: os.environ[name] for name in names if name in os.environ}
+    given = {name: os.environ[name] for name in (*_INHERITED, *_OPTIONS[service]) if name in os.environ}
+    return wiring | own[service] | given
 
 
 def _port(variable: str, wanted: int) -> int:
