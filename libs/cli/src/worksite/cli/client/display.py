@@ -89,7 +89,7 @@ class Display:
                 Live(get_renderable=self._render, console=self._console, refresh_per_second=8)
             )
         else:
-            self._console.print(self._title, highlight=False)
+            self._console.print(self._title, highlight=False, soft_wrap=True)
         return self
 
     def __exit__(
@@ -101,7 +101,7 @@ class Display:
         """Take in and show one event."""
         line = self._progress.apply(event, time.monotonic())
         if self._live is None and line:
-            self._console.print(line, highlight=False, markup=False)
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _render(self) -> Group:
         table = Table(*_COLUMNS, title=self._title, title_justify="left", box=None, pad_edge=False)
