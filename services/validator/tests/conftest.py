@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -126,6 +126,16 @@ def judge(bench: Bench, project: Project) -> Callable[..., Judged]:
 
     def run(spec: Spec, head: str, base: str | None = None) -> Judged:
         return asyncio.run(judge_bundle(bench, spec, project.bundle(), head, base))
+
+    return run
+
+
+@pytest.fixture
+def start_judging(bench: Bench, project: Project) -> Callable[..., Awaitable[Judged]]:
+    """The same, for a test that has an event loop of its own."""
+
+    async def run(spec: Spec, head: str, base: str | None = None) -> Judged:
+        return await judge_bundle(bench, spec, project.bundle(), head, base)
 
     return run
 

@@ -74,6 +74,12 @@ def test_an_honest_bad_candidate_is_refuted_with_the_assertion(run: Examine) -> 
     assert "assert response.json() ==" in case.text
 
 
+def test_a_refutation_quotes_the_candidates_error_output(run: Examine) -> None:
+    app = APP + "\ndef answer_to(scope, n): raise KeyError('a hint for whoever mends it')\n"
+
+    assert "KeyError: 'a hint for whoever mends it'" in run({"calc.py": app}).cases[CASE].text
+
+
 ESCAPES = """
 import os
 def everywhere(line):
@@ -215,7 +221,8 @@ def make():
             return
         import os
         await send({"type": "http.response.start", "status": 200})
-        await send({"type": "http.response.body", "body": json.dumps([scope["state"]["up"], os.path.exists("stopped")]).encode()})
+        answer = [scope["state"]["up"], os.path.exists("stopped")]
+        await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
     return app
 """
     test = """

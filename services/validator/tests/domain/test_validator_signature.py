@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from worksite.validator.domain.cases import LAST_WORDS
 from worksite.validator.domain.signature import failure_signature, normalised
 
 FIRST = """\
@@ -20,6 +21,12 @@ SECOND = (
 
 def test_rounds_that_fail_alike_have_one_signature_whatever_varies_between_runs() -> None:
     assert failure_signature([("login", FIRST)]) == failure_signature([("login", SECOND)])
+
+
+def test_what_the_candidate_printed_is_not_part_of_the_failure() -> None:
+    noisy = f"{FIRST}{LAST_WORDS}\nFile x.py, line 3, noise"
+
+    assert failure_signature([("login", noisy)]) == failure_signature([("login", FIRST)])
 
 
 def test_the_order_of_failures_does_not_matter() -> None:

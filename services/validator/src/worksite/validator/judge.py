@@ -19,7 +19,7 @@ from worksite.validator.domain.cases import Suite
 from worksite.validator.domain.judgement import ACCEPTANCE_FOLDER
 from worksite.validator.selfreport.run import run_spec_tests
 
-CONCURRENT_RUNS = 2
+CONCURRENT_EXAMINERS = 2
 
 T = TypeVar("T")
 Progress = Callable[[str], Awaitable[None]]
@@ -45,7 +45,7 @@ class _Planned:
 
 
 async def judge(bench: Bench, change: Change, progress: Progress) -> Evidence:
-    """Every check, at most `CONCURRENT_RUNS` at a time."""
+    """Every check: acceptance, which mostly waits for the candidate, beside all others one after the other."""
     judging = _Judging(bench, change)
     checks = await asyncio.gather(*(_told(progress, each) for each in judging.checks()))
     by_name = {check.name: check for check in checks}
@@ -60,35 +60,32 @@ class _Judging:
     bench: Bench
     change: Change
     suites: dict[Grade, Suite] = field(default_factory=dict[Grade, Suite])
-    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT_RUNS))
+    examiners: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT_EXAMINERS))
+    others: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     def checks(self) -> Iterator[_Planned]:
         """The longest first."""
         tests = self.change.spec.tests
         if any(test.path.startswith(ACCEPTANCE_FOLDER) for test in tests):
             yield _Planned(spec_tests.ACCEPTANCE, "verified_io", self._acceptance)
-        yield self._slotted(project_tests.NAME, "self_reported", project_tests.project_tests)
-        yield self._slotted(types.NAME, "self_reported", types.types)
+        yield self._queued(project_tests.NAME, "self_reported", project_tests.project_tests)
+        yield self._queued(types.NAME, "self_reported", types.types)
         if inside := tuple(test for test in tests if not test.path.startswith(ACCEPTANCE_FOLDER)):
-            check = partial(self._in_slot, partial(self._spec_tests, inside))
+            check = partial(in_turn, self.others, partial(self._spec_tests, inside))
             yield _Planned(spec_tests.SPEC_TESTS, "self_reported", check)
-        yield self._slotted(secrets.NAME, "verified_io", secrets.secrets)
-        yield self._slotted(security.NAME, "verified_io", security.security)
-        yield self._slotted(lint.NAME, "verified_io", lint.lint)
+        yield self._queued(secrets.NAME, "verified_io", secrets.secrets)
+        yield self._queued(security.NAME, "verified_io", security.security)
+        yield self._queued(lint.NAME, "verified_io", lint.lint)
         yield _Planned(forbidden.NAME, "verified_io", partial(forbidden.forbidden, self.change))
 
-    def _slotted(self, name: str, grade: Grade, check: Callable[[Bench, Change], Awaitable[Judged]]) -> _Planned:
-        return _Planned(name, grade, partial(self._in_slot, partial(check, self.bench, self.change)))
-
-    async def _in_slot(self, work: Callable[[], Awaitable[T]]) -> T:
-        async with self.slots:
-            return await work()
+    def _queued(self, name: str, grade: Grade, check: Callable[[Bench, Change], Awaitable[Judged]]) -> _Planned:
+        return _Planned(name, grade, partial(in_turn, self.others, partial(check, self.bench, self.change)))
 
     async def _acceptance(self) -> Judged:
-        """Each module of tests has an examiner of its own: they mostly wait, so they run beside each other."""
+        """Each module of tests has an examiner of its own, so that one may run while another waits."""
         head, harness = self.change.head, self.change.spec.harness
         modules = acceptance_modules(self.change.spec.tests)
-        runs = (self._in_slot(partial(examine, self.bench, head, harness, module)) for module in modules)
+        runs = (in_turn(self.examiners, partial(examine, self.bench, head, harness, module)) for module in modules)
         suite = _merged(await asyncio.gather(*runs))
         self.suites["verified_io"] = suite
         return spec_tests.judge_suite(spec_tests.ACCEPTANCE, suite)
@@ -97,6 +94,12 @@ class _Judging:
         suite = await run_spec_tests(self.bench, self.change.head, tests)
         self.suites["self_reported"] = suite
         return spec_tests.judge_suite(spec_tests.SPEC_TESTS, suite)
+
+
+async def in_turn(turns: asyncio.Semaphore, work: Callable[[], Awaitable[T]]) -> T:
+    """Do the work when it has its turn."""
+    async with turns:
+        return await work()
 
 
 def acceptance_modules(tests: tuple[TestFile, ...]) -> list[tuple[TestFile, ...]]:

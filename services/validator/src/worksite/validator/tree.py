@@ -92,15 +92,14 @@ class Repository:
         if not await self.has(commit):
             raise StepRefused("commit-unknown", f"the bundle does not contain commit {commit}")
         entries = _parse_listing(await _git(self._directory, "ls-tree", "-r", "-z", "-l", "--full-tree", commit))
-        refused = [fault for entry in entries if (fault := _fault(entry))]
-        unfit = {each.path for each in refused}
-        kept = [entry for entry in entries if entry.path not in unfit]
+        faults = {entry: fault for entry in entries if (fault := _fault(entry))}
+        kept = [entry for entry in entries if entry not in faults]
         if len(kept) > MAX_FILES or sum(entry.size for entry in kept) > MAX_TREE_BYTES:
             limit = f"{MAX_FILES} files and {MAX_TREE_BYTES // MIB} MiB"
             raise StepRefused("tree-too-large", f"commit {commit} has more than {limit}")
         contents = await self._contents({entry.oid for entry in kept})
         await asyncio.to_thread(_write, target, kept, contents)
-        return Tree(target, tuple(sorted(entry.path for entry in kept)), tuple(refused))
+        return Tree(target, tuple(sorted(entry.path for entry in kept)), tuple(faults.values()))
 
     async def _contents(self, oids: set[str]) -> dict[str, bytes]:
         asked = sorted(oids)
@@ -133,7 +132,7 @@ def _fault(entry: _Entry) -> Refused | None:
     if any(part in ("", ".", "..") or part.lower() == ".git" for part in parts):
         return Refused(entry.path, "is not a path inside the project")
     if len(os.fsencode(entry.path)) > MAX_PATH_BYTES or not entry.path.isprintable():
-        return Refused(entry.path.encode("ascii", "backslashreplace").decode()[:200], "has an unusable name")
+        return Refused(ascii(entry.path)[1:-1][:200], "has an unusable name")
     if entry.size > MAX_FILE_BYTES:
         return Refused(entry.path, f"has {entry.size / MIB:.1f} MiB; at most {MAX_FILE_BYTES // MIB} are judged")
     return None

@@ -33,6 +33,7 @@ class _Conversation:
     apps: dict[int, Candidate] = field(default_factory=dict[int, Candidate])
     launched: int = 0
     exchanges: int = 0
+    last_words: str = ""
     cases: dict[str, Case] = field(default_factory=dict[str, Case])
     ended: bool = False
 
@@ -64,6 +65,7 @@ class _Conversation:
             case "restart":
                 await app.restart()
             case "stop":
+                self.last_words = app.last_words() or self.last_words
                 await self.apps.pop(message["app"]).stop()
             case unknown:
                 raise ValueError(f"the examiner asked for {unknown}")
@@ -86,8 +88,11 @@ class _Conversation:
         return self.launched
 
     def _note(self, message: dict[str, Any]) -> None:
-        case = Case(message["id"], message["outcome"], message["text"], message["seconds"], self.exchanges)
-        self.exchanges = 0
+        running = [said for app in self.apps.values() if (said := app.last_words())]
+        said = "".join(running[-1:]) or self.last_words
+        text = message["text"] + (said if message["outcome"] == "failed" else "")
+        case = Case(message["id"], message["outcome"], text, message["seconds"], self.exchanges)
+        self.exchanges, self.last_words = 0, ""
         earlier = self.cases.get(case.id)
         if earlier is None or earlier.outcome == "passed":
             self.cases[case.id] = case

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from worksite.common.messages import Harness
 from worksite.validator.bench import Bench, Version
+from worksite.validator.domain.cases import LAST_WORDS
 from worksite.validator.sandbox import Job, Limits, LineTooLong, Session, SessionClosed
 
 MIB = 1 << 20
@@ -62,7 +63,7 @@ class Candidate:
         self._session = await self._process.enter_async_context(self._bench.sandbox.open(self._job()))
         greeting = await self._receive(START_SECONDS)
         if greeting.get("ready") is not True:
-            raise CandidateFault(f"the application did not start: {greeting.get('error')}{self._stderr()}")
+            raise CandidateFault(f"the application did not start: {greeting.get('error')}{self.last_words()}")
 
     async def _stop_process(self) -> None:
         if self._session is not None:
@@ -89,7 +90,7 @@ class Candidate:
         try:
             await self._session.write(json.dumps(message).encode() + b"\n")
         except SessionClosed:
-            raise CandidateFault(f"the candidate has ended{self._stderr()}") from None
+            raise CandidateFault(f"the candidate has ended{self.last_words()}") from None
         return await self._receive(seconds)
 
     async def _receive(self, seconds: float) -> dict[str, Any]:
@@ -98,14 +99,15 @@ class Candidate:
         try:
             return _parse(await self._session.readline(MAX_LINE, seconds))
         except (SessionClosed, LineTooLong, TimeoutError, CandidateFault) as error:
-            fault = CandidateFault(f"{_words(error, seconds)}{self._stderr()}")
+            fault = CandidateFault(f"{_words(error, seconds)}{self.last_words()}")
         self._session = None
         await self._process.aclose()
         raise fault
 
-    def _stderr(self) -> str:
+    def last_words(self) -> str:
+        """The end of its error output, introduced; empty where it said nothing."""
         said = self._session.stderr_tail(2000).decode(errors="replace").strip() if self._session else ""
-        return f"\nits error output ended with:\n{said}" if said else ""
+        return f"\n{LAST_WORDS}\n{said}" if said else ""
 
 
 def harness_environment(harness: Harness) -> dict[str, str]:

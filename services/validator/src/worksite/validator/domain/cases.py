@@ -8,6 +8,9 @@ from typing import Literal
 CaseOutcome = Literal["passed", "failed", "skipped"]
 """`failed` covers errors in set-up, tear-down and collection; `skipped` covers expected failures."""
 
+LAST_WORDS = "the candidate's error output ended with:"
+"""What a case quotes after this line helps a person; it is not part of the failure's identity."""
+
 
 @dataclass(frozen=True)
 class Case:

@@ -6,6 +6,8 @@ import hashlib
 import re
 from collections.abc import Iterable
 
+from worksite.validator.domain.cases import LAST_WORDS
+
 _VOLATILE = (
     (re.compile(r"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\""), "<text>"),  # tests choose their inputs at random
     (re.compile(r"0x[0-9a-fA-F]+"), "<address>"),
@@ -14,6 +16,7 @@ _VOLATILE = (
     (re.compile(r"(?:/[\w.@+-]+)+/(?=[\w.@+-])"), ""),
     (re.compile(r"(?<=\.py:)\d+|(?<=\bline )\d+"), "?"),
     (re.compile(r"\b[A-Za-z0-9_-]{20,}"), "<token>"),
+    (re.compile(r"-?\b\d+\.\d{3,}(?:e[+-]?\d+)?|-?\b\d{5,}\b"), "<number>"),
     (re.compile(r"\s+"), " "),
 )
 _LOCATION = re.compile(r"\.py:\d+|\bline \d+")
@@ -34,6 +37,6 @@ def failure_signature(failures: Iterable[tuple[str, str]]) -> str | None:
 
 def _skeleton(text: str) -> str:
     """Where it failed and with what: the lines that name a place, and pytest's `E` lines; else the last line."""
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in text.partition(LAST_WORDS)[0].splitlines() if line.strip()]
     telling = [line for line in lines if line.startswith("E ") or _LOCATION.search(line)]
     return "\n".join(normalised(line) for line in (telling or lines[-1:]))

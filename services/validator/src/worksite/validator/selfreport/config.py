@@ -86,8 +86,9 @@ def _words(value: Any) -> list[str]:
 
 
 def _indented(value: Any) -> str:
-    lines = [str(each) for each in cast("list[Any]", value)] if isinstance(value, list) else str(value).splitlines()
-    return "\n".join(f"    {line.strip()}" for line in lines if line.strip())
+    """As continuation lines: a line break inside a value must not begin a setting of its own."""
+    text = "\n".join(map(str, cast("list[Any]", value))) if isinstance(value, list) else str(value)
+    return "\n".join(f"    {line.strip()}" for line in text.splitlines() if line.strip())
 
 
 def _options(words: list[str]) -> list[str]:

@@ -1,0 +1,242 @@
+"""The checks that tools make, and the project's own tests relative to base."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from worksite.common.messages import Spec
+from worksite.validator.bench import Bench, Change, Version
+from worksite.validator.checks.forbidden import forbidden
+from worksite.validator.checks.lint import lint
+from worksite.validator.checks.project_tests import project_tests
+from worksite.validator.checks.result import CannotJudge, Judged, run_check
+from worksite.validator.checks.secrets import secrets
+from worksite.validator.checks.security import security
+from worksite.validator.checks.types import types
+from worksite.validator.environment import NO_DEPENDENCIES, CandidateEnvironment
+from worksite.validator.sandbox import LauncherError
+from worksite.validator.tree import Refused, Tree
+
+Files = dict[str, str]
+Make = Callable[..., Change]
+
+
+@pytest.fixture
+def change(tmp_path: Path) -> Make:
+    """A change from `base` to `head`, both given as files."""
+
+    def make(head: Files, base: Files | None = None, removed: tuple[str, ...] = ()) -> Change:
+        spec = Spec(title="t", request="r", engine="test", criteria=(), removed_tests=removed)
+        before = _write(tmp_path / "base", base) if base is not None else None
+        return Change(spec, Version(_write(tmp_path / "head", head), NO_DEPENDENCIES), before)
+
+    return make
+
+
+def _write(directory: Path, files: Files) -> Tree:
+    directory.mkdir()
+    for name, content in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return Tree(directory, tuple(sorted(files)))
+
+
+def found(judged: Judged) -> list[tuple[str | None, int | None]]:
+    return [(finding.path, finding.line) for finding in judged.findings]
+
+
+def test_lint_charges_new_findings_and_reports_old_ones(bench: Bench, change: Make) -> None:
+    base = {"pkg/a.py": "import os\n"}
+    head = {"pkg/a.py": "\n\nimport os\n", "pkg/b.py": "import re\n"}
+
+    judged = asyncio.run(lint(bench, change(head, base)))
+
+    assert judged.verdict == "fail"
+    assert found(judged) == [("pkg/b.py", 1)]
+    assert [(each.path, each.line) for each in judged.preexisting] == [("pkg/a.py", 3)]
+    assert judged.note == "1 new, 1 also at base"
+
+
+def test_lint_obeys_the_projects_configuration(bench: Bench, change: Make) -> None:
+    files = {"a.py": "import os\n", "ruff.toml": "[lint]\nignore = ['F401']\n"}
+
+    assert asyncio.run(lint(bench, change(files))).verdict == "pass"
+
+
+def test_lint_with_a_broken_configuration_cannot_be_judged(bench: Bench, change: Make) -> None:
+    with pytest.raises(CannotJudge, match="ruff did not do its work"):
+        asyncio.run(lint(bench, change({"ruff.toml": "= broken"})))
+
+
+RISKY = "import subprocess\n\n\ndef run(command):\n    return subprocess.call(command, shell=True)\n"
+
+
+def test_security_charges_what_bandit_finds_outside_of_tests(bench: Bench, change: Make) -> None:
+    files = {"src/a.py": RISKY, "tests/test_a.py": RISKY, ".bandit": "[bandit]\nskips = B602\n"}
+
+    judged = asyncio.run(security(bench, change(files)))
+
+    assert judged.verdict == "fail"
+    assert found(judged) == [("src/a.py", 5)]
+    assert "B602" in judged.findings[0].message
+
+
+def test_security_says_how_much_was_silenced(bench: Bench, change: Make) -> None:
+    judged = asyncio.run(security(bench, change({"a.py": RISKY.replace("True)", "True)  # nosec")})))
+
+    assert judged.verdict == "pass"
+    assert "1 lines silenced" in judged.note
+
+
+def test_secrets_are_found_and_not_repeated(bench: Bench, change: Make) -> None:
+    key = "AKIA" + "QWERTYUIOPASDFGH"
+    files = {"config.py": f"AWS = '{key}'\n", "tests/test_a.py": "password = 'correct-horse-battery'\n"}
+
+    judged = asyncio.run(secrets(bench, change(files)))
+
+    assert judged.verdict == "fail"
+    assert set(found(judged)) == {("config.py", 1)}
+    assert key not in str(judged.findings)
+
+
+def test_hashes_in_a_lock_are_no_secrets(bench: Bench, change: Make) -> None:
+    lock = f"alpha==1.0 --hash=sha256:{'0123456789abcdef' * 4}\n"
+
+    assert asyncio.run(secrets(bench, change({"requirements.lock": lock}))).verdict == "pass"
+
+
+@pytest.mark.parametrize("files", [{"a.py": "x: int = ''\n"}, {"pyproject.toml": "[tool.mypy]\nstrict = true\n"}])
+def test_types_do_not_apply_without_configuration_or_without_mypy_in_the_lock(
+    bench: Bench, change: Make, files: Files
+) -> None:
+    assert asyncio.run(types(bench, change(files))).verdict == "not_applicable"
+
+
+def test_forbidden_changes_are_links_submodules_and_compiled_code(tmp_path: Path) -> None:
+    tree = _write(tmp_path / "head", {"a.so": "x", "tool": "\x7fELF...", "a.py": "x = 1\n"})
+    refused = Tree(tree.path, tree.files, (Refused("link", "is a symbolic link"),))
+    spec = Spec(title="t", request="r", engine="test", criteria=())
+
+    judged = asyncio.run(forbidden(Change(spec, Version(refused, NO_DEPENDENCIES), None)))
+
+    assert judged.verdict == "fail"
+    assert [finding.path for finding in judged.findings] == ["link", "a.so", "tool"]
+
+
+def test_what_was_refused_at_base_too_is_not_charged(tmp_path: Path) -> None:
+    tree = Tree(_write(tmp_path / "head", {}).path, (), (Refused("link", "is a symbolic link"),))
+    spec = Spec(title="t", request="r", engine="test", criteria=())
+
+    judged = asyncio.run(forbidden(Change(spec, Version(tree, NO_DEPENDENCIES), tree)))
+
+    assert (judged.verdict, len(judged.preexisting)) == ("pass", 1)
+
+
+@pytest.mark.parametrize("error", [CannotJudge("no tool"), LauncherError("spawn", "no tool")])
+@pytest.mark.asyncio
+async def test_what_keeps_a_check_from_judging_is_environment(error: Exception) -> None:
+    async def check() -> Judged:
+        raise error
+
+    result = await run_check("lint", "verified_io", check)
+
+    assert result.verdict == "environment"
+    assert "no tool" in result.evidence
+
+
+CALC = "def add(a, b):\n    return a + b\n"
+STRICT = (
+    "from calc import add\n\n\ndef test_add():\n    assert add(2, 3) == 5\n"
+    "\n\ndef test_zero():\n    assert add(0, 0) == 0\n"
+)
+BASE = {"calc.py": CALC, "tests/test_calc.py": STRICT}
+WRONG = "def add(a, b):\n    return a * b\n"
+WEAK = STRICT.replace("== 5", "!= 99")
+
+Judge = Callable[[Change], Judged]
+
+
+@pytest.fixture
+def judge_tests(bench: Bench) -> Judge:
+    def judge(change: Change) -> Judged:
+        work: Awaitable[Any] = project_tests(bench, change)
+        return asyncio.run(work)  # type: ignore[arg-type]
+
+    return judge
+
+
+def test_a_change_that_keeps_the_bases_tests_green_passes(change: Make, judge_tests: Judge) -> None:
+    judged = judge_tests(change({**BASE, "new.py": ""}, BASE))
+
+    assert (judged.verdict, judged.findings) == ("pass", ())
+    assert judged.note == "at head 2 passed; at base 2 passed"
+
+
+def test_a_regression_is_charged(change: Make, judge_tests: Judge) -> None:
+    judged = judge_tests(change({**BASE, "calc.py": WRONG}, BASE))
+
+    assert judged.verdict == "fail"
+    assert "tests/test_calc.py::test_add failed" in judged.findings[0].message
+
+
+def test_a_regression_behind_a_weakened_test_is_charged(change: Make, judge_tests: Judge) -> None:
+    judged = judge_tests(change({"calc.py": WRONG, "tests/test_calc.py": WEAK}, BASE))
+
+    assert judged.verdict == "fail"
+    assert "as it was at base it now fails" in judged.findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("tests", "said"),
+    [
+        (STRICT.split("\n\n\ndef test_zero")[0], "gone"),
+        (STRICT.replace("def test_zero", "import pytest\n@pytest.mark.skip('why')\ndef test_zero"), "skipped at head"),
+        (STRICT.replace("def test_zero", "def zero"), "gone"),
+    ],
+)
+def test_a_test_that_no_longer_runs_is_charged_unless_the_spec_lists_it(
+    change: Make, judge_tests: Judge, tmp_path: Path, tests: str, said: str
+) -> None:
+    head = {"calc.py": CALC, "tests/test_calc.py": tests}
+
+    judged = judge_tests(change(head, BASE))
+
+    assert judged.verdict == "fail"
+    assert said in judged.findings[0].message
+
+
+def test_the_spec_may_let_a_test_go(change: Make, judge_tests: Judge) -> None:
+    head = {"calc.py": CALC, "tests/test_calc.py": STRICT.split("\n\n\ndef test_zero")[0]}
+
+    assert judge_tests(change(head, BASE, ("tests/test_calc.py::test_zero",))).verdict == "pass"
+
+
+def test_what_was_red_at_base_is_reported_and_not_charged(change: Make, judge_tests: Judge) -> None:
+    red = {**BASE, "tests/test_old.py": "def test_old(): assert False\n"}
+
+    judged = judge_tests(change({**red, "new.py": ""}, red))
+
+    assert judged.verdict == "pass"
+    assert [each.path for each in judged.preexisting] == ["tests/test_old.py"]
+
+
+def test_no_test_collected_fails(change: Make, judge_tests: Judge) -> None:
+    judged = judge_tests(change({"calc.py": CALC}))
+
+    assert (judged.verdict, judged.note) == ("fail", "no test was collected")
+
+
+def test_tests_that_prove_nothing_fail_with_the_reason(change: Make, judge_tests: Judge) -> None:
+    judged = judge_tests(change({"calc.py": "import os\nos._exit(0)\n", "tests/test_calc.py": STRICT}))
+
+    assert judged.verdict == "fail"
+    assert "ended before its tests did" in judged.note
+
+
+def test_an_environment_without_packages_has_nothing() -> None:
+    assert not CandidateEnvironment(None, None, None).has("mypy")
