@@ -12,6 +12,7 @@ from worksite.common import subjects
 from worksite.common.bus import Bus, KeyValue
 from worksite.common.errors import BusUnavailable
 from worksite.common.messages import SubmitTask, TaskEntry
+from worksite.common.testing import NatsServer
 from worksite.gateway.domain.principal import Principal
 from worksite.gateway.domain.submission import NewTask
 from worksite.gateway.intake import Intake
@@ -163,3 +164,18 @@ async def test_an_entry_that_admin_wrote_first_stands(bus: Bus) -> None:
     await KeyValue(bus, subjects.TASKS).create(f"acme.{submitted.task}", theirs.to_json())
 
     assert await Tasks(bus).accepted(submitted) == theirs
+
+
+@pytest.mark.asyncio
+async def test_what_is_refused_during_an_outage_does_not_run_when_it_is_over(
+    bus: Bus, admin: Any, nats_server: NatsServer, wait_until: Callable[..., Any]
+) -> None:
+    """nats-py would keep a publish while it reconnects and send it later, long after the client was told no."""
+    nats_server.kill()
+    await wait_until(lambda: not bus.connected)
+    with pytest.raises(BusUnavailable):
+        await Intake(bus, Tasks(bus)).submit(ADA, NewTask(request="x"), b"body", None)
+    nats_server.start()
+    await wait_until(lambda: bus.connected)
+
+    assert await admin.submitted() == []

@@ -220,22 +220,3 @@ async def test_without_nats_a_token_nobody_has_seen_yet_is_not_let_in(
         answer = await client.get("/v1/tasks")
 
     assert answer.status_code == 503
-
-
-@pytest.mark.asyncio
-async def test_what_was_refused_during_an_outage_does_not_run_later(
-    client: httpx.AsyncClient, submit, nats_server: NatsServer, wait_until, bus: Bus, admin
-) -> None:
-    before = await submit()
-    nats_server.kill()
-    await wait_until(lambda: not bus.connected)
-    refused = await client.post("/v1/tasks", json={"request": "x"}, headers={"Idempotency-Key": "k"})
-    nats_server.start()
-    await wait_until(lambda: bus.connected)
-
-    stored = [command.task for command, _ in await admin.submitted()]
-    again = await client.post("/v1/tasks", json={"request": "x"}, headers={"Idempotency-Key": "k"})
-
-    assert refused.status_code == 503
-    assert stored == [before]
-    assert again.status_code == 202

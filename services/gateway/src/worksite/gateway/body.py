@@ -30,7 +30,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if int(Headers(scope=scope).get("content-length", "0")) > self._limit:
+        if _declared_length(scope) > self._limit:
             await problems.body_too_large(self._limit).response()(scope, receive, send)
             return
         received = 0
@@ -44,6 +44,12 @@ class BodyLimit:
             return message
 
         await self._app(scope, limited, send)
+
+
+def _declared_length(scope: Scope) -> int:
+    """0 where nothing sensible is declared: what arrives is counted anyway."""
+    declared = Headers(scope=scope).get("content-length", "")
+    return int(declared) if declared.isascii() and declared.isdigit() else 0
 
 
 def json_body(model: type[M], *, optional: bool = False) -> Callable[[Request], Awaitable[M]]:

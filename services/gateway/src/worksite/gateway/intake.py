@@ -69,7 +69,7 @@ class Intake:
     async def _publish(self, command: SubmitTask) -> None:
         # The task's id is the message's too: copies are dropped by the stream for ten minutes, by admin for ever.
         envelope = Envelope(command.ce_type(), "gateway", command.tenant, command.task, id=command.task)
-        await self._bus.publish(subjects.task_subject(command.tenant), command, envelope, msg_id=command.task)
+        await self._bus.publish(subjects.task_subject(command.tenant), command, envelope)
 
     async def _make_visible(self, command: SubmitTask) -> TaskEntry:
         try:
