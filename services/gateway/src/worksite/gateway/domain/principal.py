@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
+from worksite.common.messages import SHARED_TENANT
+
 ROLES = frozenset({"viewer", "developer", "approver", "operator"})
 MAX_LIFETIME_SECONDS = 24 * 3600
 """A token that lives longer would outlive its entry in the deny-list."""
@@ -61,6 +63,8 @@ def _tenant(claims: Mapping[str, object]) -> str:
     tenant = _text(claims, "tenant")
     if not _TENANT.fullmatch(tenant):
         raise InvalidClaims("claim tenant must be 1 to 32 of a-z and 0-9")
+    if tenant == SHARED_TENANT:
+        raise InvalidClaims(f"tenant {SHARED_TENANT} is reserved")
     return tenant
 
 
