@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from worksite.common.messages import SHARED_TENANT
 from worksite.rag.domain.documents import Document, Point
-from worksite.rag.domain.queries import SHARED_TENANT, Scope, SearchQuery
+from worksite.rag.domain.queries import Scope, SearchQuery
 from worksite.rag.embedder import Embedder
 from worksite.rag.index import Indexer, Unreadable, fingerprint_of
 from worksite.rag.search import SearchEngine

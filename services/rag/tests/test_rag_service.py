@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 from worksite.common.bus import Bus, request
 from worksite.common.errors import Permanent
-from worksite.common.messages import SearchFilters, SearchRequest, SearchResponse
+from worksite.common.messages import SHARED_TENANT, SearchFilters, SearchRequest, SearchResponse
 from worksite.common.testing import NatsServer
 from worksite.common.testing.nats import free_port
-from worksite.rag.domain.queries import SHARED_TENANT
 from worksite.rag.embedder import SHIPPED, Embedder
 from worksite.rag.index import fingerprint_of
 from worksite.rag.stores.edge import open_edge_store

@@ -29,7 +29,10 @@ def test_claims_name_a_principal() -> None:
 @pytest.mark.parametrize(
     ("claim", "value"),
     [
-        *[("tenant", value) for value in (None, "", "Acme", "a.b", "*", ">", "a b", "x" * 33, "acme\n", 1, ["acme"])],
+        *[
+            ("tenant", value)
+            for value in (None, "", "shared", "Acme", "a.b", "*", ">", "a b", "x" * 33, "acme\n", 1, ["acme"])
+        ],
         *[
             ("roles", value)
             for value in (None, [], "viewer", ["root"], ["viewer", "viewer"], ["viewer", 1], [["viewer"]])

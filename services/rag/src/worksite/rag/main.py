@@ -9,8 +9,7 @@ from contextlib import asynccontextmanager
 from itertools import chain
 
 from worksite.common import bus, service
-from worksite.common.messages import SearchRequest
-from worksite.rag.domain.queries import SHARED_TENANT
+from worksite.common.messages import SHARED_TENANT, SearchRequest
 from worksite.rag.embedder import Embedder
 from worksite.rag.handlers import search_endpoint
 from worksite.rag.index import Indexer, fingerprint_of

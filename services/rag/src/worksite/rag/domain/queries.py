@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from worksite.common.messages import SHARED_TENANT
 from worksite.rag.domain.documents import Kind, Passage
 
 Mode = Literal["dense", "sparse", "hybrid"]
-
-SHARED_TENANT = "shared"
-"""Owner of what every tenant may read: the configured knowledge folders and the blueprints."""
 
 
 @dataclass(frozen=True, slots=True)
