@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
@@ -15,6 +16,8 @@ from worksite.gateway.auth.errors import InvalidToken
 from worksite.gateway.domain.principal import Principal
 from worksite.gateway.domain.views import is_task_id
 from worksite.gateway.gateway import Gateway, GatewayOf
+
+log = logging.getLogger(__name__)
 
 _REALM = 'Bearer realm="worksite"'
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="a token of a trusted issuer")
@@ -45,6 +48,7 @@ async def _authenticated(gateway: Gateway, bearer: HTTPAuthorizationCredentials 
     try:
         return await gateway.authenticator.authenticate(bearer.credentials)
     except InvalidToken as error:
+        log.info("token refused: %s", error)
         if isinstance(error, RevokedToken):
             await gateway.audit.revoked(error.principal)
         challenge = f'{_REALM}, error="invalid_token", error_description="{error}"'
