@@ -185,6 +185,7 @@ def test_a_shared_secret_that_can_be_guessed_is_refused(secret: str) -> None:
         json.dumps(OKPKey.generate_key("X25519").as_dict(private=True)),
         json.dumps(TWO.as_dict(private=True) | {"d": "x"}),
     ],
+    ids=["empty", "no json", "object", "list", "null", "string", "public", "elliptic", "not for signing", "broken"],
 )
 def test_an_issuer_key_that_cannot_sign_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="private Ed25519"):
