@@ -5,7 +5,8 @@ PYTHON ?= python3
 REQUEST ?= Create auth system
 VENV := .venv
 BIN := $(VENV)/bin
-DISTRIBUTIONS := libs/common services/gateway services/admin services/architect services/builder services/validator services/rag libs/cli
+SERVICES := $(addprefix services/,gateway admin architect builder validator rag)
+DISTRIBUTIONS := libs/common libs/cli $(SERVICES)
 LOCKS := $(wildcard blueprints/*/template/requirements.lock)
 INSTALLED := $(VENV)/.installed
 DEV_INSTALLED := $(VENV)/.installed-dev
@@ -59,7 +60,8 @@ $(INSTALLED): constraints.txt $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
 		|| { echo "no virtual environment: install the venv module (Debian: apt install python3-venv)"; exit 1; }
 	@echo "installing Worksite into $(VENV) (once, a few minutes)"
 	@$(BIN)/pip install --quiet --constraint constraints.txt hatchling editables
-	@$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation $(addprefix --editable ,$(DISTRIBUTIONS))
+	@$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation \
+		$(addprefix --editable ,$(SERVICES)) --editable libs/common --editable "libs/cli[embedded]"
 	@touch $@
 
 $(DEV_INSTALLED): $(INSTALLED) requirements-dev.txt
