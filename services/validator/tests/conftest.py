@@ -10,8 +10,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from worksite.common.ids import new_id
 from worksite.common.messages import (
     ArtifactRef,
     Changeset,
@@ -140,35 +142,50 @@ def start_judging(bench: Bench, project: Project) -> Callable[..., Awaitable[Jud
     return run
 
 
+@pytest.fixture
+def make_command(project: Project) -> Callable[..., Awaitable[ValidateChange]]:
+    """A command about `head` of the project, with its artifacts stored."""
+
+    async def make(artifacts: Any, spec: Spec, head: str, base: str | None = None) -> ValidateChange:
+        return await _command(artifacts, spec, project.bundle(), head, base)
+
+    return make
+
+
 async def judge_bundle(bench: Bench, spec: Spec, bundle: bytes, head: str, base: str | None) -> Judged:
-    artifacts = MemoryArtifacts()
+    artifacts: Any = MemoryArtifacts()
     progress: list[str] = []
 
     async def tell(text: str) -> None:
         progress.append(text)
 
+    command = await _command(artifacts, spec, bundle, head, base)
+    reply = await validate(bench, command, StepContext(artifacts, tell))
+    assert isinstance(reply.data, Judgement)
+    report = Report.consume(await artifacts.get(reply.data.report))
+    document = (await artifacts.get(reply.data.document)).decode()
+    return Judged(reply.data, report, document, progress)
+
+
+async def _command(artifacts: Any, spec: Spec, bundle: bytes, head: str, base: str | None) -> ValidateChange:
     packed = await artifacts.put(bundle, "application/x-git-bundle")
-    command = ValidateChange(
-        task="0" * 32,
+    changeset = Changeset(
+        base_sha=base or head,
+        head_sha=head,
+        branch="worksite/test",
+        bundle=packed,
+        archive=packed,
+        summary="",
+        engine="test",
+        files_changed=1,
+    )
+    return ValidateChange(
+        task=new_id(),
         tenant="acme",
         step="4-validate",
         round=1,
         deadline=datetime(2100, 1, 1, tzinfo=UTC),
         spec=await artifacts.put_message(spec),
         project=ImportedProject(base_sha=base or head, bundle=packed, empty=base is None),
-        changeset=Changeset(
-            base_sha=base or head,
-            head_sha=head,
-            branch="worksite/test",
-            bundle=packed,
-            archive=packed,
-            summary="",
-            engine="test",
-            files_changed=1,
-        ),
+        changeset=changeset,
     )
-    reply = await validate(bench, command, StepContext(artifacts, tell))  # type: ignore[arg-type]
-    assert isinstance(reply.data, Judgement)
-    report = Report.consume(await artifacts.get(reply.data.report))
-    document = (await artifacts.get(reply.data.document)).decode()
-    return Judged(reply.data, report, document, progress)

@@ -225,6 +225,25 @@ def test_what_was_red_at_base_is_reported_and_not_charged(change: Make, judge_te
     assert [each.path for each in judged.preexisting] == ["tests/test_old.py"]
 
 
+def test_where_everything_was_red_before_nothing_is_shown(change: Make, judge_tests: Judge) -> None:
+    red = {"tests/test_old.py": "def test_old(): assert False\n"}
+
+    assert judge_tests(change({**red, "new.py": ""}, red)).verdict == "environment"
+
+
+def test_where_everything_is_skipped_nothing_is_shown(change: Make, judge_tests: Judge) -> None:
+    skipped = {"tests/test_a.py": "import pytest\ndef test_a(): pytest.skip('later')\n"}
+
+    assert judge_tests(change(skipped)).verdict == "fail"
+
+
+def test_a_base_whose_tests_broke_off_is_nothing_to_compare_with(change: Make, judge_tests: Judge) -> None:
+    judged = judge_tests(change(BASE, {**BASE, "calc.py": "import os\nos._exit(0)\n"}))
+
+    assert judged.verdict == "pass"
+    assert "ended before its tests did" in judged.note
+
+
 def test_no_test_collected_fails(change: Make, judge_tests: Judge) -> None:
     judged = judge_tests(change({"calc.py": CALC}))
 

@@ -21,6 +21,7 @@ from worksite.validator.domain.pins import holds
 from worksite.validator.store import ReadOnlyStore
 
 _HERE = Path(__file__).parent
+KEPT_TOOLS = 12
 _PROGRAMS = (
     "acceptance/asgi_host.py",
     "acceptance/examiner.py",
@@ -48,6 +49,7 @@ class Tools:
 async def install_tools(root: Path) -> Tools:
     """Put everything below `root`, where the sandbox user can read it."""
     store = ReadOnlyStore(root / "tools")
+    store.prune(KEPT_TOOLS)
     return Tools(
         programs=await _programs(store),
         pytest=await _tool(store, "pytest"),

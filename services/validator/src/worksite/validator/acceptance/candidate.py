@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from worksite.validator.sandbox import Job, Limits, LineTooLong, Session, Sessio
 MIB = 1 << 20
 START_SECONDS = 30.0
 ANSWER_SECONDS = 15.0
+STOP_SECONDS = 10.0
 MAX_LINE = 8 * MIB
 _LIMITS = Limits(wall_seconds=180, cpu_seconds=120, output_bytes=64 * MIB)
 
@@ -67,7 +69,9 @@ class Candidate:
 
     async def _stop_process(self) -> None:
         if self._session is not None:
-            await self._session.wait()
+            with suppress(TimeoutError):  # then it is killed
+                async with asyncio.timeout(STOP_SECONDS):
+                    await self._session.wait()
         self._session = None
         await self._process.aclose()
 

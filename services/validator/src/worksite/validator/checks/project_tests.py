@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from worksite.common.messages import Finding
+from worksite.common.messages import CheckVerdict, Finding
 from worksite.validator.bench import Bench, Change
 from worksite.validator.checks.result import Judged
 from worksite.validator.checks.tool import is_test
-from worksite.validator.domain.baseline import Charge, compare
+from worksite.validator.domain.baseline import Charge, Relative, compare
 from worksite.validator.domain.cases import Suite
 from worksite.validator.selfreport.run import run_project_tests
 from worksite.validator.tree import Tree
@@ -28,18 +28,31 @@ async def project_tests(bench: Bench, change: Change) -> Judged:
     if not head.cases and not (base and base.cases):
         return Judged("fail", "no test was collected")
     relative = compare(base, head, kept, change.spec.removed_tests)
-    note = f"at head {head.summary()}" + (f"; at base {base.summary()}" if base else "; no base to compare with")
-    note += f"; the base's tests as they were: {kept.summary()}" if kept else ""
-    charged = tuple(map(_finding, relative.charged))
-    return Judged("fail" if charged else "pass", note, charged, tuple(map(_finding, relative.preexisting)))
+    charged, preexisting = (tuple(map(_finding, each)) for each in (relative.charged, relative.preexisting))
+    return Judged(_verdict(head, relative), _note(head, base, kept), charged, preexisting)
+
+
+def _verdict(head: Suite, relative: Relative) -> CheckVerdict:
+    """Where nothing passes, nothing is shown: the change's fault, unless it was so before."""
+    if relative.charged:
+        return "fail"
+    if head.having("passed"):
+        return "pass"
+    return "environment" if relative.preexisting else "fail"
+
+
+def _note(head: Suite, base: Suite | None, kept: Suite | None) -> str:
+    parts = [f"at head {head.summary()}"]
+    parts.append(f"at base {base.trouble or base.summary()}" if base else "no tests at base to compare with")
+    parts += [f"the base's tests as they were: {kept.summary()}"] if kept else []
+    return "; ".join(parts)
 
 
 async def _at_base(bench: Bench, change: Change) -> Suite | None:
-    """None where the base has no tests. A base whose tests cannot run to their end has nothing to compare with."""
+    """None where the base has no tests."""
     if change.base is None or not any(is_test(name) for name in change.base.files):
         return None
-    suite = await run_project_tests(bench, await bench.version(change.base))
-    return None if suite.trouble else suite
+    return await run_project_tests(bench, await bench.version(change.base))
 
 
 async def _as_they_were(bench: Bench, change: Change, base: Suite) -> Suite | None:

@@ -103,13 +103,18 @@ def _environment(environment: Environment | None) -> str:
         return "It could not be built, so nothing was run."
     lock = f"`{environment.lock}`" if environment.lock else "none: standard library and pytest only"
     digest = f"`{environment.digest}`" if environment.digest else "none"
-    layers = ", ".join(environment.layers) or "none"
     return "\n".join(
         (
             f"- Python {environment.python}; lock: {lock}; read-only environment: {digest} (wheels only).",
-            f"- Isolation `{environment.isolation}`: {layers}. No network, no credentials; a fresh copy for each run.",
+            f"- Isolation `{environment.isolation}`: {_isolation(environment)}",
         )
     )
+
+
+def _isolation(environment: Environment) -> str:
+    if environment.isolation == "none":
+        return "**the program ran unconfined, by an operator's choice; this evidence is for experiments only.**"
+    return f"{', '.join(environment.layers)}. No network, no credentials, a fresh copy of the project for each run."
 
 
 def _by_hand(report: Report) -> str:
