@@ -52,7 +52,7 @@ bench: $(INSTALLED) ## measure the durable step against a raw loop, in one run
 clean: ## remove everything that set-up, runs and tests have made
 	rm -rf $(VENV) .worksite out .pytest_cache .ruff_cache .hypothesis .coverage
 
-$(INSTALLED): constraints.txt $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
+$(INSTALLED): Makefile constraints.txt $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Worksite needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12"; exit 1; }
 	@command -v git >/dev/null || { echo "Worksite needs git: install it first"; exit 1; }
