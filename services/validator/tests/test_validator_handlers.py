@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -138,7 +139,8 @@ def test_an_unknown_commit_is_refused(project: Any, judge: Callable[..., Any]) -
 
 def test_nothing_is_left_in_the_sandbox_after_a_judgement(bench: Any, project: Any, judge: Callable[..., Any]) -> None:
     def kept() -> set[str]:
-        return {path.name for path in bench.sandbox.root.iterdir() if path.name.startswith(("workspace-", "scratch-"))}
+        ours = (f"workspace-{os.getpid()}-", f"scratch-{os.getpid()}-")  # the root is shared with other processes
+        return {path.name for path in bench.sandbox.root.iterdir() if path.name.startswith(ours)}
 
     before = kept()
     judge(spec(criteria=(), tests=()), project.commit(GOOD))

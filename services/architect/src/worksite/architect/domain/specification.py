@@ -6,7 +6,8 @@ from worksite.architect.domain.templates import Template, render
 from worksite.common.messages import BlueprintChoice, Criterion, Harness, Spec
 
 RULES_ENGINE = "rules"
-OWN_TESTS = Criterion(id="own-tests-pass", statement="The project's own tests pass.", grade="self_reported", test=None)
+# Without a test of its own a criterion is judged by the check whose name is its id.
+OWN_TESTS = Criterion(id="project-tests", statement="The project's own tests pass.", grade="self_reported", test=None)
 _MAX_TITLE = 72
 
 
