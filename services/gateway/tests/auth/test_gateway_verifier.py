@@ -36,6 +36,12 @@ def verifier(issuer_key: OKPKey) -> Verifier:
     return Verifier(keys, "worksite", "worksite", clock=lambda: NOW)
 
 
+@pytest.fixture
+def mint(mint: Callable[..., str]) -> Callable[..., str]:
+    """Tokens of the moment that the verifier's clock shows, however long ago this module was imported."""
+    return lambda **changed: mint(**{"iat": NOW, "nbf": NOW, "exp": NOW + 600} | changed)
+
+
 def unsigned(header: Any, claims: Any, signature: str = "") -> str:
     parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in (header, claims)]
     return ".".join([*parts, signature])
