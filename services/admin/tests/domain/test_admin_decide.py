@@ -132,15 +132,17 @@ def test_a_review_judges_the_imported_changeset_by_the_given_criteria(
     assert (validate.changeset, validate.round) == (samples.changeset("0"), 1)
 
 
-def test_base_and_criteria_are_for_reviews_only(story: Callable[..., Story]) -> None:
-    criterion = Criterion(id="c", statement="It works.", grade="self_reported")
+@pytest.mark.parametrize("route", ["feature", "fix", "design", "question"])
+def test_criteria_that_nobody_would_judge_are_asked_back_instead_of_dropped(
+    story: Callable[..., Story], route: Route
+) -> None:
+    criterion = Criterion(id="oauth", statement="OAuth works.", grade="self_reported")
 
-    told = story("feature", options=TaskOptions(base="main", criteria=(criterion,))).answered(None)
+    told = story(route, options=TaskOptions(base="main", criteria=(criterion,)))
 
-    imported, design = told.commands
-    assert isinstance(imported, ImportProject)
-    assert isinstance(design, DesignSpec)
-    assert (imported.review_base, design.criteria) == (None, ())
+    assert told.state.question
+    assert (told.state.status, told.commands) == ("needs_input", [])
+    assert told.state.question.missing == ("criterion oauth: OAuth works.", "comparison with main")
 
 
 def test_a_failed_round_is_followed_by_another_with_the_findings(story: Callable[..., Story], samples: Any) -> None:

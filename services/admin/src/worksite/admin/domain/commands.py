@@ -68,15 +68,18 @@ def _message(state: TaskState, action: Action, step: str) -> Command:
 
 def _import(state: TaskState, common: _Common) -> ImportProject:
     review = state.route.route == "review"
-    base = state.options.base if review else None
-    return ImportProject(**common, source=state.project, review=review, review_base=base)
+    return ImportProject(**common, source=state.project, review=review, review_base=state.options.base)
 
 
 def _design(state: TaskState, common: _Common) -> DesignSpec:
     assert state.imported
-    route = state.route.route
-    criteria = state.options.criteria if route == "review" else ()
-    return DesignSpec(**common, request=state.request, route=route, project=state.imported, criteria=criteria)
+    return DesignSpec(
+        **common,
+        request=state.request,
+        route=state.route.route,
+        project=state.imported,
+        criteria=state.options.criteria,
+    )
 
 
 def _build(state: TaskState, common: _Common) -> BuildChange:

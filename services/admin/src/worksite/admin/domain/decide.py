@@ -53,6 +53,8 @@ def open_task(event: Event, task: SubmitTask, route: RouteDecision) -> Transitio
     )
     if isinstance(task.project, NewProject) and route.route in NEEDS_CONTENT:
         return Transition(None, stopping.waiting(opened, _nothing_there(route.route)))
+    if route.route != "review" and (task.options.criteria or task.options.base):
+        return Transition(None, stopping.waiting(opened, _only_for_review(task, route.route)))
     return Transition(None, _go_on(opened, first_step(route.route)))
 
 
@@ -142,6 +144,17 @@ def _nothing_there(route: Route) -> Question:
         reason=f"The project is empty: there is nothing to {route}.",
         missing=("a repository with content",),
         hint='Submit the task again with "project": {"git_url": …}, or without a route to have something built.',
+    )
+
+
+def _only_for_review(task: SubmitTask, route: Route) -> Question:
+    """A criterion that is asked for and not judged would make the PASS a lie."""
+    missing = tuple(f"criterion {criterion.id}: {criterion.statement}" for criterion in task.options.criteria)
+    base = (f"comparison with {task.options.base}",) if task.options.base else ()
+    return Question(
+        reason=f"On route {route} the architect writes the criteria; your own count only on route review.",
+        missing=missing + base,
+        hint='Put what you want into the request, or submit with "route": "review" to have a repository judged.',
     )
 
 
