@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from worksite.common import messages, schemas
 from worksite.common.compatibility import incompatibilities
 from worksite.common.messages import BY_CE_TYPE, SubmitTask
+from worksite.common.messages.base import json_bytes
 from worksite.common.testing import examples
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
@@ -48,10 +49,95 @@ def test_a_request_over_the_byte_limit_is_refused_with_its_size():
         examples.submit_task(request="ä" * 6002)
 
 
-@pytest.mark.parametrize("url", ["ext::sh -c id", "--upload-pack=x", "/etc", "https://a b"])
+def test_the_byte_limit_of_a_request_counts_what_json_makes_of_it():
+    assert examples.submit_task(request='"' * 6000).request == '"' * 6000
+    with pytest.raises(ValidationError, match="12002 bytes"):
+        examples.submit_task(request='"' * 6001)
+
+
+@pytest.mark.parametrize("character", ["\0", "\x01", "\x1b", "\x7f", "\x85"])
+def test_control_characters_are_refused_in_what_people_write(character):
+    for write in (
+        lambda text: examples.submit_task(request=text),
+        lambda text: criterion(statement=text),
+        lambda text: criterion(test=text),
+        lambda text: messages.CancelRequested(task=examples.TASK, tenant="acme", principal="ada", reason=text),
+        lambda text: messages.InputGiven(task=examples.TASK, tenant="acme", principal="ada", text=text),
+    ):
+        write("line\n\tline\r\n😀")
+        with pytest.raises(ValidationError, match="control characters"):
+            write(f"a{character}b")
+
+
+def test_criteria_that_would_crowd_a_message_are_refused_with_their_size():
+    crowd = tuple(criterion(id=f"c{number}", statement="😀" * 500) for number in range(20))
+    messages.TaskOptions(criteria=crowd[:2])
+    with pytest.raises(ValidationError, match="bytes as JSON"):
+        messages.TaskOptions(criteria=crowd)
+
+
+def test_a_criterions_test_is_a_name_not_a_text():
+    with pytest.raises(ValidationError, match="200 characters"):
+        criterion(test="t" * 201)
+
+
+def criterion(**changes):
+    return messages.Criterion.model_validate({"id": "x", "statement": "s", "grade": "self_reported"} | changes)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ext::sh -c id",
+        "--upload-pack=x",
+        "/etc",
+        "https://a b",
+        "ssh://a/b",
+        "https:///a",
+        "https://a/b\\c",
+        "https://ä/b",
+    ],
+)
 def test_a_git_url_of_another_form_is_refused(url):
     with pytest.raises(ValidationError):
         messages.GitProject(git_url=url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://bob:hunter2@a/b",
+        "https://hunter2@a/b",
+        "https://@a/b",
+        "file://hunter2@a/b",
+        "https://a/b?token=hunter2",
+    ],
+)
+def test_a_git_url_with_a_secret_in_it_is_refused(url):
+    with pytest.raises(ValidationError):
+        messages.GitProject(git_url=url)
+
+
+@pytest.mark.parametrize("url", ["https://a/b", "http://[::1]:80/b.git", "https://a/~b/@c/d%20e", "file:///srv/a.git"])
+def test_a_plain_git_url_is_taken(url):
+    assert messages.GitProject(git_url=url).git_url == url
+
+
+@pytest.mark.parametrize("name", ["a..b", "a.lock", "a.lock/b", "a.", "a/.b", "a//b", "a/"])
+def test_a_name_that_git_refuses_for_a_ref_is_refused(name):
+    for use in (
+        lambda: messages.GitProject(git_url="https://a/b", ref=name),
+        lambda: messages.TaskOptions(base=name),
+        lambda: messages.NewProject(name=name),
+    ):
+        with pytest.raises(ValidationError):
+            use()
+
+
+@pytest.mark.parametrize("name", ["main", "v1.0", "feature/a.b_c-1", "a.locked", "0" * 40])
+def test_a_name_that_git_takes_for_a_ref_is_taken(name):
+    assert messages.GitProject(git_url="https://a/b", ref=name).ref == name
+    assert messages.TaskOptions(base=name).base == name
 
 
 @pytest.mark.parametrize("message", examples.all_messages(), ids=lambda m: m.tag())
@@ -63,12 +149,26 @@ def test_there_is_an_example_of_every_message():
     assert {m.tag() for m in examples.all_messages()} == {m.tag() for m in messages.MESSAGES}
 
 
-def test_a_full_task_state_fits_into_one_message():
-    longest = "x" * messages.tasks.MAX_REQUEST_BYTES
-    command = examples.commands()[1].model_copy(update={"request": longest})
-    state = examples.task_state().model_copy(update={"request": longest, "commands": (command,)})
-    entry = messages.TaskEntry(state=state, submitted=examples.submit_task(request=longest), sequence=1)
-    assert len(entry.to_json()) < 64 * 1024
+@pytest.mark.parametrize("character", ["x", '"', "\n", "ä", "😀"])
+def test_the_fullest_task_fits_into_one_message(character):
+    """Everything that a client chooses at its longest, in the row of the read model while the task is designed."""
+    limits = messages.tasks
+    wide = json_bytes(character) - 2
+    request = "x" + character * ((limits.MAX_REQUEST_BYTES - 2) // wide) + "x"
+    one = criterion(id="a" * 80, statement=character * 100, test="t" * 100)
+    criteria = (one,) * min(20, (limits.MAX_CRITERIA_BYTES - 2) // (json_bytes(one) + 1))
+    project = messages.GitProject(git_url="https://" + "x" * 992, ref="r" * 200)
+    given = {
+        "principal": character * 256,
+        "request": request,
+        "project": project,
+        "options": messages.TaskOptions(base="b" * 200, criteria=criteria),
+    }
+    submitted = examples.submit_task(**given)
+    design = examples.commands()[1].model_copy(update={"request": request, "criteria": criteria})
+    state = examples.task_state().model_copy(update=given | {"commands": (design,)})
+    entry = messages.TaskEntry(state=state, submitted=submitted, sequence=2**63)
+    assert 48 * 1024 < len(entry.to_json()) < 62 * 1024
 
 
 def test_the_checked_in_schemas_are_current():

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from worksite.common import subjects
 from worksite.common.bus import Bus, KeyValue
-from worksite.common.errors import BusUnavailable
+from worksite.common.errors import BusUnavailable, PayloadTooLarge
 from worksite.common.messages import SubmitTask, TaskEntry
 from worksite.common.testing import NatsServer
 from worksite.gateway.domain.principal import Principal
@@ -68,6 +68,27 @@ async def test_tenants_do_not_share_keys(client: httpx.AsyncClient, mint: Callab
 
 
 @pytest.mark.asyncio
+async def test_principals_of_one_tenant_do_not_share_keys(client: httpx.AsyncClient, mint: Callable[..., str]) -> None:
+    mine = await send(client)
+
+    theirs = await send(client, {"request": "Else"}, KEY | {"Authorization": f"Bearer {mint(sub='bob')}"})
+
+    assert theirs.status_code == 202
+    assert theirs.json()["id"] != mine.json()["id"]
+
+
+@pytest.mark.asyncio
+async def test_what_cannot_be_shown_is_refused_before_it_is_published_or_uses_a_key_up(bus: Bus, admin: Any) -> None:
+    too_large = Principal("s" * 70_000, "acme", frozenset({"developer"}), "id", 0)
+
+    with pytest.raises(PayloadTooLarge):
+        await Intake(bus, Tasks(bus)).submit(too_large, NewTask(request="x"), b"body", "key")
+
+    assert await admin.submitted() == []
+    assert await KeyValue(bus, subjects.IDEMPOTENCY).entries("acme") == []
+
+
+@pytest.mark.asyncio
 async def test_without_a_key_every_request_is_its_own_task(client: httpx.AsyncClient, admin: Any) -> None:
     first, second = await send(client, headers={}), await send(client, headers={})
 
@@ -98,7 +119,7 @@ class DyingTasks(Tasks):
         super().__init__(bus)
         self._error = error
 
-    async def accepted(self, submitted: SubmitTask) -> TaskEntry:
+    async def accepted(self, entry: TaskEntry) -> TaskEntry:
         raise self._error
 
 
@@ -163,7 +184,8 @@ async def test_an_entry_that_admin_wrote_first_stands(bus: Bus) -> None:
     theirs = TaskEntry(state=None, submitted=submitted, sequence=7)
     await KeyValue(bus, subjects.TASKS).create(f"acme.{submitted.task}", theirs.to_json())
 
-    assert await Tasks(bus).accepted(submitted) == theirs
+    ours = TaskEntry(state=None, submitted=submitted, sequence=0)
+    assert await Tasks(bus).accepted(ours) == theirs
 
 
 @pytest.mark.asyncio

@@ -60,7 +60,7 @@ def test_other_texts_are_not(key: str) -> None:
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1))
 def test_a_storage_key_is_two_subject_tokens_whatever_the_client_sent(key: str) -> None:
-    tenant, token = idempotency.storage_key("acme", "POST /v1/tasks", key).split(".")
+    tenant, token = idempotency.storage_key("acme", "ada", "POST /v1/tasks", key).split(".")
 
     assert tenant == "acme"
     assert len(token) == 64
@@ -68,7 +68,7 @@ def test_a_storage_key_is_two_subject_tokens_whatever_the_client_sent(key: str) 
 
 
 def test_keys_of_two_routes_do_not_meet() -> None:
-    assert idempotency.storage_key("acme", "a", "k") != idempotency.storage_key("acme", "b", "k")
+    assert idempotency.storage_key("acme", "ada", "a", "k") != idempotency.storage_key("acme", "ada", "b", "k")
 
 
 @given(body=st.dictionaries(st.text(max_size=5), st.none() | st.text(max_size=20) | st.integers(), max_size=3))

@@ -15,6 +15,8 @@ from worksite.gateway.gateway import Gateway
 
 JSON = {"Content-Type": "application/json"}
 SECRET_INPUT = "hunter2-do-not-echo"
+CRITERION = {"id": "x", "statement": "s", "grade": "self_reported"}
+NOT_REVIEWS = ("feature", "fix", "design", "question")
 TEN_MEGABYTES = 10 * 1024 * 1024
 
 
@@ -73,6 +75,17 @@ async def test_json_that_does_not_fit_names_the_field(client: httpx.AsyncClient,
         ({"request": "x", "project": {"git_url": "--upload-pack=evil"}}, "project.git_url"),
         ({"request": "x", "project": {"git_url": "ext::sh -c evil"}}, "project.git_url"),
         ({"request": "x", "project": {"git_url": "https://git.example/x", "ref": "-x"}}, "project.ref"),
+        ({"request": "x", "project": {"git_url": "https://git.example/x", "ref": "a..b"}}, "project.ref"),
+        ({"request": "x", "project": {"git_url": f"https://bob:{SECRET_INPUT}@git.example/x"}}, "project.git_url"),
+        ({"request": "x", "project": {"git_url": f"https://git.example/x?token={SECRET_INPUT}"}}, "project.git_url"),
+        ({"request": "x", "project": {"git_url": f"ssh://{SECRET_INPUT}@git.example/x"}}, "project.git_url"),
+        ({"request": "x", "project": {"name": "a.lock"}}, "project.name"),
+        ({"request": "a\x01b"}, "request"),
+        ({"request": '"' * 6_001}, "request"),
+        ({"request": "x", "options": {"criteria": [CRITERION | {"test": "t" * 35_000}]}}, "options.criteria.0.test"),
+        ({"request": "x", "options": {"criteria": [CRITERION | {"statement": "😀" * 500}] * 20}}, "options.criteria"),
+        *[({"request": "x", "route": r, "options": {"base": "main"}}, "options") for r in NOT_REVIEWS],
+        *[({"request": "x", "route": r, "options": {"criteria": [CRITERION]}}, "options") for r in NOT_REVIEWS],
         ({"request": "x", "options": {"max_rounds": "2"}}, "options.max_rounds"),
         ({"request": "x", "options": {"max_rounds": 4}}, "options.max_rounds"),
         ({"request": "x", "options": {"max_rounds": True}}, "options.max_rounds"),
@@ -90,6 +103,18 @@ async def test_json_that_does_not_fit_names_the_field(client: httpx.AsyncClient,
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("route", ["review", None])
+async def test_base_and_criteria_are_taken_where_they_can_be_honoured(
+    client: httpx.AsyncClient, route: str | None
+) -> None:
+    options = {"base": "main", "criteria": [CRITERION]}
+
+    answer = await client.post("/v1/tasks", json={"request": "x", "route": route, "options": options})
+
+    assert answer.status_code == 202
+
+
+@pytest.mark.asyncio
 async def test_search_and_cancel_check_their_bodies_too(client: httpx.AsyncClient, submit: Callable[..., Any]) -> None:
     cancel = f"/v1/tasks/{await submit()}/cancel"
     cases: list[tuple[str, Any, str]] = [
@@ -102,6 +127,7 @@ async def test_search_and_cancel_check_their_bodies_too(client: httpx.AsyncClien
         ("/v1/search", {"query": "x", "filters": {"owner": "x"}}, "filters.owner"),
         (cancel, {"reason": 1}, "reason"),
         (cancel, {"reason": "x" * 501}, "reason"),
+        (cancel, {"reason": "\x1b[2J"}, "reason"),
         (cancel, {"force": True}, "force"),
     ]
     for path, body, field in cases:

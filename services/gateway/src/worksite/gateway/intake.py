@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from worksite.common import subjects
 from worksite.common.bus import Bus, Envelope, KeyValue
-from worksite.common.errors import BusUnavailable, Conflict, Retryable
+from worksite.common.bus.connection import MAX_PAYLOAD_BYTES
+from worksite.common.errors import BusUnavailable, Conflict, PayloadTooLarge, Retryable
 from worksite.common.ids import new_id
 from worksite.common.messages import SubmitTask, TaskEntry
 from worksite.gateway.domain import idempotency
@@ -45,15 +46,16 @@ class Intake:
         lock = Lock(
             body_sha256=idempotency.digest(body), task=new_id(), principal=principal.subject, submitted_at=self._now()
         )
+        entry = _entry(wanted, principal.tenant, lock)  # before the key is used up, and long before the queue has it
         if key is not None:
-            lock = await self._lock(idempotency.storage_key(principal.tenant, ROUTE, key), lock)
+            lock = await self._lock(idempotency.storage_key(principal.tenant, principal.subject, ROUTE, key), lock)
             if not lock.fits(body):
                 raise KeyReused(f"key of task {lock.task}")
             if known := await self._tasks.get(principal.tenant, lock.task):
                 return known
-        command = wanted.command(lock.task, principal.tenant, lock.principal, lock.submitted_at)
-        await self._publish(command)
-        return await self._make_visible(command)
+            entry = _entry(wanted, principal.tenant, lock)
+        await self._publish(entry.submitted)
+        return await self._make_visible(entry)
 
     async def _lock(self, key: str, wanted: Lock) -> Lock:
         """The lock that holds: ours, or the one that was there first."""
@@ -71,11 +73,20 @@ class Intake:
         envelope = Envelope(command.ce_type(), "gateway", command.tenant, command.task, id=command.task)
         await self._bus.publish(subjects.task_subject(command.tenant), command, envelope)
 
-    async def _make_visible(self, command: SubmitTask) -> TaskEntry:
+    async def _make_visible(self, entry: TaskEntry) -> TaskEntry:
         try:
-            return await self._tasks.accepted(command)
+            return await self._tasks.accepted(entry)
         except Retryable as error:
             # The task is stored and will run; an error now would make the client submit it twice. Admin creates the
             # entry when it takes the task up.
-            log.warning("task %s is accepted but not visible yet: %s", command.task, error)
-            return TaskEntry(state=None, submitted=command, sequence=0)
+            log.warning("task %s is accepted but not visible yet: %s", entry.submitted.task, error)
+            return entry
+
+
+def _entry(wanted: NewTask, tenant: str, lock: Lock) -> TaskEntry:
+    """The task as it will be shown. Raises PayloadTooLarge: what cannot be shown must not be published either."""
+    submitted = wanted.command(lock.task, tenant, lock.principal, lock.submitted_at)
+    entry = TaskEntry(state=None, submitted=submitted, sequence=0)
+    if (size := len(entry.to_json())) > MAX_PAYLOAD_BYTES:
+        raise PayloadTooLarge(f"task of {size} bytes: at most {MAX_PAYLOAD_BYTES}")
+    return entry

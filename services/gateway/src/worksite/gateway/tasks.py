@@ -5,7 +5,7 @@ from __future__ import annotations
 from worksite.common import subjects
 from worksite.common.bus import Bus, KeyValue
 from worksite.common.errors import Conflict
-from worksite.common.messages import SubmitTask, TaskEntry
+from worksite.common.messages import TaskEntry
 
 
 class Tasks:
@@ -25,11 +25,11 @@ class Tasks:
         found = {entry.key: entry.value for entry in await self._store.entries(tenant)}
         return [TaskEntry.consume(found[key]) for key in sorted(found, reverse=True)[:limit]]
 
-    async def accepted(self, submitted: SubmitTask) -> TaskEntry:
+    async def accepted(self, entry: TaskEntry) -> TaskEntry:
         """Make the task visible before anyone has taken it up. Admin may have been quicker: then its entry stands."""
-        entry = TaskEntry(state=None, submitted=submitted, sequence=0)
+        tenant, task = entry.submitted.tenant, entry.submitted.task
         try:
-            await self._store.create(f"{submitted.tenant}.{submitted.task}", entry.to_json())
+            await self._store.create(f"{tenant}.{task}", entry.to_json())
         except Conflict:
-            return await self.get(submitted.tenant, submitted.task) or entry
+            return await self.get(tenant, task) or entry
         return entry

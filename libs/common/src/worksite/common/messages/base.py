@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic_core import to_json
 
 TaskId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 """A UUIDv7 in hex."""
@@ -16,6 +18,21 @@ StepId = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}-(import|des
 """`<n>-<action>`, n counting the task's commands."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 CommitSha = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+
+
+def json_bytes(value: object) -> int:
+    """How much of a message a value takes up: quotes and line breaks are written in two bytes, an emoji in four."""
+    return len(to_json(value))
+
+
+def _plain(text: str) -> str:
+    if any(unicodedata.category(c) == "Cc" and c not in "\n\t\r" for c in text):
+        raise ValueError("holds control characters; only line breaks and tabs are text")
+    return text
+
+
+PLAIN = AfterValidator(_plain)
+"""For what people write: control characters have no place in logs and terminals, and each takes six bytes as JSON."""
 
 
 class Model(BaseModel):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
-from worksite.common.messages.base import Message, StepId, TaskId, Tenant
+from worksite.common.messages.base import PLAIN, Message, StepId, TaskId, Tenant
 from worksite.common.messages.replies import AgentReply
 
 
@@ -38,7 +38,7 @@ class CancelRequested(Message):
     task: TaskId
     tenant: Tenant
     principal: str
-    reason: str = Field(default="", max_length=500)
+    reason: Annotated[str, Field(max_length=500), PLAIN] = ""
 
 
 class InputGiven(Message):
@@ -48,7 +48,7 @@ class InputGiven(Message):
     task: TaskId
     tenant: Tenant
     principal: str
-    text: str = Field(min_length=1, max_length=4000)
+    text: Annotated[str, Field(min_length=1, max_length=4000), PLAIN]
 
 
 class ApprovalGiven(Message):

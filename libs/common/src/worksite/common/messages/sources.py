@@ -4,12 +4,42 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 from worksite.common.messages.base import Model
 
-ProjectName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-GitUrl = Annotated[str, StringConstraints(pattern=r"^(https?|ssh|git|file)://[^\s\x00-\x1f]+$", max_length=2000)]
-GitRef = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}$")]
+
+def _ref_format(name: str) -> str:
+    """What git-check-ref-format(1) asks beyond the characters, which the patterns see to."""
+    parts = name.split("/")
+    if ".." in name or name.endswith(".") or any(p.startswith(".") or p.endswith(".lock") or not p for p in parts):
+        raise ValueError(
+            "not a name that git takes: no '..', no '//', no part that begins with '.' or ends with '.lock'"
+        )
+    return name
+
+
+def _clone_url(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    authority = rest.partition("/")[0]
+    if "@" in authority:
+        raise ValueError("holds credentials: they never belong in a request; give the URL without user and password")
+    if not authority and scheme != "file":
+        raise ValueError("names no host")
+    return url
+
+
+ProjectName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"), AfterValidator(_ref_format)
+]
+"""Becomes part of refs and paths, so it is held to git's rule as well."""
+GitUrl = Annotated[
+    str,
+    StringConstraints(pattern=r"^(https?|git|file)://[!$-;=@-\[\]-~]+$", max_length=1000),
+    AfterValidator(_clone_url),
+]
+"""Printable ASCII, percent-encoded where needed. No query and no fragment: git needs none, and tokens hide there.
+Whether file:// and addresses of the inside are cloned is for the builder's settings to say."""
+GitRef = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}$"), AfterValidator(_ref_format)]
 
 
 class NewProject(Model):

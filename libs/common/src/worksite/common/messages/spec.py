@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
-from worksite.common.messages.base import Message, Model, Sha256
+from worksite.common.messages.base import PLAIN, Message, Model, Sha256
 
 Grade = Literal["verified_io", "self_reported"]
 """How strong a piece of evidence is: `verified_io` cannot be forged by the candidate, `self_reported` can."""
@@ -59,9 +59,11 @@ class Criterion(Model):
     """One acceptance criterion; without a test it can only be judged by evidence from another check."""
 
     id: CriterionId
-    statement: str = Field(min_length=1, max_length=500)
+    statement: Annotated[str, Field(min_length=1, max_length=500), PLAIN]
     grade: Grade
-    test: str | None = Field(default=None, description="path::function of a test in the Spec")
+    test: Annotated[str, Field(max_length=200), PLAIN] | None = Field(
+        default=None, description="path::function of a test in the Spec"
+    )
 
 
 class BlueprintChoice(Model):

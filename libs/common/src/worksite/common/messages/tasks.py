@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
-from worksite.common.messages.base import Message, Model, StepId, TaskId, Tenant
+from worksite.common.messages.base import PLAIN, Message, Model, StepId, TaskId, Tenant, json_bytes
 from worksite.common.messages.commands import Command
 from worksite.common.messages.replies import (
     Agent,
@@ -22,20 +22,31 @@ from worksite.common.messages.replies import (
     RouteDecision,
     SpecWritten,
 )
-from worksite.common.messages.sources import NewProject, ProjectSource
+from worksite.common.messages.sources import GitRef, NewProject, ProjectSource
 from worksite.common.messages.spec import Criterion
 
 MAX_REQUEST_BYTES = 12_000
-"""A request travels up to three times in one message (state, outbox, read model), and a message holds 64 KB."""
+MAX_CRITERIA_BYTES = 5_000
+"""Both as JSON. They travel three times in one message (state, outbox, read model), and a message holds 64 KB; what is
+left over is for the task's history."""
 
 
-def _fits_a_message(request: str) -> str:
-    if (size := len(request.encode())) > MAX_REQUEST_BYTES:
-        raise ValueError(f"{size} bytes; at most {MAX_REQUEST_BYTES} fit: put details into the project's files")
+def _request_fits(request: str) -> str:
+    if (size := json_bytes(request) - len('""')) > MAX_REQUEST_BYTES:
+        raise ValueError(f"{size} bytes as JSON; at most {MAX_REQUEST_BYTES} fit: put details into the project's files")
     return request
 
 
-RequestText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_fits_a_message)]
+def _criteria_fit(criteria: tuple[Criterion, ...]) -> tuple[Criterion, ...]:
+    if (size := json_bytes(criteria)) > MAX_CRITERIA_BYTES:
+        raise ValueError(f"{size} bytes as JSON; at most {MAX_CRITERIA_BYTES} fit: say it in fewer words")
+    return criteria
+
+
+RequestText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1), PLAIN, AfterValidator(_request_fits)
+]
+Criteria = Annotated[tuple[Criterion, ...], Field(max_length=20), AfterValidator(_criteria_fit)]
 TaskStatus = Literal["queued", "running", "needs_input", "completed", "failed", "cancelled"]
 TERMINAL: frozenset[TaskStatus] = frozenset({"completed", "failed", "cancelled"})
 MAX_ROUNDS = 3
@@ -44,8 +55,8 @@ MAX_ROUNDS = 3
 class TaskOptions(Model):
     """What a client may ask of the way its task is done."""
 
-    base: str | None = Field(default=None, max_length=200, description="review: the ref to compare with")
-    criteria: tuple[Criterion, ...] = Field(default=(), max_length=20, description="review: what must hold")
+    base: GitRef | None = Field(default=None, description="review: the ref to compare with")
+    criteria: Criteria = Field(default=(), description="review: what must hold")
     max_rounds: int = Field(default=MAX_ROUNDS, ge=1, le=MAX_ROUNDS)
     deadline_seconds: int = Field(default=3600, ge=10, le=86_400, description="from acceptance")
 

@@ -43,9 +43,10 @@ def is_key(value: str) -> bool:
     return len(value) <= MAX_KEY_LENGTH and _KEY.fullmatch(value) is not None
 
 
-def storage_key(tenant: str, route: str, key: str) -> str:
-    """Where the lock lies; the client's own characters never become part of a subject."""
-    scoped = f"{route}\n{key}"
+def storage_key(tenant: str, subject: str, route: str, key: str) -> str:
+    """Where the lock lies: each principal has keys of its own, so nobody can take another's away. The client's own
+    characters never become part of a subject."""
+    scoped = f"{subject}\n{route}\n{key}"
     return f"{tenant}.{digest(scoped.encode())}"
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from worksite.common.messages import GitProject, Model, NewProject, Route, SubmitTask, TaskOptions
+from worksite.common.messages.base import PLAIN
 from worksite.common.messages.sources import GitRef, GitUrl, ProjectName
 from worksite.common.messages.tasks import RequestText
 
@@ -41,6 +42,16 @@ class NewTask(Model):
     project: Project = Project()
     options: TaskOptions = TaskOptions()
 
+    @field_validator("options")
+    @classmethod
+    def _honoured(cls, options: TaskOptions, others: ValidationInfo) -> TaskOptions:
+        route = others.data.get("route")
+        if route not in (None, "review") and (options.base is not None or options.criteria):
+            raise ValueError(
+                f"base and criteria belong to route review, not to {route}: put them into the request's words"
+            )
+        return options
+
     def command(self, task: str, tenant: str, principal: str, submitted_at: datetime) -> SubmitTask:
         """The message that goes to the bus."""
         return SubmitTask(
@@ -58,4 +69,4 @@ class NewTask(Model):
 class Cancellation(Model):
     """The body of `POST /v1/tasks/{id}/cancel`."""
 
-    reason: str = Field(default="", max_length=500, description="for the record")
+    reason: Annotated[str, Field(max_length=500), PLAIN] = Field(default="", description="for the record")
