@@ -1,5 +1,7 @@
 """Blobs named by their hash."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from worksite.common.artifacts import Artifacts
 from worksite.common.errors import ArtifactCorrupt, ArtifactMissing
@@ -40,3 +42,30 @@ async def test_content_that_does_not_have_its_name_is_refused(bus):
     await store.put(examples.SHA, b"something else")
     with pytest.raises(ArtifactCorrupt):
         await Artifacts(bus).get(examples.artifact())
+
+
+@pytest.mark.asyncio
+async def test_the_layout_is_that_of_the_object_store(bus):
+    data = bytes(range(256)) * 1000
+    ref = await Artifacts(bus).put(data, "application/octet-stream")
+    store = await bus.jetstream.object_store("artifacts")
+    assert (await store.get(ref.sha256)).data == data
+
+
+@pytest.mark.asyncio
+async def test_a_blob_whose_chunks_are_gone_is_missing_and_does_not_hang(bus):
+    artifacts = Artifacts(bus)
+    ref = await artifacts.put(b"x" * 200_000, "text/plain")
+    await bus.jetstream.purge_stream("OBJ_artifacts", subject="$O.artifacts.C.>")
+    with pytest.raises(ArtifactMissing, match="0 of 200000"):
+        await artifacts.get(ref)
+
+
+@pytest.mark.asyncio
+async def test_a_copy_past_half_its_retention_is_stored_anew(bus):
+    old = await Artifacts(bus).put(b"data", "text/plain")
+    before = (await bus.jetstream.stream_info("OBJ_artifacts")).state.last_seq
+    later = Artifacts(bus, now=lambda: datetime.now(UTC) + timedelta(days=20))
+    assert await later.put(b"data", "text/plain") == old
+    assert (await bus.jetstream.stream_info("OBJ_artifacts")).state.last_seq > before
+    assert await later.get(old) == b"data"

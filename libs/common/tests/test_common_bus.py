@@ -5,7 +5,19 @@ import asyncio
 import pytest
 from pydantic import SecretStr
 from worksite.common import subjects
-from worksite.common.bus import Bus, BusSettings, Envelope, KeyValue, announce, answer, provision, request
+from worksite.common.bus import (
+    Bus,
+    BusSettings,
+    Envelope,
+    KeyValue,
+    announce,
+    answer,
+    consume,
+    consumer,
+    provision,
+    request,
+)
+from worksite.common.bus.consumer import Progress
 from worksite.common.errors import (
     BusUnavailable,
     Conflict,
@@ -237,3 +249,44 @@ async def test_a_malformed_request_is_refused_by_the_endpoint(bus):
     with pytest.raises(Permanent, match="query"):
         await request(bus, "rag", "search", SearchResponse(results=(), reranked=False, timings_ms={}), SearchResponse)
     await micro.stop()
+
+
+@pytest.mark.asyncio
+async def test_reading_a_stream_that_is_not_there_is_an_outage_not_an_empty_answer(bus):
+    with pytest.raises(BusUnavailable):
+        await bus.read("NOPE", ">", 0)
+    with pytest.raises(BusUnavailable):
+        await bus.last("NOPE", "x")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("url", ["nats://h:notaport", "http://127.0.0.1", "nats://", ""])
+async def test_an_address_that_is_none_is_refused_in_words(url):
+    with pytest.raises(Permanent, match="no address"):
+        await Bus.connect(BusSettings(url, "test"))
+
+
+@pytest.mark.asyncio
+async def test_more_replicas_than_servers_are_refused_in_words(bus):
+    with pytest.raises(Permanent, match="refuses the streams"):
+        await provision(bus, 1 << 30, replicas=3)
+
+
+@pytest.mark.asyncio
+async def test_a_consumer_that_is_gone_is_seen_as_stalled(bus, monkeypatch):
+    monkeypatch.setattr(consumer, "FETCH_SECONDS", 0.3)
+    stop, progress = asyncio.Event(), Progress()
+
+    async def nothing(_):
+        raise AssertionError("there is no message")
+
+    running = asyncio.create_task(consume(bus, "WORK", "builder", nothing, concurrency=1, stop=stop, progress=progress))
+    async with asyncio.timeout(5):
+        while not progress.last_turn:
+            await asyncio.sleep(0.01)
+        await bus.jetstream.delete_consumer("WORK", "builder")
+        await asyncio.sleep(0.05)
+        while not progress.stalled(limit_seconds=0.9):
+            await asyncio.sleep(0.01)
+    stop.set()
+    await running

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 from worksite.common import settings
 from worksite.common.bus.consumer import Progress, backoff
-from worksite.common.health import Health, ops_server, watched_loop
+from worksite.common.health import Health, ops_server
 from worksite.common.processes import free_port
 from worksite.common.settings import ServiceSettings, SettingsError
 
@@ -103,7 +103,7 @@ def test_a_wrong_value_is_not_echoed(monkeypatch):
 async def test_probes_say_what_is_wrong():
     health = Health()
     health.ready["policy"] = lambda: "not loaded"
-    async with watched_loop(health), ops_server(health, "127.0.0.1", 0) as port:
+    async with ops_server(health, "127.0.0.1", 0) as port:
         async with httpx.AsyncClient(trust_env=False) as client:
             alive = await client.get(f"http://127.0.0.1:{port}/healthz")
             ready = await client.get(f"http://127.0.0.1:{port}/readyz")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
@@ -10,7 +11,7 @@ from worksite.common import worker as worker_module
 from worksite.common.bus import Bus, BusSettings, Envelope, consumer
 from worksite.common.errors import BusUnavailable, Fenced, Retryable, StepRefused
 from worksite.common.ledger import MAX_FAILURES, Claim, Ledger
-from worksite.common.messages import BuildChange, DeadLetter, ImportProject, Question, StepResult
+from worksite.common.messages import Answer, BuildChange, DeadLetter, ImportProject, Question, StepResult
 from worksite.common.testing import examples
 from worksite.common.testing.examples import TASK, TENANT
 from worksite.common.worker import Reply, Worker
@@ -339,3 +340,90 @@ async def test_two_deliveries_racing_for_one_step_yield_one_winner(bus):
     claims = await asyncio.gather(*(ledger.claim(TASK, IMPORT.step, f"h{i}") for i in range(8)))
     assert all(isinstance(claim, Claim) for claim in claims)
     assert sum([await ledger.holds(claim) for claim in claims]) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_command_that_the_server_relayed_is_dead_lettered(bus, work):
+    """A direct get may name a stream's subject as its reply: its answer must not count as anybody's word."""
+    calls = Calls(DONE)
+    work(calls)
+    headers = Envelope(IMPORT.ce_type(), "admin", TENANT, TASK).headers()
+    planted = "ws.v1.event.acme.t.architect.task.progress"
+    await bus.publish_raw(planted, IMPORT.to_json(), headers)
+    await bus.client.publish(
+        f"$JS.API.DIRECT.GET.EVENTS.{planted}", b"", reply=subjects.work_subject("builder", TENANT)
+    )
+    letter = DeadLetter.consume((await published(bus, subjects.dead_subject("builder", TENANT), "DEAD")).data)
+    assert "relayed" in letter.reason
+    assert calls.count == 0
+
+
+@pytest.mark.asyncio
+async def test_a_foreign_message_on_the_result_subject_does_not_swallow_the_result(bus, work):
+    await bus.publish_raw(RESULT_SUBJECT, b"planted", {})
+    work(Calls(DONE))
+    await send(bus)
+    await drained(bus)
+    assert StepResult.consume((await bus.last("EVENTS", RESULT_SUBJECT)).data).reply.status == "ok"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Reply(Answer(text="x" * 70_000, citations=(), engine="search")),
+        StepRefused("big", "x" * 70_000),
+        ValueError("x" * 70_000),
+    ],
+)
+async def test_a_result_that_fits_no_message_still_ends_the_step(bus, work, outcome):
+    work(Calls(outcome))
+    await send(bus)
+    reply = StepResult.consume((await published(bus)).data).reply
+    assert reply.status in {"failed", "refused"}
+    await drained(bus)
+
+
+@pytest.mark.asyncio
+async def test_a_step_past_its_deadline_is_not_started(bus, work):
+    calls = Calls(DONE)
+    work(calls)
+    await send(bus, IMPORT.model_copy(update={"deadline": examples.NOW.replace(year=2000)}))
+    reply = StepResult.consume((await published(bus)).data).reply
+    assert (reply.status, reply.data.code, calls.count) == ("refused", "deadline", 0)
+
+
+@pytest.mark.asyncio
+async def test_a_handler_is_stopped_at_the_deadline(bus, work):
+    stopped = asyncio.Event()
+
+    async def endless(_):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    work(Calls(endless))
+    await send(bus, IMPORT.model_copy(update={"deadline": datetime.now(UTC) + timedelta(seconds=0.2)}))
+    assert StepResult.consume((await published(bus)).data).reply.data.code == "deadline"
+    assert stopped.is_set()
+
+
+@pytest.mark.asyncio
+async def test_a_handler_that_cancels_itself_is_a_counted_failure_and_the_worker_goes_on(bus, work):
+    async def cancelled(_):
+        raise asyncio.CancelledError
+
+    calls = Calls(cancelled)
+    work(calls)
+    await send(bus)
+    assert StepResult.consume((await published(bus)).data).reply.status == "failed"
+    assert calls.count == MAX_FAILURES
+
+
+@pytest.mark.asyncio
+async def test_more_hand_backs_than_any_limit_lose_nothing(bus, work):
+    calls = Calls(*[Retryable("away")] * 60, DONE)
+    work(calls)
+    await send(bus)
+    assert StepResult.consume((await published(bus)).data).reply.status == "ok"

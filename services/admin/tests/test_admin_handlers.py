@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
-from worksite.admin.handlers import Orchestrator
+from worksite.admin.handlers import MAX_FAULTS, Orchestrator
 from worksite.common import subjects
 from worksite.common.bus import Bus, Envelope, KeyValue
 from worksite.common.errors import Conflict
@@ -245,7 +245,7 @@ async def test_a_fault_of_our_own_puts_the_event_off_and_dead_letters_it_in_the_
     await orchestrator.handle(unacknowledged(delivery))
     assert await scene.dead_letters() == []
 
-    await orchestrator.handle(dataclasses.replace(delivery, attempt=subjects.MAX_DELIVER))
+    await orchestrator.handle(dataclasses.replace(delivery, attempt=MAX_FAULTS))
     [letter] = await scene.dead_letters()
     assert letter.reason == "given up after 50 deliveries: a bug in a stage"
 

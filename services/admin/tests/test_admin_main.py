@@ -36,7 +36,9 @@ def test_a_port_that_is_none_is_refused_by_name(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.asyncio
 async def test_admin_consumes_both_streams_until_it_is_stopped(scene: Any) -> None:
-    running = Running(scene.bus, await announce(scene.bus, "admin", "0.1.0"), Health(), asyncio.Event())
+    running = Running(
+        scene.bus, await announce(scene.bus, "admin", "0.1.0"), Health(), asyncio.Event(), asyncio.Event()
+    )
     admin = asyncio.create_task(run_admin(AdminSettings(admin_port=0, grace_seconds=1), running))
     await asyncio.wait_for(running.ready.wait(), 5)
     scene.start_agents()

@@ -35,6 +35,7 @@ class Feature(Model):
 
     id: str
     phrases: tuple[str, ...] = Field(min_length=1)
+    actions: tuple[str, ...] = Field((), description="what users can do, as said after `users can`")
     criteria: tuple[str, ...] = Field(min_length=1)
 
 

@@ -9,11 +9,15 @@ from datetime import UTC, datetime
 
 from worksite.common import subjects
 from worksite.common.bus import Bus, Delivery, Envelope
+from worksite.common.bus.envelope import MSG_ID
 from worksite.common.messages import DeadLetter
 
 log = logging.getLogger(__name__)
 
 UNKNOWN_TENANT = "unknown"
+_KEPT_BYTES = 600_000
+"""Of the body. Nothing of ours is larger than 64 KB, and base64 of this much still fits what the server takes."""
+_LETTER_BYTES = 1_000_000
 _TENANT = re.compile(r"[a-z0-9]{1,32}")
 
 
@@ -27,13 +31,14 @@ async def bury(bus: Bus, service: str, delivery: Delivery, reason: str, *, termi
         reason=reason[:2000],
         deliveries=delivery.attempt,
         headers=delivery.headers,
-        body_base64=base64.b64encode(delivery.data[:32_000]).decode(),
+        body_base64=base64.b64encode(delivery.data[:_KEPT_BYTES]).decode(),
         died_at=datetime.now(UTC),
     )
     tenant = _tenant(delivery)
     envelope = Envelope(letter.ce_type(), service, tenant, delivery.headers.get("ws-task", "unknown"))
     msg_id = f"dead-{delivery.stream}-{delivery.sequence}"
-    await bus.publish(subjects.dead_subject(service, tenant), letter, envelope, msg_id=msg_id)
+    headers = envelope.headers() | {MSG_ID: msg_id}
+    await bus.publish_raw(subjects.dead_subject(service, tenant), letter.to_json(), headers, max_bytes=_LETTER_BYTES)
     log.error("dead letter from %s seq %d: %s", delivery.stream, delivery.sequence, reason)
     if terminate:
         await delivery.terminate()

@@ -9,15 +9,15 @@ import random
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TypeVar
 
 from worksite.common import settings as settings_module
 from worksite.common import telemetry
 from worksite.common.bus import Bus, BusSettings, Service, announce
-from worksite.common.errors import BusUnavailable, PermissionDenied
-from worksite.common.health import Health, ops_server, watched_loop
+from worksite.common.errors import BusUnavailable, Permanent
+from worksite.common.health import Health, ops_server
 from worksite.common.settings import ServiceSettings, SettingsError
 from worksite.common.worker import Worker
 
@@ -35,7 +35,7 @@ class Running:
     micro: Service
     health: Health
     stop: asyncio.Event
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    ready: asyncio.Event
 
 
 Main = Callable[[S, Running], Awaitable[None]]
@@ -44,10 +44,13 @@ Main = Callable[[S, Running], Awaitable[None]]
 
 def run(name: str, settings: type[S], main: Main[S], *, serves_health_itself: bool = False) -> None:
     """Entry point of a service process; exits with 2 and one line when it cannot start."""
+    was_ready = asyncio.Event()
     try:
         loaded = settings_module.load(settings)
-        asyncio.run(_run(name, loaded, main, serves_health_itself))
-    except (SettingsError, PermissionDenied, OSError) as error:
+        asyncio.run(_run(name, loaded, main, was_ready, serves_health_itself))
+    except (SettingsError, Permanent, OSError) as error:
+        if was_ready.is_set():  # it could start, so starting again may help
+            raise
         print(f"{name}: {error}", file=sys.stderr, flush=True)
         sys.exit(CANNOT_START)
 
@@ -59,7 +62,7 @@ async def run_worker(settings: ServiceSettings, running: Running, worker: Worker
     await worker.run(running.stop, settings.grace_seconds)
 
 
-async def _run(name: str, settings: S, main: Main[S], serves_health_itself: bool) -> None:
+async def _run(name: str, settings: S, main: Main[S], ready: asyncio.Event, serves_health_itself: bool) -> None:
     telemetry.setup(name, settings.log_level, settings.otel_exporter_otlp_endpoint)
     stop = _stop_on_signals()
     bus = await _connected(settings.bus(name), stop)
@@ -67,14 +70,13 @@ async def _run(name: str, settings: S, main: Main[S], serves_health_itself: bool
         return
     health = Health()
     micro = await announce(bus, name, version("worksite-common"))
-    running = Running(bus, micro, health, stop)
+    running = Running(bus, micro, health, stop, ready)
     health.ready["bus"] = lambda: None if bus.connected else "not connected to NATS"
     health.ready["started"] = lambda: None if running.ready.is_set() else "starting"
     health.ready["draining"] = lambda: "draining" if stop.is_set() else None
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(bus.close)
         stack.push_async_callback(micro.stop)
-        await stack.enter_async_context(watched_loop(health))
         if not serves_health_itself:
             port = await stack.enter_async_context(ops_server(health, settings.bind_host, settings.operations_port))
             log.info("operations endpoint on port %d", port)

@@ -20,8 +20,8 @@ TASK_LEVEL_STEP = "task"
 DAY = 24 * 3600.0
 ACK_WAIT_SECONDS = 15.0
 HEARTBEAT_SECONDS = 5.0
-MAX_DELIVER = 50
-"""High on purpose: the ledger counts handler failures, hand-backs do not count."""
+NO_LIMIT = -1
+"""Deliveries are not counted by the server: the ledger counts handler failures, a deadline ends the rest (ADR 0001)."""
 
 
 def task_subject(tenant: str) -> str:
@@ -166,27 +166,14 @@ def _bucket(bucket: str, keys: str = ">", write: bool = True) -> tuple[str, ...]
 
 
 def _artifacts(write: bool) -> tuple[str, ...]:
-    """What nats-py's object store needs: metadata by get, chunks through an ephemeral ordered consumer."""
-    stream = f"OBJ_{ARTIFACTS}"
-    read = (
-        f"$JS.API.STREAM.INFO.{stream}",
-        f"$JS.API.STREAM.MSG.GET.{stream}",
-        "$JS.API.STREAM.NAMES",
-        f"$JS.API.CONSUMER.CREATE.{stream}",
-        f"$JS.API.CONSUMER.CREATE.{stream}.>",
-        f"$JS.API.CONSUMER.DELETE.{stream}.>",
-        "$JS.FC.>",
-    )
+    """Direct gets of the object store's stream; writers also put chunks and metadata."""
+    read = _read_stream(f"OBJ_{ARTIFACTS}")
     return (*read, f"$O.{ARTIFACTS}.>") if write else read
 
 
 def _own(service: Service) -> tuple[str, ...]:
     """What every service may publish in its own name."""
-    return (
-        f"{ROOT}.event.*.*.{service}.>",
-        f"{ROOT}.dead.{service}.*",
-        f"{ROOT}.audit.*.*",
-    )
+    return (f"{ROOT}.event.*.*.{service}.>", f"{ROOT}.dead.{service}.*")
 
 
 def _agent(service: Service) -> Permissions:
@@ -207,6 +194,7 @@ PERMISSIONS: dict[Service, Permissions] = {
         publish=(
             *_own("gateway"),
             f"{ROOT}.task.*",
+            f"{ROOT}.audit.*.*",
             *_read_stream("EVENTS"),
             *_bucket(TASKS),
             *_read_stream(f"KV_{TASKS}"),

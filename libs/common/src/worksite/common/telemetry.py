@@ -8,6 +8,7 @@ import logging
 import sys
 import time
 from collections.abc import Generator, MutableMapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from opentelemetry import propagate, trace
@@ -73,6 +74,13 @@ def current_trace_id() -> str | None:
     return f"{context.trace_id:032x}" if context.is_valid else None
 
 
+@dataclass
+class Handling:
+    """How the handling of one message ended, for the metric."""
+
+    outcome: str = "error"
+
+
 @contextlib.contextmanager
 def published(subject: str, headers: MutableMapping[str, str]) -> Generator[None]:
     """Around a publish: a producer span whose context travels in the headers."""
@@ -84,18 +92,18 @@ def published(subject: str, headers: MutableMapping[str, str]) -> Generator[None
 
 
 @contextlib.contextmanager
-def consumed(subject: str, headers: MutableMapping[str, str]) -> Generator[None]:
-    """Around the handling of a message: a consumer span that continues the producer's trace."""
-    kind, started, outcome = _kind(subject), time.perf_counter(), "ok"
+def consumed(subject: str, headers: MutableMapping[str, str]) -> Generator[Handling]:
+    """Around the handling of a message: a consumer span that continues the producer's trace.
+
+    Whoever handles it says how it ended; what is left by an exception counts as an error.
+    """
+    kind, started, handling = _kind(subject), time.perf_counter(), Handling()
     context = propagate.extract(headers)
     try:
         with _tracer.start_as_current_span(f"handle {kind}", context=context, kind=SpanKind.CONSUMER):
-            yield
-    except BaseException:
-        outcome = "error"
-        raise
+            yield handling
     finally:
-        _HANDLED.labels(kind, outcome).observe(time.perf_counter() - started)
+        _HANDLED.labels(kind, handling.outcome).observe(time.perf_counter() - started)
 
 
 @contextlib.contextmanager

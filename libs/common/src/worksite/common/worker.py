@@ -40,6 +40,8 @@ from worksite.common.messages.replies import Action
 log = logging.getLogger(__name__)
 
 UNKNOWN_TYPE_DELAY_SECONDS = 30.0
+_MAX_RESULT_BYTES = 60_000
+"""Of a StepResult, so that the ledger entry around it still fits a message."""
 
 
 @dataclass(frozen=True)
@@ -132,9 +134,9 @@ class Worker:
         """Run the handler under its claim; None when the delivery was handed back to be tried again."""
         started = self._now()
         try:
-            reply = await self._fenced(claim, handler(command, self._context(command)))
+            reply = await self._fenced(claim, command, handler)
         except StepRefused as error:
-            reply = Reply(Problem(code=error.code, detail=error.detail), "refused")
+            reply = _problem(error.code, error.detail, "refused")
         except (Retryable, Fenced):
             raise
         except Exception as error:  # the boundary: a handler's own fault is counted, then told
@@ -144,9 +146,16 @@ class Worker:
                 await delivery.hand_back()
                 return None
             await bury(self._bus, self._agent, delivery, f"{failures} failures, last: {error}", terminate=False)
-            reply = Reply(Problem(code="failed", detail=f"{self._agent} failed {failures} times: {error}"), "failed")
+            reply = _problem("failed", f"{self._agent} failed {failures} times: {error}", "failed")
             claim = await self._reclaimed(command)
+        return await self._recorded(claim, command, reply, started)
+
+    async def _recorded(self, claim: Claim, command: StepCommand, reply: Reply, started: datetime) -> StepResult:
+        """The effect, as the ledger keeps it; a result that fits no message is a failure that says so."""
         result = self._result(command, reply, started)
+        if len(result.to_json()) > _MAX_RESULT_BYTES:
+            told = _problem("too_large", f"{self._agent}'s result is larger than a message may be", "failed")
+            result = self._result(command, told, started)
         await self._ledger.record(claim, result)
         return result
 
@@ -157,14 +166,21 @@ class Worker:
             raise Fenced(f"{command.step} was decided elsewhere")
         return claim
 
-    async def _fenced(self, claim: Claim, work: Awaitable[Reply]) -> Reply:
-        """Run the handler, but no longer than the claim holds."""
-        task = asyncio.ensure_future(work)
+    async def _fenced(self, claim: Claim, command: StepCommand, handler: Handler) -> Reply:
+        """Run the handler, but no longer than the claim holds and the deadline allows."""
+        seconds_left = (command.deadline - self._now()).total_seconds()
+        if seconds_left <= 0:  # also what ends a step that is handed back again and again
+            raise _too_late(command)
+        task = asyncio.ensure_future(handler(command, self._context(command)))
         watch = asyncio.create_task(self._lost(claim))
         try:
-            await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
+            done, _ = await asyncio.wait({task, watch}, timeout=seconds_left, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                raise _too_late(command)
+            if task not in done:
                 raise Fenced(f"{claim.key} was taken over or cancelled")
+            if task.cancelled():  # by the handler itself; it must not end the worker
+                raise RuntimeError("the handler cancelled itself")
             return task.result()
         finally:
             watch.cancel()
@@ -204,8 +220,13 @@ class Worker:
     async def _publish(self, cause: Envelope, result: StepResult) -> None:
         subject = subjects.event_subject(result.tenant, result.task, self._agent, result.step, "result")
         envelope = self._envelope(result, result.tenant, result.task, cause.id)
-        with contextlib.suppress(Conflict):  # already published: the subject holds exactly one
+        try:
             await self._bus.publish(subject, result, envelope, expected_last=0)
+        except Conflict:  # already published, unless something else got onto our subject
+            stored = await self._bus.last("EVENTS", subject)
+            if stored and stored.data != result.to_json():
+                log.error("%s held a foreign message; the result follows it", subject)
+                await self._bus.publish(subject, result, envelope, expected_last=stored.sequence)
 
     def _envelope(self, message: StepResult | StepProgress, tenant: str, task: str, causation: str | None) -> Envelope:
         return Envelope(message.ce_type(), self._agent, tenant, task, causation=causation)
@@ -226,6 +247,16 @@ def parse_command(delivery: Delivery) -> tuple[Envelope, StepCommand]:
     if command.task != envelope.task or command.tenant != envelope.tenant:
         raise MalformedMessage("envelope and body name different tasks or tenants")
     return envelope, command
+
+
+def _problem(code: str, detail: str, status: ReplyStatus) -> Reply:
+    return Reply(Problem(code=code, detail=detail[:4000]), status)
+
+
+def _too_late(command: StepCommand) -> StepRefused:
+    return StepRefused(
+        "deadline", f"the task's deadline, {command.deadline.isoformat()}, passed before this step was done"
+    )
 
 
 def _action(command: StepCommand) -> Action:

@@ -47,6 +47,8 @@ from worksite.common.messages import StepResult, SubmitTask, TaskState
 log = logging.getLogger(__name__)
 
 UNKNOWN_TYPE_DELAY_SECONDS = 30.0
+MAX_FAULTS = 50
+"""Deliveries of an event that fails for no reason that time can mend; then it is a dead letter."""
 _ATTEMPTS_TO_RECORD = 10
 _LARGEST_SEQUENCE = 2**63
 
@@ -88,8 +90,8 @@ class Orchestrator:
             await delivery.ack()
 
     async def _put_off(self, delivery: Delivery, error: Exception) -> None:
-        """Later, or, where the stream would never deliver it again, as a dead letter that can be redriven."""
-        if delivery.attempt >= subjects.MAX_DELIVER:
+        """Later. What has room or an answer to wait for waits as long as it takes; our own faults do not."""
+        if not isinstance(error, Retryable | Conflict) and delivery.attempt >= MAX_FAULTS:
             await bury(self._bus, "admin", delivery, f"given up after {delivery.attempt} deliveries: {error}")
         else:
             await delivery.hand_back(UNKNOWN_TYPE_DELAY_SECONDS if isinstance(error, UnknownMessageType) else None)

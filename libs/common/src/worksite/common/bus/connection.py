@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import nats
 import nats.errors
@@ -23,7 +24,14 @@ from nats.js import JetStreamContext
 from pydantic import SecretStr
 from worksite.common import telemetry
 from worksite.common.bus.envelope import EXPECTED_LAST_SUBJECT_SEQUENCE, MSG_ID, Envelope
-from worksite.common.errors import BusUnavailable, Conflict, PayloadTooLarge, PermissionDenied, QueueFull
+from worksite.common.errors import (
+    BusUnavailable,
+    Conflict,
+    PayloadTooLarge,
+    Permanent,
+    PermissionDenied,
+    QueueFull,
+)
 from worksite.common.messages import Message
 from worksite.common.subjects import inbox_prefix
 
@@ -73,7 +81,10 @@ class Bus:
 
     @classmethod
     async def connect(cls, settings: BusSettings) -> Bus:
-        """Raises BusUnavailable when no server answers, PermissionDenied when it knows no such user."""
+        """Raises BusUnavailable when no server answers, PermissionDenied when it knows no such user, Permanent for a
+        malformed address."""
+        if not settings.url.startswith(("nats://", "tls://", "ws://", "wss://")) or not _valid(settings.url):
+            raise Permanent(f"{settings.url!r} is no address of a NATS server, e.g. nats://127.0.0.1:4222")
         denied = _Denials()
         client = Client()
         try:
@@ -116,10 +127,12 @@ class Bus:
             headers[EXPECTED_LAST_SUBJECT_SEQUENCE] = str(expected_last)
         return await self.publish_raw(subject, message.to_json(), headers)
 
-    async def publish_raw(self, subject: str, data: bytes, headers: dict[str, str]) -> int:
+    async def publish_raw(
+        self, subject: str, data: bytes, headers: dict[str, str], max_bytes: int = MAX_PAYLOAD_BYTES
+    ) -> int:
         """As `publish`, for bytes that are already a message."""
-        if len(data) > MAX_PAYLOAD_BYTES:
-            raise PayloadTooLarge(f"{len(data)} bytes for {subject}: at most {MAX_PAYLOAD_BYTES}: store it as artifact")
+        if len(data) > max_bytes:
+            raise PayloadTooLarge(f"{len(data)} bytes for {subject}; over {max_bytes} belong in an artifact")
         with telemetry.published(subject, headers):
             ack = await self._guarded(subject, self.jetstream.publish(subject, data, headers=headers))
         return ack.seq
@@ -127,7 +140,7 @@ class Bus:
     async def last(self, stream: str, subject: str) -> Stored | None:
         """The last message on a subject, or None."""
         reply = await self.request_raw(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"")
-        return None if _status(reply) else _stored(reply)
+        return None if _ends(reply, stream) else _stored(reply)
 
     async def read(self, stream: str, subject_filter: str, after: int, limit: int = _READ_BATCH) -> list[Stored]:
         """Up to `limit` stored messages with a sequence greater than `after`, in order (batched direct get, ADR-31)."""
@@ -138,7 +151,7 @@ class Bus:
         subject = f"$JS.API.DIRECT.GET.{stream}"
         try:
             await self.client.publish(subject, json.dumps(query).encode(), reply=inbox)
-            return await self._guarded(subject, _collect(replies, self.settings.timeout_seconds))
+            return await self._guarded(subject, _collect(replies, stream, self.settings.timeout_seconds))
         finally:
             await subscription.unsubscribe()
 
@@ -180,6 +193,13 @@ class Bus:
             raise _translated(subject, error) from error
         except (nats.errors.Error, TimeoutError, OSError) as error:
             raise BusUnavailable(f"no answer from NATS for {subject}: {error or 'timed out'}") from error
+
+
+def _valid(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).hostname) and (urlsplit(url).port or 0) >= 0
+    except ValueError:
+        return False
 
 
 async def _first_connection(client: Client, settings: BusSettings, denied: _Denials) -> None:
@@ -260,10 +280,14 @@ def _translated(subject: str, error: nats.js.errors.APIError) -> Exception:
     return BusUnavailable(f"{subject}: {error.description or error}")
 
 
-def _status(message: Msg) -> str | None:
-    """The status of a reply without content, e.g. 404; None for a stored message."""
-    headers = message.headers or {}
-    return headers.get("Status") if "Nats-Sequence" not in headers else None
+def _ends(reply: Msg, stream: str) -> bool:
+    """Is this the word that there is nothing, or nothing more? Raises BusUnavailable for any other status."""
+    headers = reply.headers or {}
+    if "Nats-Sequence" in headers:
+        return False
+    if (status := headers.get("Status")) in {"204", "404"}:  # end of batch, no such message
+        return True
+    raise BusUnavailable(f"{stream} cannot be read: {status} {headers.get('Description', '')}".rstrip())
 
 
 def _stored(message: Msg) -> Stored:
@@ -282,10 +306,10 @@ def _timestamp(text: str) -> datetime:
     return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", text).replace("Z", "+00:00"))
 
 
-async def _collect(replies: asyncio.Queue[Msg], patience_seconds: float) -> list[Stored]:
+async def _collect(replies: asyncio.Queue[Msg], stream: str, patience_seconds: float) -> list[Stored]:
     found: list[Stored] = []
     while True:
         reply = await asyncio.wait_for(replies.get(), patience_seconds)
-        if _status(reply) is not None or not reply.headers:  # 204 end of batch, 404 nothing there
+        if _ends(reply, stream):
             return found
         found.append(_stored(reply))

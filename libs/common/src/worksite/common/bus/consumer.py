@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import nats.errors
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+from nats.js.errors import FetchTimeoutError
 from worksite.common import telemetry
 from worksite.common.bus.connection import Bus
 from worksite.common.errors import BusUnavailable
@@ -35,6 +36,7 @@ class Delivery:
     sequence: int
     attempt: int
     _message: Msg
+    outcome: str = "abandoned"
 
     @classmethod
     def of(cls, message: Msg) -> Delivery:
@@ -53,15 +55,18 @@ class Delivery:
         """Done; returns when the server has noted it."""
         with _as_unavailable("ack"):
             await self._message.ack_sync(timeout=5)
+        self.outcome = "acked"
 
     async def hand_back(self, delay_seconds: float | None = None) -> None:
         """Deliver again later; by default exponentially later, with jitter. Never a plain nak, which storms."""
         if not self._message.is_acked:
             await self._message.nak(delay=delay_seconds if delay_seconds is not None else backoff(self.attempt))
+            self.outcome = "handed_back"
 
     async def terminate(self) -> None:
         """Never deliver again."""
         await self._message.term()
+        self.outcome = "terminated"
 
     async def in_progress(self) -> None:
         """Restart the server's ack timer."""
@@ -149,19 +154,22 @@ class _Slot:
 
     async def _turn(self, subscription: JetStreamContext.PullSubscription) -> None:
         while not self.stop.is_set():
-            self.progress.turned()
             message = await self._fetch(subscription)
             if message is not None:
+                self.progress.turned()
                 await self._deliver(message)
 
     async def _fetch(self, subscription: JetStreamContext.PullSubscription) -> Msg | None:
         """The next message, or None when there is none for a while or it is time to stop."""
-        fetching = asyncio.create_task(subscription.fetch(1, timeout=FETCH_SECONDS))
+        fetching = asyncio.create_task(subscription.fetch(1, timeout=FETCH_SECONDS, heartbeat=FETCH_SECONDS / 4))
         stopping = asyncio.create_task(self.stop.wait())
         try:
             await asyncio.wait({stopping, fetching}, return_when=asyncio.FIRST_COMPLETED)
             return fetching.result()[0] if fetching.done() else None
-        except TimeoutError:  # nothing to do: nats-py's way of saying so
+        except FetchTimeoutError:  # nothing to do, and the server's heartbeats said so
+            self.progress.turned()
+            return None
+        except TimeoutError:  # not a word: the connection or the consumer is gone, which a probe shall see
             return None
         finally:
             stopping.cancel()
@@ -171,8 +179,9 @@ class _Slot:
         delivery = Delivery.of(message)
         heartbeat = asyncio.create_task(self._keep_alive(delivery))
         try:
-            with telemetry.consumed(delivery.subject, delivery.headers):
+            with telemetry.consumed(delivery.subject, delivery.headers) as handling:
                 await self.handle(delivery)
+                handling.outcome = delivery.outcome
         except asyncio.CancelledError:
             await _hand_back_quietly(delivery, 0.1)
             raise
@@ -200,9 +209,9 @@ async def _finish(slots: Sequence[asyncio.Task[None]], grace_seconds: float) -> 
     _, late = await asyncio.wait(slots, timeout=grace_seconds)
     for task in late:
         task.cancel()
-    for outcome in await asyncio.gather(*slots, return_exceptions=True):
-        if isinstance(outcome, Exception):
-            log.error("a consumer slot ended with %r", outcome)
+    ended = await asyncio.gather(*slots, return_exceptions=True)
+    if broken := [outcome for outcome in ended if isinstance(outcome, Exception)]:
+        raise broken[0]
 
 
 async def _unsubscribed(subscription: JetStreamContext.PullSubscription | None) -> None:

@@ -13,6 +13,7 @@ from worksite.common.errors import MalformedMessage
 from worksite.common.ids import new_id
 
 MSG_ID = "Nats-Msg-Id"
+_RELAYED = "Nats-Sequence"
 EXPECTED_LAST_SUBJECT_SEQUENCE = "Nats-Expected-Last-Subject-Sequence"
 
 
@@ -49,8 +50,14 @@ class Envelope:
 
     @classmethod
     def from_headers(cls, headers: Mapping[str, str] | None) -> Envelope:
-        """Raises MalformedMessage, naming the header that is missing or wrong."""
+        """Raises MalformedMessage, naming the header that is missing or wrong.
+
+        What carries the server's own `Nats-Sequence` is the answer to a direct get that somebody sent to a subject of
+        a stream: NATS does not check who may publish on a reply subject, so such a message may be anybody's.
+        """
         headers = headers or {}
+        if _RELAYED in headers:
+            raise MalformedMessage("the message was relayed by the server, not published by a service")
         deadline = headers.get("ws-deadline")
         try:
             return cls(

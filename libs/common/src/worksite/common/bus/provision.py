@@ -4,27 +4,37 @@
 
 from __future__ import annotations
 
+import nats.errors
 from nats.js import JetStreamContext, api
-from nats.js.errors import NotFoundError
+from nats.js.errors import APIError, NotFoundError
 from worksite.common import subjects
 from worksite.common.bus.connection import Bus
+from worksite.common.errors import BusUnavailable, Permanent
 
 _DUPLICATE_WINDOW_SECONDS = 600.0
 
 
 async def provision(bus: Bus, disk_bytes: int, replicas: int = 1) -> None:
-    """Idempotent: creates what is missing and updates what differs, within `disk_bytes` in all."""
+    """Idempotent: creates what is missing and updates what differs, within `disk_bytes` in all.
+
+    Raises Permanent when the server refuses (not enough storage, too few servers for `replicas`), BusUnavailable.
+    """
     js = bus.jetstream
     configs = [
         *(_stream(spec, disk_bytes) for spec in subjects.STREAMS),
         *(_bucket(spec, disk_bytes) for spec in subjects.BUCKETS),
         _artifacts(disk_bytes),
     ]
-    for config in configs:
-        config.num_replicas = replicas
-        await _ensure_stream(js, config)
-    for consumer in subjects.CONSUMERS:
-        await js.add_consumer(consumer.stream, _consumer(consumer))
+    try:
+        for config in configs:
+            config.num_replicas = replicas
+            await _ensure_stream(js, config)
+        for consumer in subjects.CONSUMERS:
+            await js.add_consumer(consumer.stream, _consumer(consumer))
+    except APIError as error:
+        raise Permanent(f"the server refuses the streams: {error.description}") from error
+    except (nats.errors.Error, TimeoutError) as error:
+        raise BusUnavailable(f"no answer while provisioning: {error}") from error
 
 
 async def _ensure_stream(js: JetStreamContext, config: api.StreamConfig) -> None:
@@ -92,8 +102,8 @@ def _consumer(spec: subjects.ConsumerSpec) -> api.ConsumerConfig:
         durable_name=spec.service,
         ack_policy=api.AckPolicy.EXPLICIT,
         ack_wait=subjects.ACK_WAIT_SECONDS,
-        max_deliver=subjects.MAX_DELIVER,
-        max_ack_pending=256,
+        max_deliver=subjects.NO_LIMIT,
+        max_ack_pending=subjects.NO_LIMIT,  # what is handed back stays pending: a limit would let one tenant stop all
     )
     if len(spec.filters) == 1:
         config.filter_subject = spec.filters[0]

@@ -62,8 +62,9 @@ def _endpoint(accepts: type[Q], handler: Callable[[Q], Awaitable[Message]]) -> C
 
     async def respond(request: Request) -> None:
         try:
-            with telemetry.consumed(request.subject, dict(request.headers or {})):
+            with telemetry.consumed(request.subject, dict(request.headers or {})) as handling:
                 reply = await _answer(accepts, handler, request.data)
+                handling.outcome = "failed" if isinstance(reply, RequestFailed) else "answered"
             await request.respond(reply.to_json(), headers={"ce-type": reply.ce_type()})
         finally:
             room.release()
