@@ -20,7 +20,7 @@ from worksite.common.errors import StepRefused
 from worksite.common.messages import GitProject
 
 pytestmark = pytest.mark.asyncio
-LIMITS = Limits(max_bytes=1 << 20, timeout_seconds=30, allow_file_urls=True)
+LIMITS = Limits(max_bytes=1 << 20, timeout_seconds=30, allow_file_urls=True, allow_private_hosts=True)
 
 
 async def _zip_of(desk: Desk, origin: Origin) -> zipfile.ZipFile:
@@ -29,10 +29,12 @@ async def _zip_of(desk: Desk, origin: Origin) -> zipfile.ZipFile:
     return zipfile.ZipFile(io.BytesIO(await desk.artifacts.get(project.changeset.archive)))
 
 
-async def test_a_url_with_credentials_is_refused_without_repeating_them(desk: Desk) -> None:
+async def test_a_url_with_credentials_is_refused_without_repeating_them(tmp_path: Path) -> None:
+    repository = await Repository.create(tmp_path / "r.git")
+
     for url in ("https://ann:s3cret@example.com/x.git", "https://s3cret@example.com/x.git"):
         with pytest.raises(StepRefused) as refused:
-            await desk.import_git(url)
+            await Remote(url, LIMITS).refs(repository)
         assert refused.value.code == "url_refused"
         assert "s3cret" not in refused.value.detail
 
@@ -77,6 +79,16 @@ async def test_a_ref_that_is_no_name_is_refused(desk: Desk, origin: Origin, ref:
         await desk.handle(import_command(GitProject(git_url=origin.url), review=True, review_base=ref))
 
     assert refused.value.code == "unknown_ref"
+
+
+async def test_a_branch_named_like_a_commit_does_not_replace_the_commit(desk: Desk, origin: Origin) -> None:
+    pinned = origin.commit(a__txt="reviewed")
+    hostile = origin.commit(a__txt="hostile")
+    for kind in ("heads", "tags"):
+        origin.git("update-ref", f"refs/{kind}/{pinned}", hostile)
+
+    for asked in (pinned, pinned.upper()):
+        assert (await desk.import_git(origin.url, asked)).base_sha == pinned
 
 
 async def test_a_ref_like_an_option_is_fetched_as_a_name_should_a_remote_offer_one(tmp_path: Path) -> None:

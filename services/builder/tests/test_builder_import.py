@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from worksite.builder.remote import RemoteUnavailable
-from worksite.builder.testing import NOW, Desk, Origin, import_command, run_git
+from worksite.builder.testing import NOW, Desk, Origin, answering, import_command, run_git, served
 from worksite.common.errors import StepRefused
 from worksite.common.messages import GitProject, NewProject
 
@@ -80,7 +75,7 @@ async def test_a_branch_wins_over_a_tag_of_the_same_name(desk: Desk, origin: Ori
 async def test_a_ref_that_does_not_exist_is_named_in_the_refusal(desk: Desk, origin: Origin) -> None:
     origin.commit(a__txt="one")
 
-    for ref in ("no-such-branch", "0123456789" * 4, "trunk/../trunk"):
+    for ref in ("no-such-branch", "0123456789" * 4):
         with pytest.raises(StepRefused, match=re.escape(repr(ref))) as refused:
             await desk.import_git(origin.url, ref)
         assert refused.value.code == "unknown_ref"
@@ -140,7 +135,7 @@ async def test_a_dumb_http_server_is_cloned_from(desk: Desk, origin: Origin, tmp
     run_git(tmp_path, "clone", "--quiet", "--bare", origin.url, str(tmp_path / "web" / "project.git"))
     run_git(tmp_path / "web" / "project.git", "update-server-info")
 
-    with _served(tmp_path / "web") as address:
+    with served(tmp_path / "web") as address:
         project = await desk.import_git(f"{address}/project.git")
         with pytest.raises(StepRefused) as refused:
             await desk.import_git(f"{address}/other.git")
@@ -150,15 +145,15 @@ async def test_a_dumb_http_server_is_cloned_from(desk: Desk, origin: Origin, tmp
 
 
 async def test_a_server_that_asks_for_a_password_is_refused_at_once(desk: Desk) -> None:
-    with _answering(401) as address, pytest.raises(StepRefused, match="private or does not exist") as refused:
+    with answering(401) as (address, _), pytest.raises(StepRefused, match="private or does not exist") as refused:
         await desk.import_git(f"{address}/project.git")
     assert refused.value.code == "access_denied"
 
 
 async def test_a_server_in_trouble_is_tried_again_until_the_deadline(desk: Desk) -> None:
-    with _answering(503) as address:
+    with answering(503) as (address, _):
         source = GitProject(git_url=f"{address}/project.git")
-        with pytest.raises(RemoteUnavailable, match="503"):
+        with pytest.raises(RemoteUnavailable, match="does not answer"):
             await desk.handle(import_command(source))
         with pytest.raises(StepRefused, match="deadline") as refused:
             await desk.handle(import_command(source, deadline=NOW - timedelta(seconds=1)))
@@ -237,40 +232,3 @@ async def test_an_empty_project_cannot_be_reviewed(desk: Desk, origin: Origin) -
         with pytest.raises(StepRefused) as refused:
             await desk.handle(import_command(source, review=True))
         assert refused.value.code == "nothing_to_review"
-
-
-class _Refusing(SimpleHTTPRequestHandler):
-    """Answers everything with one status."""
-
-    def __init__(self, *arguments: object, status: int) -> None:
-        self.status = status
-        super().__init__(*arguments)  # type: ignore[arg-type]
-
-    def do_GET(self) -> None:
-        self.send_response(self.status)
-        self.send_header("WWW-Authenticate", "Basic")
-        self.end_headers()
-
-
-@contextmanager
-def _served(folder: Path) -> Iterator[str]:
-    with _server(partial(SimpleHTTPRequestHandler, directory=str(folder))) as address:
-        yield address
-
-
-@contextmanager
-def _answering(status: int) -> Iterator[str]:
-    with _server(partial(_Refusing, status=status)) as address:
-        yield address
-
-
-@contextmanager
-def _server(handler: partial[SimpleHTTPRequestHandler]) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()

@@ -51,6 +51,25 @@ async def test_only_the_end_of_endless_complaints_is_kept(tmp_path: Path) -> Non
     assert len(finished.errors) < 100_000
 
 
+async def test_a_helper_that_outlives_its_parent_is_killed_too(tmp_path: Path) -> None:
+    """It holds no pipe of ours, so nothing but its group leads to it."""
+    command = ["/bin/sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $!"]
+
+    finished = await process.run(command, env={"PATH": os.defpath}, cwd=tmp_path, timeout_seconds=30)
+
+    async with asyncio.timeout(5):  # a killed process takes a moment to go
+        while _runs(int(finished.output)):
+            await asyncio.sleep(0.01)
+
+
+def _runs(pid: int) -> bool:
+    """A process that was killed may remain as a zombie until somebody collects it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except FileNotFoundError:
+        return False
+
+
 async def test_a_cancelled_process_is_killed(tmp_path: Path) -> None:
     code = "import os, time; open('pid', 'w').write(str(os.getpid())); print(flush=True); time.sleep(60)"
     running = asyncio.create_task(_python(tmp_path, code))

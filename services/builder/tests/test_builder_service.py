@@ -9,6 +9,7 @@ import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,11 @@ async def _running(nats: NatsServer, desk: Desk) -> AsyncGenerator[Process, None
         await process.wait()
 
 
+def _soon() -> datetime:
+    """The process goes by the real clock."""
+    return datetime.now(UTC) + timedelta(hours=1)
+
+
 async def _send(bus: Bus, command: BuildChange | ImportProject) -> None:
     envelope = Envelope(command.ce_type(), "admin", TENANT, TASK)
     await bus.publish(subjects.work_subject("builder", TENANT), command, envelope)
@@ -73,7 +79,7 @@ async def test_a_builder_killed_while_it_renders_leaves_one_result_the_same_as_u
     desk: Desk, bus: Bus, nats_server: NatsServer, tmp_path: Path
 ) -> None:
     await _hurry(bus)
-    command = await desk.build_command(await desk.import_new())
+    command = await desk.build_command(await desk.import_new(), deadline=_soon())
     undisturbed = await Desk(desk.artifacts, tmp_path / "other", desk.blueprints_dir).build(command)
 
     async with _running(nats_server, desk) as builder:
@@ -93,7 +99,7 @@ async def test_a_builder_killed_while_it_renders_leaves_one_result_the_same_as_u
 
 async def test_a_refusal_is_told_as_a_result_with_code_and_words(desk: Desk, bus: Bus, nats_server: NatsServer) -> None:
     """File URLs are not allowed unless the setting says so."""
-    command = import_command(GitProject(git_url="file:///srv/project.git"))
+    command = import_command(GitProject(git_url="file:///srv/project.git"), deadline=_soon())
 
     async with _running(nats_server, desk):
         await _send(bus, command)

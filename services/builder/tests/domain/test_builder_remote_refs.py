@@ -60,7 +60,14 @@ def test_a_name_is_a_branch_then_a_tag_then_any_ref_then_a_commit(
     assert choose(parse_refs(LISTING), asked) == wanted
 
 
-@pytest.mark.parametrize("asked", ["gone", TWO[:6], "ABCDEF0", "-x", "HEAD~1", "a" * 201])
+@pytest.mark.parametrize("asked", [TWO, "AB" * 20])
+def test_a_whole_commit_id_is_never_a_name(asked: str) -> None:
+    names = frozenset({f"refs/heads/{asked}", f"refs/tags/{asked}", f"refs/{asked}", asked})
+
+    assert choose(RemoteRefs(names, None), asked) == WantedCommit(asked.lower())
+
+
+@pytest.mark.parametrize("asked", ["gone", TWO[:6], "ABCDEF0", "-x", "HEAD~1", "fix/../trunk"])
 def test_anything_else_is_refused_by_name(asked: str) -> None:
     with pytest.raises(StepRefused) as refused:
         choose(parse_refs(LISTING), asked)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import pytest
-from worksite.builder.domain.urls import check_url, protocols
+from worksite.builder.domain.urls import Host, check_url, protocols
 from worksite.common.errors import StepRefused
 
 
-@pytest.mark.parametrize("url", ["https://example.com/x.git", "http://10.0.0.1:8080/x", "git://[::1]/x"])
-def test_addresses_of_git_servers_are_allowed(url: str) -> None:
-    check_url(url, allow_file=False)
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://Example.com/x.git", Host("example.com", 443)),
+        ("http://10.0.0.1:8080/x", Host("10.0.0.1", 8080)),
+        ("git://[::1]/x", Host("::1", 9418)),
+        ("http://git_server/~ann/x", Host("git_server", 80)),
+    ],
+)
+def test_a_git_server_is_allowed_and_named(url: str, host: Host) -> None:
+    assert check_url(url, allow_file=False) == host
 
 
 def test_files_are_allowed_only_on_request() -> None:
-    check_url("file:///srv/x.git", allow_file=True)
+    assert check_url("file:///srv/x?y#z.git", allow_file=True) is None
     with pytest.raises(StepRefused, match="file://"):
         check_url("file:///srv/x.git", allow_file=False)
 
@@ -33,6 +41,14 @@ def test_files_are_allowed_only_on_request() -> None:
         "https://-oProxyCommand=id/x",
         "https://example.com:port/x",
         "https://[::1/x",
+        "https://[::1%25eth0]/x",
+        "https://example.com\\.internal/x",
+        "https://%31%32%37.0.0.1/x",
+        "https://example.com./x",
+        "https://bücher.example/x",
+        "https://example.com:/x",
+        "https://example.com/x?private_token=pw",
+        "https://example.com/x#pw",
     ],
 )
 def test_everything_else_is_refused(url: str) -> None:

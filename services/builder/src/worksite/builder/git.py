@@ -31,6 +31,7 @@ _CONFIG = (
     "credential.helper=",
     "fetch.unpackLimit=1",
     "gc.auto=0",
+    "http.followRedirects=false",  # an allowed host may not send us on to another one
     "http.lowSpeedLimit=1000",
     "http.lowSpeedTime=60",
     "maintenance.auto=false",

@@ -19,7 +19,12 @@ def handlers(
     settings: BuilderSettings, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> dict[type[StepCommand], Handler]:
     """What the builder answers to."""
-    limits = Limits(settings.max_repository_bytes, settings.clone_timeout_seconds, settings.allow_file_urls)
+    limits = Limits(
+        max_bytes=settings.max_repository_bytes,
+        timeout_seconds=settings.clone_timeout_seconds,
+        allow_file_urls=settings.allow_file_urls,
+        allow_private_hosts=settings.allow_private_hosts,
+    )
 
     async def import_project(command: ImportProject, context: StepContext) -> Reply:
         source = command.source

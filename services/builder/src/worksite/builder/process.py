@@ -63,6 +63,8 @@ async def run(
         if isinstance(error, TimeoutError):
             raise TimeoutError(f"{Path(command[0]).name} took longer than {timeout_seconds:g} s") from None
         raise
+    finally:  # after a normal end too: a helper that closed its pipes would outlive it
+        _kill(process)
     if len(output) > MAX_OUTPUT_BYTES:
         raise OutputTooLarge(f"more than {MAX_OUTPUT_BYTES} bytes of output")
     return Finished(returncode, output, errors.decode(errors="replace"))

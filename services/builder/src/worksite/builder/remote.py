@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from worksite.builder.domain.addresses import refuse_private
 from worksite.builder.domain.failures import classify
 from worksite.builder.domain.remote_refs import RemoteRefs, Wanted, WantedRef, parse_refs
+from worksite.builder.domain.routes import Route, pinned
 from worksite.builder.domain.urls import check_url, protocols
 from worksite.builder.git import GitFailed
+from worksite.builder.lookup import Lookup, addresses_of
 from worksite.builder.repository import Repository
 from worksite.common.errors import Retryable, StepRefused
+
+log = logging.getLogger(__name__)
 
 _LIST_SECONDS = 60.0
 _SIZE_CHECK_SECONDS = 0.1
@@ -32,6 +38,7 @@ class Limits:
     max_bytes: int
     timeout_seconds: float
     allow_file_urls: bool
+    allow_private_hosts: bool
 
 
 @dataclass(frozen=True)
@@ -40,11 +47,11 @@ class Remote:
 
     url: str
     limits: Limits
+    lookup: Lookup = addresses_of
 
     async def refs(self, repository: Repository) -> RemoteRefs:
         """What it offers."""
-        check_url(self.url, self.limits.allow_file_urls)
-        listing = await self._git(repository, "ls-remote", "--symref", "--", self.url, timeout_seconds=_LIST_SECONDS)
+        listing = await self._git(repository, "ls-remote", ["--symref"], [], _LIST_SECONDS)
         return parse_refs(listing.decode(errors="replace"))
 
     async def fetch(self, repository: Repository, wanted: Sequence[Wanted]) -> list[str]:
@@ -54,29 +61,40 @@ class Remote:
         if len(refspecs) < len(wanted):
             refspecs += _EVERYTHING
         options = ("--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
-        fetching = self._git(
-            repository, "fetch", *options, "--", self.url, *refspecs, timeout_seconds=self.limits.timeout_seconds
-        )
+        fetching = self._git(repository, "fetch", options, refspecs, self.limits.timeout_seconds)
         await _within(self.limits.max_bytes, repository.git.directory, fetching)
         return [await _commit(repository, one, name) for one, name in zip(wanted, names, strict=True)]
 
-    async def _git(self, repository: Repository, *arguments: str, timeout_seconds: float) -> bytes:
+    async def _git(
+        self, repository: Repository, command: str, options: Sequence[str], refspecs: Sequence[str], seconds: float
+    ) -> bytes:
+        route = await self._route()
+        arguments = (command, *options, "--", route.url, *refspecs)
         allowed = protocols(self.limits.allow_file_urls)
         try:
-            return await repository.git(*arguments, protocols=allowed, timeout_seconds=timeout_seconds)
+            return await repository.git(*arguments, env=route.env, protocols=allowed, timeout_seconds=seconds)
         except TimeoutError as error:
             raise RemoteUnavailable(str(error)) from error
         except GitFailed as error:
             raise _translated(error) from error
 
+    async def _route(self) -> Route:
+        """Looked up once per command, checked, and pinned."""
+        host = check_url(self.url, self.limits.allow_file_urls)
+        if host is None or self.limits.allow_private_hosts:
+            return Route(self.url)
+        addresses = await self.lookup(host)
+        refuse_private(addresses)
+        return pinned(self.url, host, addresses)
 
-def _translated(error: GitFailed) -> Exception:
+
+def _translated(error: GitFailed) -> RemoteUnavailable | StepRefused:
+    """Our words only: git repeats what the remote sent, which may be a page that was never meant for the client."""
+    log.warning("%s", error)
     problem = classify(str(error))
-    if problem is None:
-        return error
     if problem.code is None:
-        return RemoteUnavailable(f"{problem.advice} ({error})")
-    return StepRefused(problem.code, f"{problem.advice} ({error})")
+        return RemoteUnavailable(problem.advice)
+    return StepRefused(problem.code, problem.advice)
 
 
 async def _commit(repository: Repository, wanted: Wanted, name: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import Field
-from worksite.common.artifacts import MAX_ARTIFACT_BYTES
 from worksite.common.settings import ServiceSettings
+
+_LARGEST_BYTES = 512 * 1024 * 1024
+"""A bundle is held in memory while it is stored."""
 
 
 class BuilderSettings(ServiceSettings):
@@ -15,10 +17,13 @@ class BuilderSettings(ServiceSettings):
     state_dir: Path = Field(default=Path(".worksite/builder"), description="folder of work in progress, private")
     blueprints_dir: Path = Field(default=Path("blueprints"), description="folder of the blueprints")
     max_repository_bytes: int = Field(
-        default=MAX_ARTIFACT_BYTES,
+        default=_LARGEST_BYTES,
         gt=0,
-        le=MAX_ARTIFACT_BYTES,
+        le=_LARGEST_BYTES,
         description="largest repository that is cloned, and largest tree that is archived, in bytes",
     )
     clone_timeout_seconds: float = Field(default=600, gt=0, description="longest time one clone may take")
     allow_file_urls: bool = Field(default=False, description="clone file:// URLs too, for trusted clients")
+    allow_private_hosts: bool = Field(
+        default=False, description="clone from loopback, link-local and private addresses too, for trusted clients"
+    )

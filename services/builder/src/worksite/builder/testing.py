@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from worksite.builder.handlers import handlers
@@ -76,8 +81,9 @@ class Desk:
 
     @property
     def settings(self) -> BuilderSettings:
-        given = {"allow_file_urls": True, "state_dir": self.state_dir, "blueprints_dir": self.blueprints_dir}
-        return BuilderSettings.model_validate(given | self.options)
+        folders = {"state_dir": self.state_dir, "blueprints_dir": self.blueprints_dir}
+        reach = {"allow_file_urls": True, "allow_private_hosts": True}
+        return BuilderSettings.model_validate(folders | reach | self.options)
 
     async def handle(self, command: ImportProject | BuildChange) -> ReplyData:
         async def note(text: str) -> None:
@@ -137,3 +143,43 @@ def build_command(spec: ArtifactRef, project: ImportedProject, **options: object
 def a_spec(choice: BlueprintChoice | None) -> Spec:
     criterion = Criterion(id="greets", statement="GET / greets.", grade="verified_io")
     return Spec(title="Greeting service", request="say hello", engine="test", criteria=(criterion,), blueprint=choice)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a web server that knows nothing of git."""
+    with _server(partial(SimpleHTTPRequestHandler, directory=str(folder))) as address:
+        yield address
+
+
+@contextmanager
+def answering(status: int, body: str = "", location: str = "") -> Iterator[tuple[str, list[str]]]:
+    """The address of a web server that answers everything alike, and the paths that it was asked for."""
+    asked: list[str] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(status)
+            self.send_header("WWW-Authenticate", "Basic")
+            self.send_header("Content-Type", "text/plain")
+            self.send_header("Content-Length", str(len(body)))
+            if location:
+                self.send_header("Location", location + self.path)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+    with _server(Answer) as address:
+        yield address, asked
+
+
+@contextmanager
+def _server(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()

@@ -20,9 +20,19 @@ _UNREACHABLE = RemoteProblem("repository_unreachable", "the repository's host ca
 _UNSAFE = RemoteProblem("unsafe_repository", "git refuses objects of this repository")
 _REFUSED = RemoteProblem("url_refused", "this kind of URL may not be cloned")
 _GONE = RemoteProblem("unknown_ref", "the ref is gone")
+_MOVED = RemoteProblem(
+    "url_refused",
+    "the URL redirects to another one, which is not followed: give that one (often, .git is missing at the end)",
+)
+_OURS = RemoteProblem(None, "the builder has no room for it just now")
+_UNREADABLE = RemoteProblem("repository_unreadable", "git cannot read a repository at this URL")
 
 # The first line that matches decides: what passes by itself stands before what looks final but may be its echo.
 _SIGNS: tuple[tuple[str, RemoteProblem], ...] = (
+    ("no space left on device", _OURS),
+    ("out of memory", _OURS),
+    ("died of signal", _OURS),
+    ("exit status -", _OURS),
     ("timed out", _PASSING),
     ("timeout was reached", _PASSING),
     ("operation too slow", _PASSING),
@@ -31,6 +41,7 @@ _SIGNS: tuple[tuple[str, RemoteProblem], ...] = (
     ("unexpected disconnect", _PASSING),
     ("returned error: 429", _PASSING),
     ("returned error: 5", _PASSING),
+    ("returned error: 3", _MOVED),
     ("could not read username", _ACCESS),
     ("could not read password", _ACCESS),
     ("authentication failed", _ACCESS),
@@ -57,7 +68,7 @@ _SIGNS: tuple[tuple[str, RemoteProblem], ...] = (
 )
 
 
-def classify(said: str) -> RemoteProblem | None:
-    """The problem behind git's words (in the C locale); None for a fault of ours."""
+def classify(said: str) -> RemoteProblem:
+    """The problem behind git's words (in the C locale). What nobody foresaw is the remote's: it chooses the words."""
     lowered = said.lower()
-    return next((problem for sign, problem in _SIGNS if sign in lowered), None)
+    return next((problem for sign, problem in _SIGNS if sign in lowered), _UNREADABLE)

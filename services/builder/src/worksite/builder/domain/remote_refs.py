@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from worksite.common.errors import StepRefused
 
-_COMMIT_ID = re.compile(r"[0-9a-f]{7,40}")
-_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
+_COMMIT_ID = re.compile(r"[0-9a-fA-F]{40}")
+_SHORT_COMMIT_ID = re.compile(r"[0-9a-f]{7,39}")
 _REF_NAME = re.compile(r"(?!.*\.\.)[^\x00-\x20\x7f~^:?*\[\\]+")
 """As git-check-ref-format(1) has it; a remote could announce anything."""
 _HEADS = "refs/heads/"
@@ -69,18 +69,19 @@ def parse_refs(listing: str) -> RemoteRefs:
 
 
 def choose(refs: RemoteRefs, asked: str | None) -> Wanted:
-    """The ref that a client means: branch before tag, as `git clone --branch` has it, then any ref, then a commit.
+    """The ref that a client means: branch before tag, as `git clone --branch` has it, then any ref, then a short id.
 
+    A whole commit id is never a name: whoever may push a branch could otherwise replace a pinned commit.
     Raises StepRefused naming what is not there.
     """
     if asked is None:
         return _default(refs)
-    if not _REF.fullmatch(asked):
-        raise StepRefused("unknown_ref", f"{asked!r} is not a branch, tag or commit")
+    if _COMMIT_ID.fullmatch(asked):
+        return WantedCommit(asked.lower())
     for name in (_HEADS + asked, "refs/tags/" + asked, "refs/" + asked, asked):
         if name in refs.names:
             return WantedRef(name)
-    if _COMMIT_ID.fullmatch(asked):
+    if _SHORT_COMMIT_ID.fullmatch(asked):
         return WantedCommit(asked)
     raise StepRefused("unknown_ref", f"the repository has no branch or tag {asked!r}")
 

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import re
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
 
 from worksite.common.errors import StepRefused
 
 PROTOCOLS = ("https", "http", "git")
+_DEFAULT_PORTS = {"https": 443, "http": 80, "git": 9418}
+_HOST_AND_PORT = re.compile(r"([A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+"""Nothing that Python, git and curl could read differently: they must all mean the host that was checked."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """Whom a URL talks to; an IPv6 address stands without brackets."""
+
+    name: str
+    port: int
 
 
 def protocols(allow_file: bool) -> str:
@@ -14,19 +27,26 @@ def protocols(allow_file: bool) -> str:
     return ":".join((*PROTOCOLS, "file") if allow_file else PROTOCOLS)
 
 
-def check_url(url: str, allow_file: bool) -> None:
-    """Raises StepRefused, never repeating a credential."""
+def check_url(url: str, allow_file: bool) -> Host | None:
+    """The host to talk to; None for a file. Raises StepRefused, never repeating a credential."""
     allowed = protocols(allow_file).split(":")
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises where it is not a number
+        port = parts.port  # raises where it is not a number
     except ValueError:
         raise StepRefused("url_refused", "the repository's URL cannot be parsed") from None
     if parts.username is not None or parts.password is not None:
         raise StepRefused("url_refused", "the repository's URL holds credentials: they never belong in a request")
     if parts.scheme not in allowed:
         raise StepRefused("url_refused", f"{parts.scheme}:// is not among what may be cloned: {', '.join(allowed)}")
-    if parts.scheme == "file":
-        return
-    if not parts.hostname or parts.hostname.startswith("-"):
-        raise StepRefused("url_refused", "the repository's URL names no host")
+    return None if parts.scheme == "file" else _host(parts, port)
+
+
+def _host(parts: SplitResult, port: int | None) -> Host:
+    if parts.query or parts.fragment:  # a favourite place for tokens, and no part of a repository's address
+        raise StepRefused(
+            "url_refused", "the repository's URL holds a query or a fragment: leave out what follows ? or #"
+        )
+    if parts.hostname is None or not _HOST_AND_PORT.fullmatch(parts.netloc):
+        raise StepRefused("url_refused", "the repository's URL names no host (international names: in their xn-- form)")
+    return Host(parts.hostname, port or _DEFAULT_PORTS[parts.scheme])
