@@ -13,6 +13,8 @@ DEV_INSTALLED := $(VENV)/.installed-dev
 WHEELHOUSE := .worksite/wheelhouse/.filled
 SOURCES := libs services tests benchmarks blueprints conftest.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# By the environment, not by the recipe: quotes, backticks and dollars in a request are text, not shell.
+override export REQUEST := $(value REQUEST)
 
 .PHONY: help run up test lint format typecheck schemas bench clean
 
@@ -20,7 +22,7 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 run: $(INSTALLED) $(WHEELHOUSE) ## do the main job: make run REQUEST="Create auth system"
-	@$(BIN)/worksite run "$(REQUEST)"
+	@$(BIN)/worksite run "$$REQUEST"
 
 up: $(INSTALLED) $(WHEELHOUSE) ## run the whole system here until Ctrl-C
 	@$(BIN)/worksite up

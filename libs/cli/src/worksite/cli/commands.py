@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import time
 import uuid
 from collections.abc import AsyncGenerator
@@ -14,8 +13,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from worksite.cli.client import output, verdict
-from worksite.cli.client.access import Access, NoAccess
+from worksite.cli.client.access import Access, ClientSettings, NoAccess
 from worksite.cli.client.display import Display
 from worksite.cli.client.gateway import Gateway
 from worksite.cli.stack.embedded import Ports, Stack, running_stack
@@ -46,26 +46,35 @@ class Submission:
 
 
 async def up(state_dir: Path, root: Path, ports: Ports, console: Console) -> None:
-    """Run the stack in the foreground until Ctrl-C."""
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    """Run the stack in the foreground until it is cancelled (Ctrl-C, SIGTERM)."""
     state = State(state_dir)
     with StackLog(state.log, echo=True) as log:
         async with running_stack(state, root, ports, log.write) as stack:
             _announce(stack, console)
-            waiting = asyncio.create_task(stop.wait())
-            await asyncio.wait({waiting, stack.supervisor.failed}, return_when=asyncio.FIRST_COMPLETED)
-            console.print("stopping: finishing or handing back what is running", style="dim")
-            if stack.supervisor.failed.done():
-                stack.supervisor.failed.result()
+            try:
+                await stack.supervisor.failed
+            finally:
+                console.print("stopping: finishing or handing back what is running", style="dim")
 
 
 async def run(
     submission: Submission, state_dir: Path, root: Path, ports: Ports, out: Path, tenant: str, console: Console
 ) -> int:
     """Submit, follow, fetch; start a stack first when none is running, and then stop it again."""
-    async with _some_stack(state_dir, root, ports, console), Gateway(Access.find(state_dir), tenant) as gateway:
+    async with _some_stack(state_dir, root, ports, console) as failed:
+        working = asyncio.create_task(_run(submission, state_dir, out, tenant, console))
+        try:
+            await asyncio.wait({working, failed}, return_when=asyncio.FIRST_COMPLETED)
+            if failed.done():
+                failed.result()
+            return await working
+        finally:
+            working.cancel()
+            await asyncio.wait({working})
+
+
+async def _run(submission: Submission, state_dir: Path, out: Path, tenant: str, console: Console) -> int:
+    async with Gateway(Access.find(state_dir), tenant) as gateway:
         task = await gateway.submit(submission.body(), idempotency_key=uuid.uuid4().hex)
         view = await _followed(gateway, task, console)
         return await _conclude(gateway, view, out, console)
@@ -92,7 +101,8 @@ async def search(query: str, top_k: int, mode: str, state_dir: Path, tenant: str
     table = Table("score", "place", "passage", box=None, pad_edge=False)
     for found in answer["results"]:
         place = f"{found['path']}:{found['start_line']}-{found['end_line']}"
-        table.add_row(f"{found['score']:.3f}", place, " ".join(str(found["text"]).split())[:160])
+        passage = " ".join(str(found["text"]).split())[:160]
+        table.add_row(f"{found['score']:.3f}", Text(place), Text(passage))  # Text: brackets in it are no markup
     console.print(table if answer["results"] else "nothing found")
     total = sum(answer["timings_ms"].values())
     console.print(f"{len(answer['results'])} results, {total:.0f} ms, reranked: {answer['reranked']}", style="dim")
@@ -113,27 +123,37 @@ async def create_streams(settings: BusSettings, disk_bytes: int, replicas: int) 
 
 
 @contextlib.asynccontextmanager
-async def _some_stack(state_dir: Path, root: Path, ports: Ports, console: Console) -> AsyncGenerator[None]:
-    """The stack that is running, else one of our own for the length of the block."""
-    if await _reachable(state_dir):
-        yield
+async def _some_stack(
+    state_dir: Path, root: Path, ports: Ports, console: Console
+) -> AsyncGenerator[asyncio.Future[None]]:
+    """The gateway that WORKSITE_URL names, the stack that runs here, or one of our own for the length of the block.
+
+    Yields what fails when a part of our own stack cannot go on.
+    """
+    if _is_there(state_dir):
+        yield asyncio.get_running_loop().create_future()
         return
     state = State(state_dir)
     async with contextlib.AsyncExitStack() as stack:
         log = stack.enter_context(StackLog(state.log, echo=False))
         started = time.monotonic()
         with console.status("starting the stack"):
-            await stack.enter_async_context(running_stack(state, root, ports, log.write))
-        console.print(f"stack ready in {time.monotonic() - started:.1f} s, log in {state.log}", style="dim")
-        yield
+            running = await stack.enter_async_context(running_stack(state, root, ports, log.write))
+        console.print(f"stack ready in {time.monotonic() - started:.1f} s, log in {_short(state.log)}", style="dim")
+        yield running.supervisor.failed
 
 
-async def _reachable(state_dir: Path) -> bool:
+def _is_there(state_dir: Path) -> bool:
     try:
-        await Access.find(state_dir).token()
+        Access.find(state_dir)
     except NoAccess:
-        return False
+        return ClientSettings().url is not None  # a wrong address is an error to report, not a reason to start a stack
     return True
+
+
+def _short(path: Path) -> Path:
+    """Relative to where we are, when it is below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 async def _followed(gateway: Gateway, task: str, console: Console) -> dict[str, Any]:
@@ -145,9 +165,11 @@ async def _followed(gateway: Gateway, task: str, console: Console) -> dict[str, 
 
 
 async def _conclude(gateway: Gateway, view: dict[str, Any], out: Path, console: Console) -> int:
-    target = await output.write(gateway, view, out) if view["artifacts"] else None
+    target, trouble = await output.write(gateway, view, out) if view["artifacts"] else (None, None)
     for line in verdict.explanation(view):
-        console.print(line, highlight=False, markup=False)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if trouble:
+        console.print(f"the branch is in branch.bundle, but was not checked out: {trouble}", markup=False)
     line, code = verdict.conclusion(view, target)
     console.print(line, highlight=False, markup=False, soft_wrap=True)
     return code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -19,6 +20,7 @@ from worksite.cli.client.gateway import GatewayError
 from worksite.cli.commands import Submission
 from worksite.cli.stack.embedded import NotReady, Ports
 from worksite.cli.stack.state import StateInUse
+from worksite.cli.stack.supervisor import CannotStart
 from worksite.common.bus import BusSettings
 from worksite.common.errors import WorksiteError
 
@@ -163,12 +165,19 @@ def _await(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end; an error that a person can act on is one line and exit code 1."""
     logging.getLogger("worksite").addHandler(logging.NullHandler())  # what matters here is said by the command
     try:
-        return asyncio.run(work)
-    except (NoAccess, GatewayError, NotReady, StateInUse, WorksiteError, OSError) as error:
+        return asyncio.run(_until_terminated(work))
+    except (NoAccess, GatewayError, CannotStart, NotReady, StateInUse, WorksiteError, OSError) as error:
         print(f"worksite: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(130) from None
+
+
+async def _until_terminated(work: Coroutine[Any, Any, T]) -> T:
+    """SIGTERM ends the work as Ctrl-C does: in order."""
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
 
 
 def main() -> None:

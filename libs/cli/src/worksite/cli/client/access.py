@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from pydantic import Field, SecretStr
@@ -41,6 +42,8 @@ class Access:
     def find(cls, state_dir: Path) -> Access:
         """Raises NoAccess when nothing is running and no WORKSITE_URL is set."""
         state, settings = State(state_dir), ClientSettings()
+        if settings.url and not settings.url.startswith(("http://", "https://")):
+            raise NoAccess(f"WORKSITE_URL: {settings.url!r} is no http(s) address")
         url = settings.url or _running(state)
         if url is None:
             raise NoAccess(f"no stack is running on {state_dir}: start one with 'worksite up', or set WORKSITE_URL")
@@ -50,7 +53,8 @@ class Access:
         """A bearer token by the client-credentials grant (RFC 6749 section 4.4). Raises NoAccess."""
         if self.settings.token:
             return self.settings.token.get_secret_value()
-        async with AsyncOAuth2Client(self.settings.client_id, self._client_secret(), trust_env=False) as client:
+        client_class: Any = AsyncOAuth2Client  # untyped
+        async with client_class(self.settings.client_id, self._client_secret(), trust_env=False) as client:
             try:
                 answer = await client.fetch_token(
                     f"{self.url}/oauth/token", grant_type="client_credentials", tenant=tenant, role=role
@@ -69,6 +73,8 @@ class Access:
 
 
 def _running(state: State) -> str | None:
+    if not state.root.is_dir() or not state.in_use():
+        return None
     try:
         return str(json.loads(state.description.read_text())["gateway_url"])
     except (FileNotFoundError, ValueError, KeyError):

@@ -110,7 +110,7 @@ class Display:
             seconds = row.seconds if row.seconds is not None else time.monotonic() - row.started
             running = row if row.seconds is None else running
             table.add_row(
-                row.step, row.agent, str(row.round or ""), row.engine, _styled(row.status), f"{seconds:.1f}",
+                row.step, row.agent, str(row.round or ""), Text(row.engine), _styled(row.status), f"{seconds:.1f}",
                 f"${row.cost_usd:.4f}",
             )  # fmt: skip
         if running is None or self._progress.status != "running":

@@ -22,6 +22,10 @@ class GatewayError(Exception):
     """The gateway's problem document, as one line."""
 
 
+class _Unavailable(Exception):
+    """The gateway is there but cannot serve now."""
+
+
 @dataclass(frozen=True)
 class Event:
     """One event of a task."""
@@ -81,7 +85,7 @@ class Gateway:
                         yield event
                         if _is_final(event):
                             return
-            except (httpx.TransportError, httpx.ReadTimeout) as error:
+            except (httpx.TransportError, _Unavailable) as error:
                 lost_for += _RECONNECT_SECONDS
                 if lost_for > _GIVE_UP_AFTER_SECONDS:
                     raise GatewayError(f"lost the gateway: {error}") from error
@@ -93,7 +97,8 @@ class Gateway:
         async with aconnect_sse(self._http, "GET", path, headers=headers, timeout=45) as source:
             if source.response.status_code != 200:
                 await source.response.aread()
-                raise GatewayError(_problem(source.response))
+                error = _Unavailable if source.response.status_code in {429, 502, 503, 504} else GatewayError
+                raise error(_problem(source.response))
             async for message in source.aiter_sse():
                 if not message.data:  # `retry:` alone, sent when the gateway goes away
                     continue
@@ -103,7 +108,7 @@ class Gateway:
     async def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             answer = await self._http.request(method, path, **options)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise GatewayError(f"{self._access.url} does not answer: {error}") from error
         if answer.is_error:
             raise GatewayError(_problem(answer))

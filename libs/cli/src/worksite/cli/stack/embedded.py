@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import socket
 import sys
 import time
@@ -25,13 +24,15 @@ from worksite.common.processes import free_port, nats_server
 from worksite.common.subjects import SERVICES
 
 READY_SECONDS = 60.0
-_DISK_SHARE = 0.75
-_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "GRACE_SECONDS")
+_INHERITED = (
+    "PATH", "HOME", "LANG", "TMPDIR", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "GRACE_SECONDS", "BIND_HOST",
+    "WORKER_CONCURRENCY",
+)  # fmt: skip
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "gateway": ("MAX_BODY_BYTES", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_JWKS_URL", "JWT_SECRET_KEY"),
     "admin": (),
     "architect": (),
-    "builder": ("MAX_REPOSITORY_BYTES", "CLONE_TIMEOUT_SECONDS", "ALLOW_FILE_URLS"),
+    "builder": ("MAX_REPOSITORY_BYTES", "CLONE_TIMEOUT_SECONDS", "ALLOW_FILE_URLS", "ALLOW_PRIVATE_HOSTS"),
     "validator": ("SANDBOX", "ALLOW_INDEX"),
     "rag": (
         "KNOWLEDGE_DIRS", "RAG_EMBEDDER_PATH", "RAG_EMBEDDER_THREADS", "RAG_ALPHA", "RAG_COLLECTION",
@@ -89,7 +90,7 @@ async def running_stack(
 async def _start(state: State, project_root: Path, ports: Ports, supervisor: Supervisor) -> Stack:
     nats_port, monitor_port = free_port(), free_port()
     nats_url = f"nats://127.0.0.1:{nats_port}"
-    disk = int(shutil.disk_usage(state.root).free * _DISK_SHARE)
+    disk = state.disk_bytes()
     _write_private(state.nats / "nats.conf", _nats_conf(state, nats_port, monitor_port, disk))
     supervisor.start(Program("nats", [nats_server(), "-c", str(state.nats / "nats.conf")], os.environ, 10))
     await _provisioned(state, nats_url, disk, supervisor)
@@ -99,7 +100,8 @@ async def _start(state: State, project_root: Path, ports: Ports, supervisor: Sup
     for service in SERVICES:
         port = {"gateway": gateway, "admin": admin}.get(service) or free_port()
         environment = _environment(service, state, project_root, nats_url, port)
-        supervisor.start(Program(service, [sys.executable, "-m", f"worksite.{service}.main"], environment))
+        argv = [sys.executable, "-m", f"worksite.{service}.main"]
+        supervisor.start(Program(service, argv, environment, _grace_seconds()))
         health[service] = f"http://127.0.0.1:{port}/readyz"
     await _ready(health, supervisor)
     stack = Stack(
@@ -166,6 +168,14 @@ def _environment(service: str, state: State, root: Path, nats_url: str, port: in
     return wiring | own[service] | given
 
 
+def _grace_seconds() -> float:
+    """A little more than the services take for themselves."""
+    try:
+        return max(15.0, float(os.environ.get("GRACE_SECONDS", "10")) + 5)
+    except ValueError:
+        return 15.0  # the services refuse the value themselves, by name
+
+
 def _port(variable: str, wanted: int) -> int:
     """The wanted port if it is free. Raises NotReady naming the variable that changes it."""
     if wanted == 0:
@@ -176,6 +186,8 @@ def _port(variable: str, wanted: int) -> int:
             probe.bind(("127.0.0.1", wanted))
         except OSError as error:
             raise NotReady(f"port {wanted} is taken ({error.strerror}): set {variable} to a free one") from error
+        except OverflowError as error:
+            raise NotReady(f"{variable}: {wanted} is no port; ports go from 0 to 65535") from error
     return wanted
 
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from worksite.common.subjects import SERVICES
 
 PROVISIONER = "provision"
 CLIENT_ID = "worksite-cli"
+_DISK_SHARE = 0.75
 
 
 class StateInUse(Exception):
@@ -68,6 +70,24 @@ class State:
             os.close(descriptor)
             raise StateInUse(f"a stack is already running on {self.root}") from error
         return descriptor
+
+    def in_use(self) -> bool:
+        """Does a stack run on it now? A description that a killed stack left behind says nothing."""
+        try:
+            os.close(self.lock())
+        except StateInUse:
+            return True
+        return False
+
+    def disk_bytes(self) -> int:
+        """What JetStream may use: a share of what was free at the first start, and the same ever after.
+
+        Streams reserve their part of it; a limit that followed the free space would one day be below the reservations.
+        """
+        kept = self.nats / "disk_bytes"
+        if not kept.exists():
+            kept.write_text(str(int(shutil.disk_usage(self.root).free * _DISK_SHARE)))
+        return int(kept.read_text())
 
     def prepare(self) -> None:
         """Make directories and whatever secret is still missing."""

@@ -20,7 +20,7 @@ MAX_LOG_LINE_BYTES = 1 << 20
 
 @dataclass
 class Program:
-    """One supervised process. `essential_exit` is the status that means: do not try again (cannot start)."""
+    """One supervised process. Exit status 2 means that it cannot start; it is not tried again."""
 
     name: str
     argv: Sequence[str]
@@ -104,12 +104,21 @@ class Supervisor:
         )
         program.pid = process.pid
         self._processes[program.name] = process
-        last_words = ""
+        reading = asyncio.create_task(self._read(program.name, process))
+        status = await process.wait()
+        # Children that outlive it would hold its pipe and its ports; the session is ours, so it ends with its leader.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        return status, await reading
+
+    async def _read(self, name: str, process: asyncio.subprocess.Process) -> str:
+        """Log every line; returns the last one."""
         assert process.stdout
+        last_words = ""
         while line := await _line(process.stdout):
             last_words = line.rstrip() or last_words
-            self._log(program.name, line.rstrip())
-        return await process.wait(), last_words
+            self._log(name, line.rstrip())
+        return last_words
 
     def _give_up(self, program: Program, last_words: str) -> None:
         if not self.failed.done():
