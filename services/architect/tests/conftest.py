@@ -66,12 +66,13 @@ product = ["greeting", "greeting service", "greeter"]
 
 [[vocabulary.features]]
 id = "names"
-phrases = ["greeting by name", "greetings by name", "name", "see their name", "nameplate", "lock name", "locked name"]
+phrases = ["greeting by name", "greetings by name", "name", "nameplate", "lock name", "locked names"]
+actions = ["see their name"]
 criteria = ["greets-by-name"]
 
 [[vocabulary.features]]
 id = "hello"
-phrases = ["hello page", "fastapi", "over http", "using fastapi", "in python", "log in", "login"]
+phrases = ["hello page", "fastapi", "over http", "on fastapi", "in python", "log in", "login"]
 criteria = ["says-hello"]
 """
 

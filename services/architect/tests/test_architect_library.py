@@ -38,7 +38,7 @@ def test_without_a_folder_there_are_no_blueprints(tmp_path: Path):
         ('id = "greets-by-name"', 'id = "says-hello"', "criterion says-hello stands there twice"),
         ('criteria = ["says-hello"]', 'criteria = ["sings"]', "feature hello: there is no tested criterion sings"),
         ('test = "unit/test_names.py::test_greets_by_name"', "", "feature names: there is no tested criterion"),
-        ('"hello page"', '"hello/page"', "'hello/page' is not made of plain words"),
+        ('"hello page"', '"hello@page"', "'hello@page' is not made of plain words"),
         ('"hello page"', '""', "'' is not made of plain words"),
     ],
 )

@@ -25,10 +25,16 @@ def test_a_typographic_apostrophe_is_an_apostrophe():
 
 
 @pytest.mark.parametrize(
-    "text", ['"login"', "`login`", "https://a.b/c", "a/b", "login.py", "(login)", "naïve", "登录", "-login", "1.5"]
+    "text",
+    ['"login"', "`login`", "https://a.b/c", "a/b/c", "/a", "b2b/c", "login.py", "naïve", "登录", "-login", "1.5"],
 )
 def test_what_is_not_a_plain_word_is_no_word_of_the_grammar(text: str):
     assert words(text) == [None]
+
+
+def test_brackets_and_a_slash_between_two_words_are_marks():
+    assert words("a (b, c) d") == ["a", "(", "b", ",", "c", ")", "d"]
+    assert words("Login/logout, e-mail") == ["login", "/", "logout", ",", "e", "mail"]
 
 
 @pytest.mark.parametrize("text", ["login...", "login…", "...", "?!"])
@@ -47,9 +53,11 @@ def test_capitals_are_shouted_only_in_a_text_that_has_small_letters():
 
 
 @pytest.mark.parametrize(("one", "other"), [("token", "tokens"), ("hash", "hashes"), ("refresh", "refreshes")])
-def test_a_final_s_does_not_make_another_word(one: str, other: str):
+def test_the_singular_in_a_vocabulary_stands_for_the_plural_too_but_not_the_other_way_round(one: str, other: str):
     assert same_word(one, other)
-    assert same_word(other, one)
+    assert same_word(one, one)
+    assert same_word(other, other)
+    assert not same_word(other, one)
 
 
 @pytest.mark.parametrize(

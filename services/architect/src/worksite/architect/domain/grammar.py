@@ -7,7 +7,7 @@ limit it, compare it or count it are missing on purpose.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 Kind = Literal[
@@ -23,19 +23,23 @@ Kind = Literal[
     "activity",  # a product that is no form itself: "user authentication"
     "feature",  # from the manifest; it may also be one of these:
     "thing",  # a feature that does not read as a command: "login", not "log in"
-    "action",  # a feature that users do: "log in", "refresh tokens"
+    "action",  # a feature that users do: "log in", "refresh tokens"; marked in the manifest
     "duty",  # a feature that the service does: "hash passwords"
     "fate",  # a feature that befalls users: "locked out after failed logins"
     "modifier",  # a feature as an adjective of the product: "FastAPI", "JWT-based"
-    "technology",  # a feature that the product is built with
+    "technology",  # what the product is built with; to "support" it would mean to work with the client's own
     "linked",  # a feature that brings its own preposition: "using argon2"
     "global",  # a linked feature that can only speak of the whole: "in Python"
     "with",
+    "offering",  # "with" for what the product can do, not for what it is built with
     "and",
+    "open",
+    "close",
     "colon",
     "bullet",
     "audience",
     "demand",  # asks for a feature, in a later sentence
+    "need",  # "demand" with its own subject: it never continues what users can do
     "header",
     "users",
     "can",
@@ -46,25 +50,35 @@ Kind = Literal[
     "should",
     "support",
     "supports",
+    "use",
+    "uses",
     "let",
     "be",
     "end",
 ]
 State = Literal[
-    "request", "asked", "object", "noun", "form", "product", "extended", "item", "joined", "listed", "built",
-    "sentence", "opening", "header", "users", "doing", "done", "doing more", "suffering", "system", "serving",
-    "should", "being",
+    "request", "asked", "object", "noun", "form", "product", "extended", "adding", "added",
+    "item", "listed", "joined", "built", "combined", "offer", "offered", "offering more", "bracket", "bracketed",
+    "sentence", "fresh line", "opening", "header",
+    "users", "doing", "done", "doing more", "told", "enumerating", "enumerated", "recited", "suffering",
+    "system", "serving", "should", "being",
 ]  # fmt: skip
 
 _MODALS = ("should", "must", "shall", "will", "needs to", "has to")
-_SUPPORT = ("support", "have", "offer", "provide", "include", "use", "handle", "keep", "come with")
-_SUPPORTS = ("supports", "has", "offers", "provides", "includes", "uses", "handles", "keeps", "comes with")
-_SUPPORTING = (
-    "supporting", "having", "offering", "providing", "including", "using", "handling", "keeping", "featuring",
-)  # fmt: skip
+_SUPPORT = ("support", "offer", "provide", "include", "come with")
+_SUPPORTS = ("supports", "offers", "provides", "includes", "comes with")
+_USE = ("use", "have")
+_USES = ("uses", "has")
 _FORMS = ("api", "backend", "microservice", "server", "service", "system")
 _RELATIVE = ("that", "which")
 _LETS = ("lets users", "allows users to", "enables users to")
+
+
+def _relative(present: tuple[str, ...], infinitive: tuple[str, ...]) -> Iterator[str]:
+    for who in _RELATIVE:
+        yield from (f"{who} {verb}" for verb in present)
+        yield from (f"{who} {modal} {verb}" for modal in _MODALS for verb in infinitive)
+
 
 PHRASES: Mapping[Kind, tuple[str, ...]] = {
     "filler": ("please", "kindly", "also", "too", "as well", ", please", "hi", "hello", "thanks", "thank you"),
@@ -83,21 +97,21 @@ PHRASES: Mapping[Kind, tuple[str, ...]] = {
     "article": ("a", "an"),
     "plain": ("new", "brand new", "simple", "small", "little"),
     "form": tuple(f"{form} for" for form in _FORMS),
-    "with": (
-        "with", "with support for", "support for", *_SUPPORTING,
-        *(f"{who} {verb}" for who in _RELATIVE for verb in _SUPPORTS),
-        *(f"{who} {modal} {verb}" for who in _RELATIVE for modal in _MODALS for verb in _SUPPORT),
+    "with": ("with", "using", "having", *_relative(_USES, _USE)),
+    "offering": (
+        "with support for", "support for", "supporting", "offering", "providing", "including", "featuring",
+        *_relative(_SUPPORTS, _SUPPORT),
     ),
     "and": (",", "and", "&", "+", "plus", "as well as", "along with", "together with"),
+    "open": ("(",),
+    "close": (")",),
     "colon": (":",),
     "bullet": ("-",),
     "audience": tuple(
         f"for {whose} {what}" for whose in ("my", "our") for what in ("app", "application", "project", "users")
     ),
-    "demand": (
-        "add", "include", "support", "support for", "provide", "offer", "use", "keep", "implement", "we need",
-        "i need", "we want", "i want",
-    ),
+    "demand": ("add", "include", "support", "support for", "provide", "offer", "implement"),
+    "need": ("we need", "i need", "we want", "i want"),
     "header": ("features", "requirements", "the features", "the requirements"),
     "users": ("users", "a user", "the user", "the users", "my users", "our users", "people"),
     "can": (
@@ -116,6 +130,8 @@ PHRASES: Mapping[Kind, tuple[str, ...]] = {
     "support": _SUPPORT,
     "let": ("let users", "allow users to", "enable users to", *_LETS),
     "supports": _SUPPORTS,
+    "use": _USE,
+    "uses": _USES,
     "be": ("be",),
     "end": (".", ";", "!"),
 }  # fmt: skip
@@ -124,37 +140,32 @@ QUESTION_OPENERS = frozenset({("can", "you"), ("could", "you"), ("will", "you"),
 """Only a sentence that begins like this is a wish although it ends with a question mark."""
 
 FORMS = frozenset((*_FORMS, "app", "application"))
-"""Last words of features that may also stand as a `form`, and of products that are no `activity`: an API for an auth
-system is not an auth system."""
+"""Last words of features that may only stand as a `form`: "and a FastAPI app" would be a second product. A product with
+such a word is no `activity`: an API for an auth system is not an auth system."""
 
-LINKERS = frozenset(
-    ("in", "on", "with", "using", "by", "via", "through", "over", "backed", "stored", "configurable", "written")
-)
+LINKERS = frozenset(("in", "on", "via", "through", "over", "configurable"))
 """First words of `linked` features."""
 
-GLOBAL_LINKERS = frozenset(("in", "written"))
-"""First words of `global` features: "refresh tokens in Python" speaks of the whole, where "login using X" would be a
+GLOBAL_LINKERS = frozenset(("in",))
+"""First words of `global` features: "refresh tokens in Python" speaks of the whole, where "login via X" would be a
 claim about the login that the criteria of X do not prove."""
 
 ADJECTIVES = frozenset(("fastapi", "jwt", "python"))
 """Features of one word that may stand before the product. Most nouns must not: a "test auth system" is a trial, and
 "database authentication" lets a database in."""
 
-TECHNOLOGIES = ADJECTIVES | {"sqlalchemy", "sqlite"}
-"""Features of one word that the product is built with. They may stand before it with "-based", and a "with" after one
-speaks of the product: "using SQLite with refresh tokens"."""
+BASES = ADJECTIVES | {"sqlalchemy", "sqlite"}
+"""Features of one word that may stand before the product with "-based"."""
+
+TECHNOLOGIES = frozenset(("fastapi", "python", "sqlalchemy", "sqlite", "sqlite3", "database"))
+"""A feature with one of these words is a `technology`: it may follow "with" or "use", not "support" or "add", and only
+in the number that the manifest has. "using SQLite with refresh tokens" speaks of the product both times."""
 
 DUTIES = frozenset(("hash", "lock", "rotate", "revoke", "detect", "limit"))
 """First words of `duty` features."""
 
-COMMANDS = DUTIES | {"register", "log", "sign", "create", "change", "update", "see", "view"}
+COMMANDS = DUTIES | {"register", "log", "sign", "create", "change", "update"}
 """First words of features that are no `thing`: after "create an auth system and" they would be the next command."""
-
-ACTIONS = frozenset(
-    ("register", "log", "sign", "create", "change", "update", "see", "view", "login", "logout", "signup", "signin",
-     "signout", "refresh")
-)  # fmt: skip
-"""First words of `action` features."""
 
 FATES = frozenset(("locked",))
 """First words of `fate` features."""
@@ -167,18 +178,22 @@ NEGATIONS = frozenset(
 """For explaining, not for deciding: whatever follows one in a sentence is not reported as covered."""
 
 _NOUN: dict[Kind, State] = {"plain": "noun", "modifier": "noun", "form": "form", "product": "product"}
-_LINKS: dict[Kind, State] = {
-    "article": "item", "technology": "built", "linked": "built", "colon": "item", "bullet": "item",
-}  # fmt: skip
-_ITEM: dict[Kind, State] = {**_LINKS, "feature": "listed"}
-_CLAUSE: dict[Kind, State] = {
-    "supports": "item", "demand": "item", "can": "doing", "let": "doing", "users": "users", "system": "system",
-    "and": "joined",
-}  # fmt: skip
-_LIST: dict[Kind, State] = {"and": "joined", "bullet": "joined", "global": "built", "end": "sentence"}
-_ATTACHED: dict[Kind, State] = {"with": "item", "lets": "doing", "that": "serving"}
+_ATTACHED: dict[Kind, State] = {"with": "item", "offering": "offer", "lets": "doing", "that": "serving"}
 """What speaks of the product, also after what it is built with. After another feature it would relate two features to
 each other, which nobody tested."""
+
+_SUBJECT: dict[Kind, State] = {"users": "users", "system": "system", "need": "offer"}
+"""What begins a clause with a subject of its own."""
+_CLAUSE: dict[Kind, State] = {
+    **_SUBJECT, "demand": "offer", "supports": "offer", "use": "item", "uses": "item", "can": "doing", "let": "doing",
+}  # fmt: skip
+_ITEM: dict[Kind, State] = {
+    "article": "item", "colon": "item", "bullet": "item", "technology": "built", "linked": "built", "feature": "listed",
+}  # fmt: skip
+_OFFER: dict[Kind, State] = {"article": "offer", "colon": "offer", "bullet": "offer", "feature": "offered"}
+_ADDING: dict[Kind, State] = {**_CLAUSE, "article": "adding", "thing": "added", "duty": "added"}
+_JOINED: dict[Kind, State] = {**_ITEM, **_CLAUSE, "bullet": "joined", "and": "joined"}
+_SENTENCE: dict[Kind, State] = {**_ADDING, **_ATTACHED, "determiner": "opening", "header": "header"}
 
 TRANSITIONS: Mapping[State, Mapping[Kind, State]] = {
     "request": {
@@ -190,31 +205,69 @@ TRANSITIONS: Mapping[State, Mapping[Kind, State]] = {
     "noun": _NOUN,
     "form": {"activity": "product"},
     "product": {
-        **_ATTACHED, "linked": "product", "audience": "product", "and": "extended", "bullet": "joined", "colon": "item",
-        "end": "sentence",
+        **_ATTACHED, "linked": "product", "audience": "product", "open": "bracket", "and": "extended",
+        "bullet": "joined", "colon": "joined", "end": "sentence",
     },
-    "extended": {**_LINKS, **_CLAUSE, **_ATTACHED, "thing": "listed", "duty": "listed", "linked": "product"},
+    "bracket": {"article": "bracket", "feature": "bracketed", "technology": "bracketed"},
+    "bracketed": {"and": "bracket", "close": "product"},
+    # The product and more: neither a second product nor the next command.
+    "extended": {**_ADDING, **_ATTACHED, "linked": "product", "bullet": "adding", "colon": "adding", "and": "extended"},
+    "adding": {**_ADDING, "and": "adding"},
+    "added": {"and": "adding", "bullet": "adding", "global": "added", "end": "sentence"},
+    # The product with this.
     "item": _ITEM,
-    "joined": {**_ITEM, **_CLAUSE},
-    "listed": _LIST,
-    "built": {**_LIST, **_ATTACHED},
-    "sentence": {
-        **_LINKS, **_CLAUSE, **_ATTACHED, "thing": "listed", "duty": "listed", "determiner": "opening",
-        "header": "header", "bullet": "sentence", "end": "sentence",
-    },
+    "listed": {"and": "joined", "bullet": "joined", "global": "built", "end": "sentence"},
+    "joined": _JOINED,
+    "built": {**_ATTACHED, "and": "combined", "bullet": "combined", "global": "built", "end": "sentence"},
+    "combined": {**_JOINED, **_ATTACHED},
+    # It supports this: no technology, not even further down the list.
+    "offer": _OFFER,
+    "offered": {"and": "offering more", "bullet": "offering more", "global": "offered", "end": "fresh line"},
+    "offering more": {**_OFFER, **_CLAUSE, "and": "offering more"},
+    "sentence": {**_SENTENCE, "technology": "built", "linked": "built", "bullet": "sentence", "end": "sentence"},
+    "fresh line": {**_SENTENCE, "bullet": "fresh line", "end": "fresh line"},
     "opening": {"product": "system"},
-    "header": {"colon": "item", "bullet": "item"},
+    "header": {"colon": "joined", "bullet": "joined"},
+    # Users can do this: what follows is theirs too, until a clause has another subject.
     "users": {"can": "doing", "must be": "suffering"},
-    "doing": {"action": "done", "colon": "doing", "bullet": "doing"},
-    "done": {"and": "doing more", "bullet": "doing more", "end": "sentence"},
-    "doing more": {**_CLAUSE, "action": "done", "and": "doing more"},
-    "suffering": {"fate": "listed"},
+    "doing": {"action": "done", "colon": "enumerating", "bullet": "enumerating"},
+    "done": {"and": "doing more", "bullet": "doing more", "end": "told"},
+    "doing more": {**_SUBJECT, "can": "doing", "action": "done", "and": "doing more"},
+    "told": {**_SENTENCE, "bullet": "doing more", "end": "told"},
+    "enumerating": {"action": "enumerated", "bullet": "enumerating", "and": "enumerating"},
+    "enumerated": {"and": "enumerating", "bullet": "enumerating", "end": "recited"},
+    "recited": {
+        **_SUBJECT, "determiner": "opening", "header": "header", "action": "enumerated", "bullet": "recited",
+        "end": "recited",
+    },
+    "suffering": {"fate": "done"},
     "serving": {"duty": "listed"},
-    "system": {"should": "should", "supports": "item", "let": "doing", "duty": "listed"},
-    "should": {"support": "item", "let": "doing", "duty": "listed", "be": "being"},
+    "system": {"should": "should", "supports": "offer", "uses": "item", "let": "doing", "duty": "listed"},
+    "should": {"support": "offer", "use": "item", "let": "doing", "duty": "listed", "be": "being"},
     "being": {"linked": "built"},
 }  # fmt: skip
 
 START: State = "request"
-FINAL: frozenset[State] = frozenset({"product", "listed", "built", "done", "sentence"})
+FINAL: frozenset[State] = frozenset(
+    {
+        "product",
+        "added",
+        "listed",
+        "built",
+        "offered",
+        "done",
+        "enumerated",
+        "sentence",
+        "fresh line",
+        "told",
+        "recited",
+    }
+)
+"""A request may end here, and with its line a sentence."""
+RESIDUE: Mapping[State, State] = {
+    "extended": "added", "adding": "added", "offer": "offered", "offering more": "offered", "bracket": "bracketed",
+    "bracketed": "bracketed", "users": "done", "suffering": "done", "doing": "done", "doing more": "done",
+    "done": "done", "enumerating": "enumerated", "enumerated": "enumerated",
+}  # fmt: skip
+"""Where a residue stands for an item, what may follow is as after one that is known; elsewhere as after `listed`."""
 BEFORE_PRODUCT: frozenset[State] = frozenset({"request", "asked", "object", "noun", "form"})

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from worksite.architect.domain.grammar import (
-    ACTIONS,
     ADJECTIVES,
+    BASES,
     COMMANDS,
     DUTIES,
     FATES,
@@ -27,13 +27,12 @@ _SENTENCE_ENDS = {".", "!", "?", ";"}
 _PRODUCTS = {"product", "activity"}
 _NOUNS = _PRODUCTS | {"form"}
 _BY_FIRST_WORD: dict[Kind, frozenset[str]] = {
-    "action": ACTIONS,
     "duty": DUTIES,
     "fate": FATES,
     "linked": LINKERS,
     "global": GLOBAL_LINKERS,
 }
-_BY_ONLY_WORD: dict[Kind, frozenset[str]] = {"modifier": ADJECTIVES, "technology": TECHNOLOGIES}
+_EXACT: set[Kind] = {"action", "form", "modifier", "technology"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +56,11 @@ class _Entry:
         return len(found) == len(self.words) and all(map(self._is, self.words, found))
 
     def _is(self, word: str, token: Token) -> bool:
-        """Features match in singular and plural. Products do not: two auth services are not one. Our own words do
-        not even match in capitals: `US` and `IT` are not pronouns."""
-        if self.feature:
+        """Features match in the plural too. Products, and what they are made of, do not: two auth services are not
+        one. Our own words do not even match in capitals: `US` and `IT` are not pronouns."""
+        if self.feature and self.kind not in _EXACT:
             return same_word(word, token.word)
-        return word == token.word and (self.kind in _NOUNS or not token.shouted)
+        return word == token.word and (self.feature is not None or self.kind in _NOUNS or not token.shouted)
 
 
 class Lexicon:
@@ -100,29 +99,41 @@ def _closed() -> Iterator[_Entry]:
 def _products(vocabulary: Vocabulary) -> Iterator[_Entry]:
     for words in map(_words, vocabulary.product):
         yield _Entry(words, "product")
-        if words[-1] not in FORMS:
+        if not FORMS & set(words):
             yield _Entry(words, "activity")
 
 
 def _features(vocabulary: Vocabulary) -> Iterator[_Entry]:
     for feature in vocabulary.features:
+        for action in feature.actions:
+            yield _Entry(_words(action), "action", feature.id)
         for phrase in feature.phrases:
             words = _words(phrase)
             for kind in _kinds(words):
                 yield _Entry(words, kind, feature.id)
-            if "technology" in _kinds(words):
+            if set(words) <= BASES:
                 yield _Entry((*words, "based"), "modifier", feature.id)
             if words[-1] in FORMS:
                 yield _Entry((*words, "for"), "form", feature.id)
 
 
 def _kinds(words: tuple[str, ...]) -> list[Kind]:
-    """Everything that a feature phrase can be."""
-    kinds: list[Kind] = ["feature"] if words[0] in COMMANDS else ["feature", "thing"]
-    kinds.extend(kind for kind, firsts in _BY_FIRST_WORD.items() if words[0] in firsts)
-    if len(words) == 1:
-        kinds.extend(kind for kind, known in _BY_ONLY_WORD.items() if words[0] in known)
+    """Everything that a feature phrase can be, a `form` apart."""
+    kinds: list[Kind] = [kind for kind, firsts in _BY_FIRST_WORD.items() if words[0] in firsts]
+    if words[0] not in LINKERS and words[-1] not in FORMS:
+        kinds.extend(_names(words))
+    if set(words) <= ADJECTIVES:
+        kinds.append("modifier")
+    if set(words) <= BASES - TECHNOLOGIES:
+        kinds.append("technology")
     return kinds
+
+
+def _names(words: tuple[str, ...]) -> list[Kind]:
+    """What a noun phrase, or a command, can be."""
+    if TECHNOLOGIES & set(words):
+        return ["technology"]
+    return ["feature"] if words[0] in COMMANDS else ["feature", "thing"]
 
 
 def _words(phrase: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from worksite.architect.domain.grammar import BEFORE_PRODUCT, FINAL, START, TRANSITIONS, State
+from worksite.architect.domain.grammar import BEFORE_PRODUCT, FINAL, RESIDUE, START, TRANSITIONS, State
 from worksite.architect.domain.lexicon import Lexicon, Symbol
 from worksite.architect.domain.words import Token
 
@@ -74,7 +74,7 @@ def _end_line(place: dict[State, _Path]) -> None:
     """A line break may end a sentence, or mean nothing."""
     for state, path in tuple(place.items()):
         if state in FINAL:
-            _offer(place, "sentence", path)
+            _offer(place, TRANSITIONS[state]["end"], path)
 
 
 def _moves(state: State, index: int, symbols: Sequence[Symbol]) -> Iterator[tuple[Step, State]]:
@@ -84,7 +84,7 @@ def _moves(state: State, index: int, symbols: Sequence[Symbol]) -> Iterator[tupl
             yield Step(index, symbol.end, symbol), target
     yield Step(index, index + 1, None), state
     if state not in BEFORE_PRODUCT:  # residue may stand for an item, or spoil a sentence
-        yield Step(index, index + 1, None), "sentence" if _ends(symbols) else "listed"
+        yield Step(index, index + 1, None), "sentence" if _ends(symbols) else RESIDUE.get(state, "listed")
 
 
 def _ends(symbols: Sequence[Symbol]) -> bool:

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 _PLAIN = re.compile(r"[a-z0-9]+(?:['-][a-z0-9]+)*")
-_PIECE = re.compile(r"[^,]+|,")
+_PIECE = re.compile(r"[^,()]+|[,()]")
+_PAIR = re.compile(r"([A-Za-z]+)/([A-Za-z]+)")
 _END = re.compile(r"(?<![.!?;:])(?:[.;:?]|!+)\Z")
 """One mark ends a sentence. An ellipsis stays part of its word: it stands for things that were left out."""
 _BULLETS = {"-", "*", "•"}
 _SIGNS = {"&", "+"}
+_MARKS = {",", "(", ")"}
 _ENDS_IN_ES = ("shes", "ches", "sses", "xes")
 _NO_ENDING = ("ss", "us", "is")
 
@@ -32,7 +34,8 @@ class Token:
 
 
 def tokenise(text: str) -> list[Token]:
-    """Split into words, the marks `, . ; : ? ! & +`, and `-` for a bullet at the start of a line. Never fails."""
+    """Split into words, the marks `, . ; : ? ! & + ( )`, `/` between two words, and `-` for a bullet at the start of a
+    line. Never fails."""
     tokens: list[Token] = []
     line_end = 0
     all_capitals = text.isupper()
@@ -50,8 +53,11 @@ def tokenise(text: str) -> list[Token]:
 
 
 def same_word(vocabulary: str, written: str | None) -> bool:
-    """Equal up to the ending `s`. Nothing stronger: stemming would merge words that mean different things."""
-    return written is not None and (vocabulary == written or singular(vocabulary) == singular(written))
+    """Equal, or the plural of what the vocabulary has in the singular: "after failed logins" is not after one.
+
+    Nothing stronger: stemming would merge words that mean different things.
+    """
+    return written is not None and (vocabulary == written or vocabulary == singular(written))
 
 
 def singular(word: str) -> str:
@@ -78,8 +84,12 @@ def _tokens(chunk: str, offset: int) -> Iterator[Token]:
 def _words(piece: str, offset: int) -> Iterator[Token]:
     """The parts of a hyphenated word are words: `log-in` is `log in`."""
     word = piece.lower().replace("’", "'")
-    if piece == ",":
+    if piece in _MARKS:
         yield Token(piece, offset, offset + 1)
+    elif pair := _PAIR.fullmatch(piece):
+        yield from _words(pair[1], offset)
+        yield Token("/", offset + pair.end(1), offset + pair.start(2))
+        yield from _words(pair[2], offset + pair.start(2))
     elif not piece.replace("’", "'").isascii() or not _PLAIN.fullmatch(word):
         yield Token(None, offset, offset + len(piece))
     else:
