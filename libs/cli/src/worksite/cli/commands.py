@@ -9,11 +9,11 @@ import uuid
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 from worksite.cli.client import output, verdict
 from worksite.cli.client.access import Access, ClientSettings, NoAccess
 from worksite.cli.client.display import Display
@@ -68,6 +68,9 @@ async def run(
             if failed.done():
                 failed.result()
             return await working
+        except asyncio.CancelledError:
+            console.print("stopping, which can take 10 s; an unfinished task goes on when a stack is started again")
+            raise
         finally:
             working.cancel()
             await asyncio.wait({working})
@@ -94,16 +97,20 @@ async def watch(task: str, state_dir: Path, out: Path, tenant: str, console: Con
         return await _conclude(gateway, view, out, console)
 
 
+async def cancel(task: str, state_dir: Path, tenant: str) -> None:
+    """Ask a task to end."""
+    async with Gateway(Access.find(state_dir), tenant) as gateway:
+        await gateway.cancel(task)
+
+
 async def search(query: str, top_k: int, mode: str, state_dir: Path, tenant: str, console: Console) -> None:
     """Print passages with their places."""
     async with Gateway(Access.find(state_dir), tenant) as gateway:
         answer = await gateway.search({"query": query, "top_k": top_k, "mode": mode})
-    table = Table("score", "place", "passage", box=None, pad_edge=False)
     for found in answer["results"]:
         place = f"{found['path']}:{found['start_line']}-{found['end_line']}"
-        passage = " ".join(str(found["text"]).split())[:160]
-        table.add_row(f"{found['score']:.3f}", Text(place), Text(passage))  # Text: brackets in it are no markup
-    console.print(table if answer["results"] else "nothing found")
+        passage = shorten(str(found["text"]), 200, placeholder=" …")
+        console.print(f"{found['score']:.3f}  {place}\n       {passage}", highlight=False, markup=False, soft_wrap=True)
     total = sum(answer["timings_ms"].values())
     console.print(f"{len(answer['results'])} results, {total:.0f} ms, reranked: {answer['reranked']}", style="dim")
 

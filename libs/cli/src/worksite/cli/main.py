@@ -77,7 +77,7 @@ def run(
 ) -> None:
     """Submit a request, follow it, write out/<task>/; starts and stops a stack when none is running.
 
-    Ends with one line PASS|FAIL|NEEDS_INPUT and the exit code 0|1|2.
+    Ends with one line PASS|FAIL|NEEDS_INPUT and the exit code 0|1|2 (see the README of libs/cli for the rest).
     """
     submission = Submission(request, route, name, git_url, ref)
     ports = Ports(port, admin_port)
@@ -112,6 +112,16 @@ def watch(
 ) -> None:
     """Follow a task to its end and fetch what it made; exit code as for run."""
     raise typer.Exit(_await(commands.watch(task, state.absolute(), out, tenant, Console())))
+
+
+@app.command()
+def cancel(
+    task: Annotated[str, typer.Argument(help="the task's id", show_default=False)],
+    state: StateDir = _STATE,
+    tenant: Tenant = DEFAULT_TENANT,
+) -> None:
+    """Ask a task to end."""
+    _await(commands.cancel(task, state.absolute(), tenant))
 
 
 @app.command()

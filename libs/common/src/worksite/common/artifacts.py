@@ -15,10 +15,12 @@ from datetime import UTC, datetime, timedelta
 from pydantic import ValidationError
 from worksite.common import subjects
 from worksite.common.bus import Bus
-from worksite.common.errors import ArtifactCorrupt, ArtifactMissing
+from worksite.common.errors import ArtifactCorrupt, ArtifactMissing, PayloadTooLarge
 from worksite.common.ids import new_id
 from worksite.common.messages import ArtifactRef, Message, Model
 
+MAX_ARTIFACT_BYTES = 512 << 20
+"""A blob is held in memory while it is stored or read."""
 _STREAM = f"OBJ_{subjects.ARTIFACTS}"
 _CHUNK_BYTES = 64 * 1024
 _CHUNKS_PER_READ = 64
@@ -46,10 +48,12 @@ class Artifacts:
         self._now = now
 
     async def put(self, data: bytes, media_type: str) -> ArtifactRef:
-        """Store a blob; storing it twice is the same as once. Raises BusUnavailable, PermissionDenied, QueueFull.
+        """Store a blob; storing it twice is the same as once. Raises BusUnavailable, QueueFull, PayloadTooLarge.
 
         A copy past half its retention is stored anew, so that nothing expires while somebody has just put it.
         """
+        if len(data) > MAX_ARTIFACT_BYTES:
+            raise PayloadTooLarge(f"{len(data)} bytes: an artifact holds at most {MAX_ARTIFACT_BYTES}")
         digest = await asyncio.to_thread(hashlib.sha256, data)
         ref = ArtifactRef(sha256=digest.hexdigest(), size=len(data), media_type=media_type)
         stored = await self._bus.last(_STREAM, _meta_subject(ref.sha256))

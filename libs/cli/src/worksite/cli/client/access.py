@@ -49,6 +49,10 @@ class Access:
             raise NoAccess(f"no stack is running on {state_dir}: start one with 'worksite up', or set WORKSITE_URL")
         return cls(url.rstrip("/"), state, settings)
 
+    def has_stopped(self) -> bool:
+        """Was this the stack on this machine, and is it gone?"""
+        return self.settings.url is None and not self.state.in_use()
+
     async def token(self, tenant: str = DEFAULT_TENANT, role: str = DEFAULT_ROLE) -> str:
         """A bearer token by the client-credentials grant (RFC 6749 section 4.4). Raises NoAccess."""
         if self.settings.token:

@@ -87,6 +87,9 @@ class Gateway:
                             return
             except (httpx.TransportError, _Unavailable) as error:
                 lost_for += _RECONNECT_SECONDS
+                if self._access.has_stopped():
+                    again = f"start it again and 'worksite watch {task}' goes on"
+                    raise GatewayError(f"the stack has stopped; nothing is lost: {again}") from error
                 if lost_for > _GIVE_UP_AFTER_SECONDS:
                     raise GatewayError(f"lost the gateway: {error}") from error
             await asyncio.sleep(_RECONNECT_SECONDS)

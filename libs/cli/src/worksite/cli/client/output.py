@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from worksite.cli.client import verdict
 from worksite.cli.client.gateway import Gateway
 
 _GIT_ENVIRONMENT = {"GIT_LFS_SKIP_SMUDGE": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
@@ -18,6 +19,8 @@ async def write(gateway: Gateway, view: dict[str, Any], directory: Path) -> tupl
     target.mkdir(parents=True, exist_ok=True)
     for name in view["artifacts"]:
         (target / name).write_bytes(await gateway.artifact(str(view["id"]), name))
+    for name, text in verdict.documents(view).items():
+        (target / name).write_text(text)
     if (target / "branch.bundle").exists() and not (target / "project").exists():
         return target, _check_out(target / "branch.bundle", target / "project")
     return target, None

@@ -29,9 +29,21 @@ def _word(view: dict[str, Any]) -> tuple[str, int]:
     return "FAIL", EXIT_FAILED
 
 
+def documents(view: dict[str, Any]) -> dict[str, str]:
+    """What the task has to say besides its artifacts: an answer, or what it needs to know. File name -> text."""
+    said: dict[str, str] = {}
+    if answer := view.get("answer"):
+        said["answer.md"] = str(answer["text"]) + "\n"
+    if view.get("question"):
+        said["needs_input.md"] = "\n".join(explanation(view)) + "\n"
+    return said
+
+
 def explanation(view: dict[str, Any]) -> list[str]:
-    """Why it did not pass, in lines a person can act on."""
+    """The answer, or why it did not pass, in lines a person can act on."""
     lines = [str(view["reason"])] if view.get("reason") else []
+    if answer := view.get("answer"):
+        lines = str(answer["text"]).splitlines()
     question = view.get("question")
     if question:
         lines = [str(question["reason"])]

@@ -88,14 +88,13 @@ async def running_stack(
 
 
 async def _start(state: State, project_root: Path, ports: Ports, supervisor: Supervisor) -> Stack:
+    gateway, admin = _port("DASHBOARD_PORT", ports.gateway), _port("ADMIN_PORT", ports.admin)
     nats_port, monitor_port = free_port(), free_port()
     nats_url = f"nats://127.0.0.1:{nats_port}"
     disk = state.disk_bytes()
     _write_private(state.nats / "nats.conf", _nats_conf(state, nats_port, monitor_port, disk))
     supervisor.start(Program("nats", [nats_server(), "-c", str(state.nats / "nats.conf")], os.environ, 10))
     await _provisioned(state, nats_url, disk, supervisor)
-    gateway = _port("DASHBOARD_PORT", ports.gateway)
-    admin = _port("ADMIN_PORT", ports.admin)
     health: dict[str, str] = {}
     for service in SERVICES:
         port = {"gateway": gateway, "admin": admin}.get(service) or free_port()

@@ -32,5 +32,5 @@ class StackLog:
         """One line of one process."""
         text = f"{name:9} | {line}"
         self._file.emit(logging.LogRecord("stack", logging.INFO, "", 0, text, None, None))
-        if self._echo:
+        if self._echo and not (name == "nats" and "[INF]" in line):  # its banner would bury everything else
             print(text, file=sys.stdout, flush=True)
