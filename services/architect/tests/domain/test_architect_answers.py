@@ -40,3 +40,12 @@ def test_only_the_best_passages_are_quoted():
 def test_a_high_rank_alone_is_not_relevance():
     assert answer_from([passage("Sourdough.", MIN_COSINE - 0.01), passage("Unscored.", None)]) is None
     assert answer_from([]) is None
+
+
+def test_the_phrase_lists_of_a_manifest_are_not_quoted():
+    lists = passage('phrases = ["refresh token"]', 0.9, "blueprints/auth-service/blueprint.toml")
+    prose = passage("Each refresh token is spent when it is used.", 0.5, "blueprints/auth-service/README.md")
+    answer = answer_from([lists, prose])
+    assert answer is not None
+    assert [citation.path for citation in answer.citations] == ["blueprints/auth-service/README.md"]
+    assert answer_from([lists]) is None

@@ -7,7 +7,8 @@ from worksite.common.messages import SearchFilters, SearchRequest, SearchRespons
 
 _MAX_QUERY_LENGTH = 2000
 _BLUEPRINT_CHUNKS = 50
-_PASSAGES = 10
+_PASSAGES = 50
+"""Many, because the lists of a manifest are near every question about their blueprint and are not quoted."""
 
 
 class Knowledge:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from worksite.architect.domain.documents import escape
+from worksite.common.blueprints import MANIFEST
 from worksite.common.messages import Answer, Citation, SearchResult
 
 SEARCH_ENGINE = "search"
@@ -28,7 +29,12 @@ def answer_from(results: Sequence[SearchResult]) -> Answer | None:
 
 
 def is_relevant(result: SearchResult) -> bool:
-    """Close enough in meaning. The fused score only ranks: its best passage scores high whatever the question."""
+    """Prose, and close enough in meaning. The fused score only ranks: its best is high whatever the question.
+
+    Manifests are indexed for matching; their lists of phrases answer nobody.
+    """
+    if result.path.endswith(f"/{MANIFEST}"):
+        return False
     return result.scores.dense is not None and result.scores.dense >= MIN_COSINE
 
 
