@@ -234,7 +234,7 @@ TRANSITIONS: Mapping[State, Mapping[Kind, State]] = {
     "done": {"and": "doing more", "bullet": "doing more", "end": "told"},
     "doing more": {**_SUBJECT, "can": "doing", "action": "done", "and": "doing more"},
     "told": {**_SENTENCE, "bullet": "doing more", "end": "told"},
-    "enumerating": {"action": "enumerated", "bullet": "enumerating", "and": "enumerating"},
+    "enumerating": {**_SUBJECT, "action": "enumerated", "bullet": "enumerating", "and": "enumerating"},
     "enumerated": {"and": "enumerating", "bullet": "enumerating", "end": "recited"},
     "recited": {
         **_SUBJECT, "determiner": "opening", "header": "header", "action": "enumerated", "bullet": "recited",
@@ -263,7 +263,11 @@ FINAL: frozenset[State] = frozenset(
         "recited",
     }
 )
-"""A request may end here, and with its line a sentence."""
+"""A request may end here."""
+LINE_ENDS: Mapping[State, State] = {
+    "doing": "enumerating", "doing more": "enumerating", **{state: TRANSITIONS[state]["end"] for state in FINAL},
+}  # fmt: skip
+"""A line break may end a sentence, or mean nothing; in the midst of what users can do it begins a list of it."""
 RESIDUE: Mapping[State, State] = {
     "extended": "added", "adding": "added", "offer": "offered", "offering more": "offered", "bracket": "bracketed",
     "bracketed": "bracketed", "users": "done", "suffering": "done", "doing": "done", "doing more": "done",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from worksite.architect.domain.grammar import BEFORE_PRODUCT, FINAL, RESIDUE, START, TRANSITIONS, State
+from worksite.architect.domain.grammar import BEFORE_PRODUCT, FINAL, LINE_ENDS, RESIDUE, START, TRANSITIONS, State
 from worksite.architect.domain.lexicon import Lexicon, Symbol
 from worksite.architect.domain.words import Token
 
@@ -71,10 +71,11 @@ def parse(tokens: Sequence[Token], lexicon: Lexicon) -> Parse:
 
 
 def _end_line(place: dict[State, _Path]) -> None:
-    """A line break may end a sentence, or mean nothing."""
     for state, path in tuple(place.items()):
-        if state in FINAL:
-            _offer(place, TRANSITIONS[state]["end"], path)
+        if target := LINE_ENDS.get(state):
+            _offer(place, target, path)
+            if state not in FINAL:
+                del place[state]
 
 
 def _moves(state: State, index: int, symbols: Sequence[Symbol]) -> Iterator[tuple[Step, State]]:
