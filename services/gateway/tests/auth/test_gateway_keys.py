@@ -118,6 +118,41 @@ async def test_an_issuer_that_was_never_reached_is_an_outage_not_a_bad_token(cac
     assert await cache.find("one") is not None
 
 
+@pytest.mark.asyncio
+async def test_a_known_key_does_not_wait_for_an_issuer_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwks, "PATIENCE_SECONDS", 0.01)
+    issuer, answered = Issuer(), asyncio.Event()
+
+    async def slow() -> object:
+        if issuer.asked:
+            await answered.wait()
+        return await issuer.fetch()
+
+    cache = Jwks(slow, issuer.clock)
+    await cache.find("one")
+    issuer.now += jwks.FRESH_SECONDS + 1
+    issuer.keys = [TWO]
+
+    async with asyncio.timeout(2):
+        assert await cache.find("one") is not None
+        assert await cache.find("one") is not None
+    answered.set()
+    assert await cache.find("two") is not None
+    assert await cache.find("one") is None
+
+
+@pytest.mark.asyncio
+async def test_a_fetch_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwks, "FETCH_SECONDS", 0.01)
+
+    async def drip() -> object:
+        return await asyncio.Event().wait()
+
+    async with asyncio.timeout(5):
+        with pytest.raises(ServiceUnavailable):
+            await Jwks(drip).find("one")
+
+
 def test_only_usable_public_keys_are_taken_from_a_set() -> None:
     weak = RSAKey.generate_key(1024, {"kid": "weak"})
     secret = OctKey.import_key("x" * 40, {"kid": "secret"})

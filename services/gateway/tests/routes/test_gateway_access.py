@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -12,12 +13,14 @@ from joserfc.jwk import OctKey, OKPKey
 from worksite.common import subjects
 from worksite.common.bus import Bus, KeyValue
 from worksite.common.messages import AuditRecord
+from worksite.gateway.audit import recording
 from worksite.gateway.auth import authenticator
 from worksite.gateway.auth.authenticator import Authenticator
 from worksite.gateway.auth.errors import InvalidToken
 from worksite.gateway.auth.keys import Keys
 from worksite.gateway.auth.revocations import storage_key
 from worksite.gateway.auth.verifier import LEEWAY_SECONDS, Verifier
+from worksite.gateway.domain.principal import Principal
 from worksite.gateway.gateway import Gateway
 
 Mint = Callable[..., str]
@@ -106,6 +109,43 @@ async def test_a_denial_is_a_problem_and_goes_on_record(
     assert (record.principal, record.action, record.resource) == ("eve", "submitTask", "Tenant::acme")
     assert "no policy" in record.reason
     assert await admin.submitted() == []
+
+
+@pytest.mark.asyncio
+async def test_a_flood_of_denials_leaves_two_records_and_not_one_each(
+    stranger: httpx.AsyncClient, mint: Mint, bus: Bus, gateway: Gateway
+) -> None:
+    eve, bob = bearer(mint(roles=["viewer"], sub="eve")), bearer(mint(roles=["viewer"], sub="bob"))
+
+    for who in [eve, *[eve] * 5, bob]:
+        await stranger.post("/v1/tasks", json={"request": "x"}, headers=who)
+    at_once = await audited(bus, "denied")
+    await gateway.audit.sum_up(timedelta(0))
+    await gateway.audit.sum_up(timedelta(0))
+
+    assert [(record.principal, record.times) for record in at_once] == [("eve", 1), ("bob", 1)]
+    [summed_up] = (await audited(bus, "denied"))[2:]
+    assert (summed_up.principal, summed_up.action, summed_up.times) == ("eve", "submitTask", 5)
+
+
+@pytest.mark.asyncio
+async def test_what_was_counted_goes_on_record_when_the_gateway_stops(bus: Bus) -> None:
+    eve = Principal("eve", "acme", frozenset({"viewer"}), "id", 0)
+
+    async with recording(bus) as audit:
+        for _ in range(3):
+            await audit.denied(eve, "submitTask", "Tenant::acme", "no")
+
+    assert [record.times for record in await audited(bus, "denied")] == [1, 2]
+
+
+@pytest.mark.asyncio
+async def test_who_came_in_is_no_longer_admitted_after_the_tokens_end(gateway: Gateway) -> None:
+    parts = gateway.authenticator
+    door = Authenticator(parts._verifier, parts._revocations, clock=lambda: 100.0)
+
+    assert await door.still_admits(Principal("ada", "acme", frozenset(), "id", 100.1))
+    assert not await door.still_admits(Principal("ada", "acme", frozenset(), "id", 100.0))
 
 
 @pytest.mark.asyncio

@@ -11,6 +11,8 @@ import pytest
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Bus
 from worksite.common.messages import ArtifactRef, Changeset, Judgement, SpecWritten
+from worksite.gateway.gateway import Gateway
+from worksite.gateway.memory import ByteBudget
 
 ALL = {
     "spec.json": (b'{"title": "x"}', "application/json"),
@@ -80,10 +82,30 @@ async def test_what_the_client_has_is_not_sent_again(client: httpx.AsyncClient, 
     tag = (await client.get(url)).headers["etag"]
 
     same = await client.get(url, headers={"If-None-Match": tag})
-    other = await client.get(url, headers={"If-None-Match": '"x"'})
+    listed = await client.get(url, headers={"If-None-Match": f'"x", W/{tag}'})
+    any_tag = await client.get(url, headers={"If-None-Match": " * "})
 
-    assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
-    assert other.status_code == 200
+    for answer in (same, listed, any_tag):
+        assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
+    for other in ('"x"', f'"x{tag[1:]}', tag[1:-1], '"*"', ""):
+        assert (await client.get(url, headers={"If-None-Match": other})).status_code == 200
+
+
+@pytest.mark.asyncio
+async def test_an_artifact_there_is_no_memory_for_is_refused_for_now(
+    client: httpx.AsyncClient, finished: Callable[..., Any], gateway: Gateway
+) -> None:
+    task = await finished()
+    size = len(ALL["branch.bundle"][0])
+    object.__setattr__(gateway, "artifact_memory", ByteBudget(size + 10, patience_seconds=0.05))
+
+    async with gateway.artifact_memory.take(20):
+        large = await client.get(f"/v1/tasks/{task}/artifacts/branch.bundle")
+    free_again = [(await client.get(f"/v1/tasks/{task}/artifacts/branch.bundle")).status_code for _ in range(3)]
+
+    assert (large.status_code, large.headers["retry-after"]) == (503, "2")
+    assert large.json()["type"] == "urn:worksite:problem:service-unavailable"
+    assert free_again == [200, 200, 200]
 
 
 @pytest.mark.asyncio

@@ -15,12 +15,13 @@ from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 from worksite.common import subjects
-from worksite.common.bus import Bus, Envelope
-from worksite.common.errors import WorksiteError
+from worksite.common.bus import Bus, Envelope, KeyValue
+from worksite.common.errors import BusUnavailable, WorksiteError
 from worksite.common.health import http_server
 from worksite.common.messages import StepProgress
 from worksite.common.testing import NatsServer
 from worksite.gateway import stream
+from worksite.gateway.auth.revocations import storage_key
 from worksite.gateway.domain import sse
 from worksite.gateway.gateway import Gateway
 from worksite.gateway.routes.events import EventStream
@@ -49,6 +50,10 @@ async def say(bus: Bus, task: str, text: str, tenant: str = "acme") -> int:
             return await bus.publish(subject, event, envelope)
         except WorksiteError:
             await asyncio.sleep(0.05)
+
+
+async def always() -> bool:
+    return True
 
 
 @pytest_asyncio.fixture
@@ -187,7 +192,7 @@ async def test_a_restart_of_nats_leaves_no_gap_and_no_duplicate(
     received: list[bytes] = []
 
     async def watch() -> None:
-        async for frame in stream.follow(gateway.bus, stream.Place("acme", task, 0), gateway.stop):
+        async for frame in stream.follow(gateway.bus, stream.Place("acme", task, 0), gateway.stop, always):
             received.append(frame)
 
     watching = asyncio.create_task(watch())
@@ -217,7 +222,7 @@ async def test_a_stream_that_begins_during_an_outage_delivers_once_it_is_over(
     last = await admin.advance(task, "completed")
     nats_server.kill()
     await wait_until(lambda: not bus.connected)
-    frames = stream.follow(gateway.bus, stream.Place("acme", task, 0), gateway.stop)
+    frames = stream.follow(gateway.bus, stream.Place("acme", task, 0), gateway.stop, always)
     waiting = asyncio.ensure_future(anext(frames))
     await asyncio.wait({waiting}, timeout=0.1)  # lets it find the bus gone
 
@@ -235,7 +240,7 @@ async def test_an_event_wakes_the_stream_up_without_waiting_for_the_next_poll(
     monkeypatch.setattr(stream, "POLL_SECONDS", 3600.0)
     monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 3600.0)
     task = await submit()
-    frames = stream.follow(gateway.bus, stream.Place("acme", task, 0), gateway.stop)
+    frames = stream.follow(gateway.bus, stream.Place("acme", task, 0), gateway.stop, always)
     waiting = asyncio.ensure_future(anext(frames))
     await asyncio.wait({waiting}, timeout=0.1)  # lets it find nothing and begin to wait
 
@@ -250,11 +255,78 @@ async def test_a_quiet_stream_sends_heartbeats(submit: Callable[..., Any], gatew
     place = stream.Place("acme", await submit(), 0)
     times = iter(range(0, 10_000, 16))  # every look at the clock finds sixteen seconds gone
 
-    frames = stream.follow(gateway.bus, place, gateway.stop, clock=lambda: next(times))
+    frames = stream.follow(gateway.bus, place, gateway.stop, always, clock=lambda: next(times))
 
     assert await anext(frames) == sse.HEARTBEAT
     assert await anext(frames) == sse.HEARTBEAT
     await frames.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_stream_ends_when_its_token_is_no_longer_good(submit: Callable[..., Any], gateway: Gateway) -> None:
+    place = stream.Place("acme", await submit(), 0)
+    times = iter(range(0, 10_000, 16))
+    answers = iter([True, False])
+
+    async def admitted() -> bool:
+        return next(answers)
+
+    received = [f async for f in stream.follow(gateway.bus, place, gateway.stop, admitted, clock=lambda: next(times))]
+
+    assert received == [sse.HEARTBEAT, sse.SIGNED_OUT]
+
+
+@pytest.mark.asyncio
+async def test_a_busy_stream_ends_too_when_its_token_is_no_longer_good(
+    submit: Callable[..., Any], gateway: Gateway, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "_BATCH", 1)
+    task = await submit()
+    for number in range(10):
+        await say(bus, task, f"line {number}")
+    times = iter(range(0, 10_000, 4))
+
+    async def never() -> bool:
+        return False
+
+    place = stream.Place("acme", task, 0)
+    received = [f async for f in stream.follow(gateway.bus, place, gateway.stop, never, clock=lambda: next(times))]
+
+    assert received[-1] == sse.SIGNED_OUT
+    assert 0 < len(received) < 10
+
+
+@pytest.mark.asyncio
+async def test_an_outage_of_the_deny_list_does_not_sign_anybody_out(
+    submit: Callable[..., Any], gateway: Gateway
+) -> None:
+    place = stream.Place("acme", await submit(), 0)
+    times = iter(range(0, 10_000, 16))
+
+    async def unknown() -> bool:
+        raise BusUnavailable("away")
+
+    frames = stream.follow(gateway.bus, place, gateway.stop, unknown, clock=lambda: next(times))
+
+    assert [await anext(frames) for _ in range(3)] == [sse.HEARTBEAT] * 3
+    await frames.aclose()
+
+
+@pytest.mark.asyncio
+async def test_a_followers_token_is_asked_about(
+    live: httpx.AsyncClient, submit: Callable[..., Any], bus: Bus, mint: Callable[..., str], monkeypatch: Any
+) -> None:
+    """Revoked while it is still remembered as good: the stream asks the deny-list itself."""
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.05)
+    url = f"/v1/tasks/{await submit()}/events"
+    text = ""
+
+    async with live.stream("GET", url, headers={"Authorization": f"Bearer {mint(jti='stolen')}"}) as answer:
+        await KeyValue(bus, subjects.REVOKED).create(storage_key("stolen"), b"")
+        async for chunk in answer.aiter_text():
+            text += chunk
+
+    assert text.endswith(sse.SIGNED_OUT.decode())
 
 
 @pytest.mark.asyncio

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import AsyncGenerator, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from worksite.common import subjects
 from worksite.common.bus import Bus, Envelope
 from worksite.common.errors import WorksiteError
 from worksite.common.messages import AuditRecord
+from worksite.gateway.domain.denials import WINDOW, Denials
 from worksite.gateway.domain.principal import Principal
 
 log = logging.getLogger(__name__)
 
 _NO_TASK = "-"
+_LOOK_SECONDS = 5.0
 
 
 class Audit:
-    """Writes records. A record that cannot be written is logged; the denial stands either way."""
+    """Writes records, repeats summed up. A record that cannot be written is logged; the denial stands either way."""
 
     def __init__(self, bus: Bus, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._bus = bus
         self._now = now
+        self._denials = Denials()
 
     async def denied(self, principal: Principal, action: str, resource: str, reason: str) -> None:
         """A policy said no."""
@@ -44,8 +49,35 @@ class Audit:
             reason=reason[:500],
             at=self._now(),
         )
-        envelope = Envelope(record.ce_type(), "gateway", principal.tenant, _NO_TASK)
+        if self._denials.is_first(principal.tenant, record):
+            await self._write(principal.tenant, record)
+
+    async def sum_up(self, window: timedelta = WINDOW) -> None:
+        """Write what was counted in the windows that have been open for so long."""
+        due = self._denials.due(self._now() - window)
+        await asyncio.gather(*(self._write(tenant, record) for tenant, record in due))
+
+    async def _write(self, tenant: str, record: AuditRecord) -> None:
+        envelope = Envelope(record.ce_type(), "gateway", tenant, _NO_TASK)
         try:
-            await self._bus.publish(subjects.audit_subject(principal.tenant, kind), record, envelope)
+            await self._bus.publish(subjects.audit_subject(tenant, record.kind), record, envelope)
         except WorksiteError as error:
             log.error("audit record lost (%s): %s", error, record.model_dump_json())
+
+
+@contextlib.asynccontextmanager
+async def recording(bus: Bus) -> AsyncGenerator[Audit]:
+    """An audit trail that sums up while it is open, and once more when it closes."""
+    audit = Audit(bus)
+    summing_up = asyncio.create_task(_sum_up_for_ever(audit))
+    try:
+        yield audit
+    finally:
+        summing_up.cancel()
+        await audit.sum_up(timedelta(0))
+
+
+async def _sum_up_for_ever(audit: Audit) -> None:
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        await audit.sum_up()

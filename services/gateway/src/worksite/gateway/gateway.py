@@ -14,6 +14,7 @@ from worksite.gateway.audit import Audit
 from worksite.gateway.auth.authenticator import Authenticator
 from worksite.gateway.auth.issuer import Issuer
 from worksite.gateway.intake import Intake
+from worksite.gateway.memory import ByteBudget
 from worksite.gateway.tasks import Tasks
 
 
@@ -28,6 +29,7 @@ class Gateway:
     tasks: Tasks
     intake: Intake
     artifacts: Artifacts
+    artifact_memory: ByteBudget
     issuer: Issuer | None
     stop: asyncio.Event
 

@@ -15,8 +15,8 @@ from worksite.common.bus import Bus
 from worksite.common.health import http_server
 from worksite.common.policy import PolicyEngine, PolicyError
 from worksite.common.settings import SettingsError
+from worksite.gateway import audit
 from worksite.gateway.app import create_app
-from worksite.gateway.audit import Audit
 from worksite.gateway.auth import clients, keys
 from worksite.gateway.auth.authenticator import Authenticator
 from worksite.gateway.auth.issuer import Issuer
@@ -25,6 +25,7 @@ from worksite.gateway.auth.revocations import Revocations
 from worksite.gateway.auth.verifier import Verifier
 from worksite.gateway.gateway import Gateway
 from worksite.gateway.intake import Intake
+from worksite.gateway.memory import ByteBudget
 from worksite.gateway.settings import GatewaySettings
 from worksite.gateway.tasks import Tasks
 
@@ -47,7 +48,7 @@ async def _main(settings: GatewaySettings, running: service.Running) -> None:
 @contextlib.asynccontextmanager
 async def built(settings: GatewaySettings, bus: Bus, stop: asyncio.Event) -> AsyncGenerator[Gateway]:
     """The gateway's parts, wired. Raises SettingsError for policies that cannot be used."""
-    async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
+    async with httpx.AsyncClient(timeout=5, trust_env=False) as http, audit.recording(bus) as trail:
         tasks = Tasks(bus)
         trusted = _keys(settings, http)
         verifier = Verifier(trusted, settings.jwt_issuer, settings.jwt_audience)
@@ -55,10 +56,11 @@ async def built(settings: GatewaySettings, bus: Bus, stop: asyncio.Event) -> Asy
             bus=bus,
             authenticator=Authenticator(verifier, Revocations(bus)),
             policy=_policy(settings),
-            audit=Audit(bus),
+            audit=trail,
             tasks=tasks,
             intake=Intake(bus, tasks),
             artifacts=Artifacts(bus),
+            artifact_memory=ByteBudget(),
             issuer=_issuer(settings, trusted),
             stop=stop,
         )

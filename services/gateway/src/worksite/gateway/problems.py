@@ -16,7 +16,6 @@ from worksite.common.errors import (
     ArtifactMissing,
     BusUnavailable,
     PayloadTooLarge,
-    Permanent,
     QueueFull,
     Retryable,
     ServiceUnavailable,
@@ -166,8 +165,6 @@ def _of_ours(error: WorksiteError) -> ProblemError:
             return ProblemError(413, "task-too-large", "Task too large", detail)
         case ArtifactMissing():
             return not_found("the artifact has expired")
-        case Permanent():
-            return internal()
         case _:
             return internal()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
@@ -14,6 +14,7 @@ from worksite.common.errors import Retryable
 from worksite.gateway.domain import sse
 
 HEARTBEAT_SECONDS = 15.0
+"""So often at least a sign of life is sent, and so often it is asked whether the client may still watch."""
 POLL_SECONDS = 2.0
 """Look this often although nobody said that there is something: listening may have missed it."""
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.02, 1.0
@@ -36,15 +37,27 @@ async def is_over(bus: Bus, place: Place) -> bool:
 
 
 async def follow(
-    bus: Bus, place: Place, stop: asyncio.Event, *, wait: bool = True, clock: Callable[[], float] = time.monotonic
+    bus: Bus,
+    place: Place,
+    stop: asyncio.Event,
+    admitted: Callable[[], Awaitable[bool]],
+    *,
+    wait: bool = True,
+    clock: Callable[[], float] = time.monotonic,
 ) -> AsyncGenerator[bytes]:
-    """Frames in the order of the stream, each event once, until the task has ended, `stop` is set, or, with
-    `wait=False`, nothing more is there. An outage of NATS only delays it."""
+    """Frames in the order of the stream, each event once, until the task has ended, `stop` is set, the client is no
+    longer admitted, or, with `wait=False`, nothing more is there. An outage of NATS only delays it."""
     pattern = subjects.task_events_filter(place.tenant, place.task)
-    after, sent_at, pause = place.after, clock(), POLL_SECONDS
+    after, pause = place.after, POLL_SECONDS
+    sent_at = asked_at = clock()
     async with AsyncExitStack() as stack:
         changed = await _hints(stack, bus, pattern)
         while not stop.is_set():
+            if clock() - asked_at >= HEARTBEAT_SECONDS:
+                if await _signed_out(admitted):
+                    yield sse.SIGNED_OUT
+                    return
+                asked_at = clock()
             changed.clear()
             found = await _read(bus, pattern, after)
             for stored in found or ():
@@ -81,6 +94,14 @@ async def _read(bus: Bus, pattern: str, after: int) -> list[Stored] | None:
         return await bus.read("EVENTS", pattern, after, limit=_BATCH)
     except Retryable:
         return None
+
+
+async def _signed_out(admitted: Callable[[], Awaitable[bool]]) -> bool:
+    """While nobody can say, nothing can be read either."""
+    try:
+        return not await admitted()
+    except Retryable:
+        return False
 
 
 def _next_pause(pause: float, woken: bool) -> float:

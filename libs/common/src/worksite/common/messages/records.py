@@ -34,3 +34,4 @@ class AuditRecord(Message):
     resource: str
     reason: str = Field(max_length=500)
     at: datetime
+    times: int = Field(default=1, ge=1, description="how many this stands for; of repeats only the newest is told")

@@ -54,6 +54,10 @@ class Authenticator:
         self._remember(key, principal)
         return principal
 
+    async def still_admits(self, principal: Principal) -> bool:
+        """Would whoever came in with a token still be let in? For what outlasts a request. Raises a Retryable."""
+        return self._clock() < principal.expires_at and not await self._revocations.revoked(principal.token_id)
+
     def _remember(self, key: bytes, principal: Principal) -> None:
         until = min(self._clock() + CACHE_SECONDS, principal.expires_at + LEEWAY_SECONDS)
         self._cache[key] = _Verified(principal, until)

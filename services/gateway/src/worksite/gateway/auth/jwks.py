@@ -2,6 +2,8 @@
 
 - fresh for 5 minutes; so long a key that the issuer has removed still verifies;
 - an unknown `kid` asks again, but never within 10 seconds of the last attempt, and only one request is under way;
+- a known `kid` does not wait for an issuer that is slow or away: whoever starts a refresh gives it half a second, so
+  that a key which was removed during a quiet night is noticed; everybody else goes on at once with what there is;
 - while the issuer is away the last set is served for 24 hours, then nothing is.
 """
 
@@ -24,6 +26,8 @@ log = logging.getLogger(__name__)
 FRESH_SECONDS = 300.0
 MIN_INTERVAL_SECONDS = 10.0
 MAX_STALE_SECONDS = 24 * 3600.0
+PATIENCE_SECONDS = 0.5
+FETCH_SECONDS = 5.0
 _MAX_DOCUMENT_BYTES = 1 << 20
 _MIN_RSA_BITS = 2048
 _REFRESHES = Counter("worksite_gateway_jwks_refreshes_total", "Attempts to fetch the key set", ["result"])
@@ -41,12 +45,12 @@ class Jwks:
         self._keys: Mapping[str, Key] = {}
         self._fetched_at: float | None = None
         self._attempted_at: float | None = None
-        self._one_at_a_time = asyncio.Lock()
+        self._refreshing: asyncio.Task[None] | None = None
 
     async def find(self, kid: str) -> Key | None:
         """Raises ServiceUnavailable when there is no set young enough to say."""
         if kid not in self._keys or self._age() > FRESH_SECONDS:
-            await self._refresh(kid)
+            await self._brought_up_to_date(patient=kid not in self._keys or self._age() > MAX_STALE_SECONDS)
         if self._age() > MAX_STALE_SECONDS:
             raise ServiceUnavailable("the token issuer's key set cannot be fetched")
         return self._keys.get(kid)
@@ -54,20 +58,28 @@ class Jwks:
     def _age(self) -> float:
         return float("inf") if self._fetched_at is None else self._clock() - self._fetched_at
 
-    async def _refresh(self, kid: str) -> None:
-        async with self._one_at_a_time:
-            recently = self._attempted_at is not None and self._clock() - self._attempted_at < MIN_INTERVAL_SECONDS
-            if recently or (kid in self._keys and self._age() <= FRESH_SECONDS):
+    async def _brought_up_to_date(self, patient: bool) -> None:
+        """Wait for the refresh under way, or for a new one where it is time for one."""
+        under_way = self._refreshing is not None
+        if self._refreshing is None:
+            if self._attempted_at is not None and self._clock() - self._attempted_at < MIN_INTERVAL_SECONDS:
                 return
             self._attempted_at = self._clock()
-            try:
+            self._refreshing = asyncio.create_task(self._refresh())
+        if patient or not under_way:
+            await asyncio.wait({self._refreshing}, timeout=None if patient else PATIENCE_SECONDS)
+
+    async def _refresh(self) -> None:
+        try:
+            async with asyncio.timeout(FETCH_SECONDS):
                 self._keys = parse(await self._fetch())
-            except (httpx.HTTPError, ValueError) as error:
-                _REFRESHES.labels("failed").inc()
-                log.warning("the key set could not be fetched: %s", error)
-                return
             self._fetched_at = self._clock()
             _REFRESHES.labels("ok").inc()
+        except (httpx.HTTPError, ValueError, TimeoutError) as error:
+            _REFRESHES.labels("failed").inc()
+            log.warning("the key set could not be fetched: %s", str(error) or "no answer in time")
+        finally:
+            self._refreshing = None
 
 
 def parse(document: object) -> dict[str, Key]:

@@ -12,6 +12,8 @@ HEARTBEAT = b": heartbeat\n\n"
 RETRY_MILLISECONDS = 1000
 CLOSING = f"retry: {RETRY_MILLISECONDS}\n\n".encode()
 """Sent before the gateway goes away: come back after this time and resume."""
+SIGNED_OUT = b": the token is no longer valid\n\n"
+"""Sent before a stream ends because its token has expired or was revoked."""
 _POSITION = re.compile(r"\d{1,18}", re.ASCII)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Response
 from pydantic import Field
+from starlette.types import Receive, Scope, Send
 from worksite.common.messages import ArtifactRef, Model
 from worksite.gateway import problems
 from worksite.gateway.auth.access import may
@@ -17,6 +19,8 @@ from worksite.gateway.gateway import Gateway, GatewayOf
 from worksite.gateway.routes.tasks import find
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
+
+_ENTITY_TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
 class ArtifactLinks(Model):
@@ -75,10 +79,30 @@ async def fetch(
         "Content-Disposition": f'attachment; filename="{name}"',
         "X-Content-Type-Options": "nosniff",
     }
-    if if_none_match and tag in if_none_match:
+    if if_none_match and _matches(if_none_match, tag):
         return Response(status_code=304, headers=headers)
-    data = content.data if isinstance(content, Rendered) else await gateway.artifacts.get(content)
-    return Response(data, headers=headers, media_type=MEDIA_TYPES[name])
+    if isinstance(content, Rendered):
+        return Response(content.data, headers=headers, media_type=MEDIA_TYPES[name])
+    return StoredArtifact(gateway, content, headers, MEDIA_TYPES[name])
+
+
+class StoredArtifact(Response):
+    """An artifact that is in memory only while it is sent, and only when there is room for it."""
+
+    def __init__(self, gateway: Gateway, ref: ArtifactRef, headers: dict[str, str], media_type: str) -> None:
+        super().__init__(headers=headers, media_type=media_type)
+        self._gateway, self._ref = gateway, ref
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._gateway.artifact_memory.take(self._ref.size):
+            data = await self._gateway.artifacts.get(self._ref)
+            headers = {name: value for name, value in self.headers.items() if name != "content-length"}
+            await Response(data, headers=headers)(scope, receive, send)
+
+
+def _matches(if_none_match: str, tag: str) -> bool:
+    """RFC 9110 section 13.1.2: `*`, or a list of entity tags, of which weak ones count as well."""
+    return if_none_match.strip() == "*" or tag in _ENTITY_TAG.findall(if_none_match)
 
 
 async def _available(gateway: Gateway, caller: Principal, task: str) -> dict[str, ArtifactRef | Rendered]:

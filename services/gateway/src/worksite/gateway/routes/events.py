@@ -67,4 +67,8 @@ async def follow(
     place = stream.Place(caller.tenant, task_id, after)
     if await stream.is_over(gateway.bus, place):
         return Response(status_code=204)  # the one answer after which an EventSource does not reconnect
-    return EventStream(stream.follow(gateway.bus, place, gateway.stop, wait=wait))
+
+    async def admitted() -> bool:
+        return await gateway.authenticator.still_admits(caller)
+
+    return EventStream(stream.follow(gateway.bus, place, gateway.stop, admitted, wait=wait))

@@ -1,6 +1,7 @@
 """/oauth/token and the documents that describe it; only where the embedded issuer is configured.
 
-Errors of the token endpoint have the form that RFC 6749 prescribes, because OAuth clients read no other.
+What is wrong with a request to the token endpoint is said in the form of RFC 6749, because OAuth clients read no other;
+only a body that is too large never gets that far.
 """
 
 from __future__ import annotations
@@ -39,14 +40,20 @@ _CACHED = {"Cache-Control": "public, max-age=300"}
 )
 async def issue(request: Request, gateway: GatewayOf) -> Response:
     """Client credentials (RFC 6749 section 4.4): HTTP Basic or form fields in, a token for 15 minutes out."""
-    require_media_type(request, FORM)
     body = await request.body()
     try:
+        require_media_type(request, FORM)
         form = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=_MAX_FIELDS)
-    except ValueError as error:
-        raise problems.malformed("malformed-form", "the body is not a valid form") from error
+    except (problems.ProblemError, ValueError):
+        return _invalid_request(f"Send a form: {FORM}, in UTF-8, with {_MAX_FIELDS} fields at most")
     answer = _issuer(gateway).answer(TokenRequest(request.headers, tuple(form)))
     return JSONResponse(answer.body, answer.status, answer.headers)
+
+
+def _invalid_request(description: str) -> JSONResponse:
+    """RFC 6749 section 5.2."""
+    document = {"error": "invalid_request", "error_description": description}
+    return JSONResponse(document, 400, {"Cache-Control": "no-store", "Pragma": "no-cache"})
 
 
 @router.get("/.well-known/jwks.json", operation_id="readKeys")
