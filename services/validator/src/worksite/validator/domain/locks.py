@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from packaging.pylock import Pylock, PylockSelectError, PylockValidationError
+from packaging.pylock import Package, Pylock, PylockSelectError, PylockValidationError
 from worksite.validator.domain import requirements, uv_lock
-from worksite.validator.domain.pins import LockUnusable, Pin
+from worksite.validator.domain.pins import UNREADABLE, LockUnusable, Pin, said
+
+_STRONG = ("sha256", "sha384", "sha512")
+_MAX_NAMED = 500
 
 
 @dataclass(frozen=True)
@@ -38,30 +41,36 @@ def find_lock(files: Mapping[str, str]) -> Lock | None:
     """The lock among the texts at the top of a project: pylock.toml, uv.lock, requirements with hashes, pinned
     requirements. None when the project needs nothing. Raises LockUnusable."""
     if "pylock.toml" in files:
-        return Lock("pylock.toml", tuple(_pylock(files["pylock.toml"])))
+        return Lock("pylock.toml", _pylock(files["pylock.toml"]))
     if "uv.lock" in files:
         return Lock("uv.lock", uv_lock.parse(files["uv.lock"]))
     chosen = requirements.choose({name: files[name] for name in files if requirements.is_requirements_file(name)})
     if chosen:
         return Lock(*chosen)
     if named := _declared(files.get("pyproject.toml", "")):
-        raise LockUnusable(f"pyproject.toml needs {', '.join(named)} and there is no lock file to install them from")
+        needed = ", ".join(map(said, named))[:_MAX_NAMED]
+        raise LockUnusable(f"pyproject.toml needs {needed} and there is no lock file to install that from")
     return None
 
 
-def _pylock(text: str) -> Iterator[Pin]:
+def _pylock(text: str) -> tuple[Pin, ...]:
     """PEP 751, by the reference implementation; every extra and group, because tests need theirs."""
     try:
         lock = Pylock.from_dict(tomllib.loads(text))
-        selected = list(lock.select(extras=lock.extras or (), dependency_groups=lock.dependency_groups or ()))
-    except (tomllib.TOMLDecodeError, PylockValidationError, PylockSelectError) as error:
+        selected = lock.select(extras=lock.extras or (), dependency_groups=lock.dependency_groups or ())
+        return tuple(_pylock_pin(package) for package, _ in selected)
+    except LockUnusable as error:
         raise LockUnusable(f"pylock.toml: {error}") from error
-    for package, _ in selected:
-        wheels = package.wheels or ()
-        if package.version is None or not wheels:
-            raise LockUnusable(f"pylock.toml: {package.name} has no wheels, and only wheels are installed")
-        hashes = (f"{name}:{value}" for wheel in wheels for name, value in wheel.hashes.items())
-        yield Pin(package.name, str(package.version), tuple(hashes))
+    except (*UNREADABLE, PylockValidationError, PylockSelectError) as error:
+        raise LockUnusable(f"pylock.toml: cannot be read ({said(str(error))})") from error
+
+
+def _pylock_pin(package: Package) -> Pin:
+    hashes = [wheel.hashes for wheel in package.wheels or ()]
+    strong = tuple(f"{kind}:{each[kind]}" for each in hashes for kind in _STRONG if kind in each)
+    if package.version is None or not strong:
+        raise LockUnusable(f"{said(package.name)} has no wheels with hashes, and only those are installed")
+    return Pin(package.name, str(package.version), strong)
 
 
 def _declared(pyproject: str) -> list[str]:
@@ -69,5 +78,5 @@ def _declared(pyproject: str) -> list[str]:
     try:
         project = cast("dict[str, Any]", tomllib.loads(pyproject).get("project", {}))
         return [str(each) for each in project.get("dependencies", [])]
-    except (tomllib.TOMLDecodeError, AttributeError, TypeError):
+    except UNREADABLE:
         return []

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-from worksite.validator.domain.pins import LockUnusable, Pin, holds
+from packaging.requirements import Requirement
+from worksite.validator.domain.pins import UNREADABLE, LockUnusable, Pin, holds, said
 
 _HASH = re.compile(r"\s--hash[= ](sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})(?=\s|$)")
 _HARMLESS = {"--only-binary :all:", "--only-binary=:all:", "--require-hashes"}
@@ -49,12 +48,14 @@ def parse(name: str, text: str) -> Iterator[Pin]:
 def _pin(name: str, line: str) -> Pin | None:
     try:
         requirement = Requirement(_HASH.sub("", line).strip())
-    except InvalidRequirement as error:
-        raise LockUnusable(f"{name}: only pinned requirements can be installed, not {line[:100]!r}") from error
+    except UNREADABLE as error:
+        raise LockUnusable(f"{name}: only pinned requirements can be installed, not {said(line)}") from error
     specifiers = list(requirement.specifier)
     exact = [each.version for each in specifiers if each.operator in ("==", "===") and not each.version.endswith("*")]
     if requirement.url or len(specifiers) != 1 or not exact:
-        raise LockUnusable(f"{name}: {line[:100]!r} is not pinned to one version with ==")
-    if requirement.marker and not holds(requirement.marker):
-        return None
-    return Pin(canonicalize_name(requirement.name), exact[0], tuple(_HASH.findall(line)))
+        raise LockUnusable(f"{name}: {said(line)} is not pinned to one version with ==")
+    try:
+        needed = requirement.marker is None or holds(requirement.marker)
+        return Pin(requirement.name, exact[0], tuple(_HASH.findall(line))) if needed else None
+    except LockUnusable as error:
+        raise LockUnusable(f"{name}: {error}") from error

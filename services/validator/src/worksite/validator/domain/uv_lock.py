@@ -6,9 +6,8 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any, cast
 
-from packaging.markers import InvalidMarker, Marker
-from packaging.utils import canonicalize_name
-from worksite.validator.domain.pins import LockUnusable, Pin, holds
+from packaging.markers import Marker
+from worksite.validator.domain.pins import UNREADABLE, LockUnusable, Pin, holds, said
 
 _Table = dict[str, Any]
 
@@ -18,19 +17,24 @@ def parse(text: str) -> tuple[Pin, ...]:
     try:
         packages = cast("list[_Table]", tomllib.loads(text).get("package", []))
         return tuple(dict.fromkeys(_pin(package) for package in _reachable(packages)))
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError, InvalidMarker) as error:
-        raise LockUnusable(f"uv.lock: cannot be read ({error})") from error
+    except LockUnusable as error:
+        raise LockUnusable(f"uv.lock: {error}") from error
+    except UNREADABLE as error:
+        raise LockUnusable(f"uv.lock: cannot be read ({said(str(error))})") from error
 
 
 def _reachable(packages: list[_Table]) -> Iterator[_Table]:
     """Everything from an index that the local packages lead to."""
+    named: dict[str, list[_Table]] = {}
+    for package in packages:
+        named.setdefault(package["name"], []).append(package)
     pending = [edge for root in packages if _is_local(root) for edge in _all_edges(root)]
     seen: set[tuple[str, str, str]] = set()
     while pending:
         edge = pending.pop()
         if not _applies(edge):
             continue
-        package = _target(packages, edge)
+        package = _target(named.get(edge["name"], []), edge)
         for part in ("", *edge.get("extra", ())):
             key = (package["name"], package.get("version", ""), part)
             if key in seen or _is_local(package):
@@ -40,13 +44,13 @@ def _reachable(packages: list[_Table]) -> Iterator[_Table]:
             yield package
 
 
-def _target(packages: list[_Table], edge: _Table) -> _Table:
+def _target(candidates: list[_Table], edge: _Table) -> _Table:
     """The package an edge means; where the lock holds several versions, the edge names one."""
-    for package in packages:
+    for package in candidates:
         version = package.get("version")
-        if package["name"] == edge["name"] and version == edge.get("version", version):
+        if version == edge.get("version", version):
             return package
-    raise LockUnusable(f"uv.lock: {edge['name']} is needed and not in the lock")
+    raise LockUnusable(f"{said(edge['name'])} is needed and not in the lock")
 
 
 def _applies(edge: _Table) -> bool:
@@ -67,7 +71,7 @@ def _is_local(package: _Table) -> bool:
 
 
 def _pin(package: _Table) -> Pin:
-    hashes = tuple(str(wheel["hash"]) for wheel in package.get("wheels", []) if "hash" in wheel)
+    hashes = tuple(wheel["hash"] for wheel in package.get("wheels", []) if "hash" in wheel)
     if "registry" not in package.get("source", {}) or not hashes:
-        raise LockUnusable(f"uv.lock: {package['name']} has no wheels from an index, and only those are installed")
-    return Pin(canonicalize_name(str(package["name"])), str(package["version"]), hashes)
+        raise LockUnusable(f"{said(package['name'])} has no wheels from an index, and only those are installed")
+    return Pin(package["name"], package["version"], hashes)
