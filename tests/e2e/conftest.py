@@ -62,7 +62,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory):
     (state / "wheelhouse").symlink_to(ROOT / ".worksite" / "wheelhouse")
     log = (directory / "up.log").open("wb")
     command = [*WORKSITE, "up", "--state", str(state), "--port", "0", "--admin-port", "0"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+    environment = os.environ | {"ALLOW_FILE_URLS": "true"}  # the repositories of the tests are local
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
         _wait_until_ready(process, state, directory / "up.log")
         yield RunningStack(state, directory / "out", process)

@@ -135,3 +135,19 @@ def test_search_finds_the_blueprint(stack):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert "auth-service" in done.stdout
+
+
+@pytest.mark.parametrize(("body", "word", "code"), [("a + b", "PASS", 0), ("a - b", "FAIL", 1)])
+def test_a_review_judges_a_repository_by_its_own_tests(stack, tmp_path, body, word, code):
+    repository = tmp_path / "calc"
+    (repository / "tests").mkdir(parents=True)
+    (repository / "calc.py").write_text(f"def add(a, b):\n    return {body}\n")
+    (repository / "tests" / "test_calc.py").write_text(
+        "from calc import add\n\n\ndef test_add():\n    assert add(2, 3) == 5\n"
+    )
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for arguments in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "calc"]):
+        subprocess.run(["git", *identity, *arguments], cwd=repository, check=True)
+    done = stack.run("Is it right?", "--route", "review", "--git-url", f"file://{repository}")
+    assert done.returncode == code, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith(f"{word} task=")

@@ -1,11 +1,12 @@
 """What the command says and how it exits."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
-from worksite.cli.client import verdict
+from worksite.cli.client import output, verdict
 from worksite.cli.client.access import Access, NoAccess
 from worksite.cli.client.display import Display, Progress
 from worksite.cli.client.gateway import Event
@@ -102,3 +103,29 @@ def test_a_wrong_root_is_a_usage_error(tmp_path):
     result = CliRunner().invoke(app, ["run", "x", "--root", str(tmp_path), "--state", str(tmp_path)])
     assert result.exit_code == 2
     assert "blueprints" in result.output
+
+
+def test_an_answer_is_shown_and_kept():
+    answered = view("completed", answer={"text": "> quoted\n>\n> — docs/a.md:1-2"}, reason="The question is answered.")
+    assert verdict.explanation(answered)[0] == "> quoted"
+    assert verdict.documents(answered) == {"answer.md": "> quoted\n>\n> — docs/a.md:1-2\n"}
+
+
+@pytest.mark.parametrize("branch", ["worksite/t1", "main"])
+def test_a_bundle_is_checked_out_at_its_branch_whatever_its_name(tmp_path, branch):
+    git(tmp_path, "init", "-q", "-b", branch, "source")
+    git(tmp_path / "source", "commit", "-q", "--allow-empty", "-m", "x")
+    git(tmp_path / "source", "bundle", "create", "-q", "../b.bundle", "HEAD", branch)
+    assert output.check_out(tmp_path / "b.bundle", tmp_path / "project") is None
+    assert git(tmp_path / "project", "branch", "--show-current") == branch
+
+
+def test_a_bundle_that_is_none_is_a_reason_not_an_error(tmp_path):
+    (tmp_path / "b.bundle").write_text("no bundle")
+    assert output.check_out(tmp_path / "b.bundle", tmp_path / "project")
+
+
+def git(directory, *arguments):
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=directory, capture_output=True, text=True, check=True)
+    return done.stdout.strip()

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from worksite.cli.client.access import Access, NoAccess
+from worksite.cli.stack.embedded import NotReady, Ports, running_stack
 from worksite.cli.stack.log import StackLog
 from worksite.cli.stack.state import State, StateInUse
 from worksite.cli.stack.supervisor import CannotStart, Program, Supervisor
@@ -134,3 +136,45 @@ def test_the_log_is_one_stream_with_names(tmp_path, capsys):
         log.write("admin", "hello")
     assert "admin     | hello" in (tmp_path / "log").read_text()
     assert "admin     | hello" in capsys.readouterr().out
+
+
+def test_a_description_that_a_killed_stack_left_behind_is_not_believed(tmp_path):
+    state = State(tmp_path)
+    state.prepare()
+    state.description.write_text(json.dumps({"gateway_url": "http://127.0.0.1:1"}))
+    with pytest.raises(NoAccess, match="worksite up"):
+        Access.find(tmp_path)
+    held = state.lock()
+    assert Access.find(tmp_path).url == "http://127.0.0.1:1"
+    os.close(held)
+
+
+def test_the_space_for_the_bus_is_chosen_once(tmp_path):
+    state = State(tmp_path)
+    state.prepare()
+    first = state.disk_bytes()
+    (state.nats / "disk_bytes").write_text(str(first - 1))
+    assert State(tmp_path).disk_bytes() == first - 1
+
+
+@pytest.mark.asyncio
+async def test_a_killed_program_is_started_again_although_a_child_of_it_holds_its_output():
+    log = Log()
+    supervisor = Supervisor(log)
+    child = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); "
+    supervised = program(child + "print('up'); time.sleep(60)")
+    supervisor.start(supervised)
+    await log.until("up")
+    os.kill(supervised.pid, signal.SIGKILL)
+    await log.until("up", times=2)
+    await supervisor.stop("p")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("taken", [99_999, -1])
+async def test_a_port_that_is_none_is_refused_before_anything_starts(tmp_path, taken):
+    log = Log()
+    with pytest.raises(NotReady, match="DASHBOARD_PORT"):
+        async with running_stack(State(tmp_path), tmp_path, Ports(taken, 0), log):
+            pass
+    assert log.lines == []

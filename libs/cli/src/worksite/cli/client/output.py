@@ -22,11 +22,11 @@ async def write(gateway: Gateway, view: dict[str, Any], directory: Path) -> tupl
     for name, text in verdict.documents(view).items():
         (target / name).write_text(text)
     if (target / "branch.bundle").exists() and not (target / "project").exists():
-        return target, _check_out(target / "branch.bundle", target / "project")
+        return target, check_out(target / "branch.bundle", target / "project")
     return target, None
 
 
-def _check_out(bundle: Path, target: Path) -> str | None:
+def check_out(bundle: Path, target: Path) -> str | None:
     """A clone of the bundle at its branch; returns the reason where git refuses.
 
     Hooks do not travel in bundles, and filters that the repository asks for are not configured here.

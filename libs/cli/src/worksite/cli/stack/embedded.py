@@ -179,14 +179,14 @@ def _port(variable: str, wanted: int) -> int:
     """The wanted port if it is free. Raises NotReady naming the variable that changes it."""
     if wanted == 0:
         return free_port()
+    if not 0 < wanted < 65536:
+        raise NotReady(f"{variable}: {wanted} is no port; ports go from 0 to 65535")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", wanted))
         except OSError as error:
             raise NotReady(f"port {wanted} is taken ({error.strerror}): set {variable} to a free one") from error
-        except OverflowError as error:
-            raise NotReady(f"{variable}: {wanted} is no port; ports go from 0 to 65535") from error
     return wanted
 
 

@@ -64,11 +64,11 @@ class Supervisor:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
             try:
-                await asyncio.wait_for(process.wait(), program.grace_seconds)
+                await asyncio.wait_for(_exited(process), program.grace_seconds)
             except TimeoutError:
                 self._log(name, f"did not stop within {program.grace_seconds:.0f} s: killed")
                 process.kill()
-                await process.wait()
+                await _exited(process)
         self._tasks[name].cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._tasks[name]
@@ -105,7 +105,7 @@ class Supervisor:
         program.pid = process.pid
         self._processes[program.name] = process
         reading = asyncio.create_task(self._read(program.name, process))
-        status = await process.wait()
+        status = await _exited(process)
         # Children that outlive it would hold its pipe and its ports; the session is ours, so it ends with its leader.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -123,6 +123,13 @@ class Supervisor:
     def _give_up(self, program: Program, last_words: str) -> None:
         if not self.failed.done():
             self.failed.set_exception(CannotStart(f"{program.name} cannot start: {last_words}"))
+
+
+async def _exited(process: asyncio.subprocess.Process) -> int:
+    """Its status, as soon as it has ended. `Process.wait` may also wait for whoever inherited its output."""
+    while process.returncode is None:  # noqa: ASYNC110 - asyncio offers no event that is free of the pipes
+        await asyncio.sleep(0.02)
+    return process.returncode
 
 
 async def _line(stream: asyncio.StreamReader) -> str:
