@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
-from worksite.validator.environment import Environments, EnvironmentUnavailable
+from worksite.validator import environment as environment_module
+from worksite.validator.environment import CandidateEnvironment, Environments, EnvironmentUnavailable
 from worksite.validator.tree import Tree
 
 pytestmark = pytest.mark.asyncio
+
+UV_LOCK = """
+version = 1
+[[package]]
+name = "root"
+source = {{ virtual = "." }}
+dependencies = [{{ name = "alpha" }}]
+[[package]]
+name = "alpha"
+version = "1.0"
+source = {{ registry = "x" }}
+wheels = [{{ hash = {hash} }}]
+"""
 
 
 def wheel(directory: Path, name: str, source: str = "", requires: str = "") -> str:
@@ -27,6 +43,26 @@ def wheel(directory: Path, name: str, source: str = "", requires: str = "") -> s
         archive.writestr(f"{info}/METADATA", metadata)
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+    return sha256(path)
+
+
+def source_distribution(directory: Path, marker: Path) -> Path:
+    """One whose build backend leaves `marker` behind when it runs."""
+    project = directory / "evil-1.0"
+    project.mkdir(parents=True)
+    (project / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
+    (project / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    (project / "backend.py").write_text(f"open({str(marker)!r}, 'w').close()\n")
+    path = directory / "evil-1.0.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(project, "evil-1.0")
+    return path
+
+
+def sha256(path: Path) -> str:
+    """The hash of a file as locks write it."""
     return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
@@ -112,3 +148,65 @@ async def test_only_the_environments_used_last_are_kept_and_half_built_ones_go(t
     kept = {path.name for path in (tmp_path / "environments").iterdir()}
     assert len(kept) == 20
     assert "draft-x" not in kept
+
+
+async def test_after_each_build_the_oldest_environment_that_nobody_uses_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment_module, "KEPT_ENVIRONMENTS", 1)
+    environments = Environments(tmp_path, tmp_path / "wheels", allow_index=False)
+
+    async def provide(name: str) -> CandidateEnvironment:
+        wheel(tmp_path / "wheels", name)
+        return await environments.provide(tree(tmp_path / name, **{"requirements.txt": f"{name}==1.0\n"}))
+
+    held = await provide("alpha")
+    dropped = (await provide("beta")).path
+    last = await provide("gamma")
+
+    assert dropped is not None
+    assert not dropped.exists()
+    assert held.path is not None
+    assert {path.name for path in (tmp_path / "environments").iterdir()} == {held.path.name, last.digest}
+
+
+@pytest.mark.parametrize("bound", [{"MAX_ENVIRONMENT_BYTES": 1 << 20}, {"INSTALL_SECONDS": 0.0}])
+async def test_an_environment_has_a_largest_size_and_a_longest_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: dict[str, float]
+) -> None:
+    for name, value in {"_MEASURE_SECONDS": 0.01, **bound}.items():
+        monkeypatch.setattr(environment_module, name, value)
+    wheel(tmp_path / "wheels", "alpha", "#" * (2 << 20))
+    environments = Environments(tmp_path, tmp_path / "wheels", allow_index=False)
+
+    with pytest.raises(EnvironmentUnavailable, match=r"larger than 1 MiB|longer than 0 s"):
+        await environments.provide(tree(tmp_path / "project", **{"requirements.txt": "alpha==1.0\n"}))
+
+    assert not any((tmp_path / "environments").iterdir())
+
+
+async def test_the_settings_of_the_machine_do_not_steer_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel(tmp_path / "elsewhere", "alpha")
+    (tmp_path / "wheels").mkdir()
+    configured = tmp_path / "pip.conf"
+    configured.write_text(f"[install]\nfind-links = {tmp_path / 'elsewhere'}\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(configured))
+    monkeypatch.setenv("PIP_INDEX_URL", (tmp_path / "no-index").as_uri())
+
+    for allow_index in (False, True):
+        environments = Environments(tmp_path, tmp_path / "wheels", allow_index)
+        with pytest.raises(EnvironmentUnavailable, match="alpha"):
+            await environments.provide(tree(tmp_path / "project", **{"requirements.txt": "alpha==1.0\n"}))
+
+
+async def test_no_build_backend_of_a_lock_ever_runs(tmp_path: Path) -> None:
+    digest = wheel(tmp_path / "wheels", "alpha")
+    evil = source_distribution(tmp_path / "evil", marker=tmp_path / "ran")
+    lock = UV_LOCK.format(hash=json.dumps(f"{digest}\nfile://{evil} --hash={sha256(evil)}"))
+
+    with pytest.raises(EnvironmentUnavailable):
+        await Environments(tmp_path, tmp_path / "wheels", allow_index=False).provide(
+            tree(tmp_path / "project", **{"uv.lock": lock})
+        )
+
+    assert not (tmp_path / "ran").exists()

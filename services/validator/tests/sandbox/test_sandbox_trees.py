@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from worksite.validator.sandbox.trees import give_tree, remove_leftovers, remove_tree
+from worksite.validator.sandbox.trees import entries, give_tree, remove_leftovers, remove_tree
 
 
 def dig(tree: Path, depth: int) -> None:
@@ -28,6 +28,18 @@ def test_a_tree_deeper_than_any_path_and_any_recursion_is_removed() -> None:
     dig(tree, 1100)
     remove_tree(tree)
     assert not tree.exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+def test_a_tree_deeper_than_any_path_is_given_away() -> None:
+    tree = Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+    dig(tree, 1100)
+    (tree / "beside").mkdir()
+    (tree / "beside" / "file").touch()
+    give_tree(tree, 12345)
+    owners = [os.stat(name, dir_fd=directory).st_uid for directory, name in entries(tree)]
+    remove_tree(tree)
+    assert owners == [12345] * (1100 + 2)
 
 
 def test_unreadable_directories_are_removed(tmp_path: Path) -> None:

@@ -10,10 +10,14 @@ import asyncio
 import hashlib
 import os
 import platform
+import shutil
+import signal
 import sys
 import sysconfig
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from worksite.validator.domain.locks import Lock, find_lock, is_lock_input
 from worksite.validator.domain.pins import LockUnusable
@@ -21,8 +25,11 @@ from worksite.validator.store import ReadOnlyStore
 from worksite.validator.tree import Tree
 
 KEPT_ENVIRONMENTS = 20
+MAX_ENVIRONMENT_BYTES = 1 << 30
 INSTALL_SECONDS = 300.0
+_MEASURE_SECONDS = 0.5
 _MAX_LOCK_BYTES = 4 << 20
+_WORK = ".installing"  # no module can have this name
 
 
 class EnvironmentUnavailable(Exception):
@@ -57,12 +64,16 @@ class Environments:
         self._store = ReadOnlyStore(root / "environments")
         self._wheelhouse = wheelhouse
         self._allow_index = allow_index
+        self._in_use: WeakValueDictionary[tuple[str, str], CandidateEnvironment] = WeakValueDictionary()
         self._store.prune(KEPT_ENVIRONMENTS)
 
     async def provide(self, tree: Tree) -> CandidateEnvironment:
-        """The environment of the lock in `tree`. Raises EnvironmentUnavailable with the reason."""
+        """The environment of the lock in `tree`, which stays as long as somebody holds this object.
+
+        Raises EnvironmentUnavailable with the reason.
+        """
         try:
-            lock = find_lock(_texts(tree))
+            lock = await asyncio.to_thread(lambda: find_lock(_texts(tree)))
         except LockUnusable as error:
             raise EnvironmentUnavailable(str(error)) from error
         if lock is None:
@@ -73,23 +84,26 @@ class Environments:
 
         digest = _digest(lock)
         path = await self._store.provide(digest, build)
-        return CandidateEnvironment(path, digest, lock.name)
+        environment = self._in_use.setdefault((digest, lock.name), CandidateEnvironment(path, digest, lock.name))
+        await self._store.prune_unused(KEPT_ENVIRONMENTS, {used for used, _ in self._in_use})
+        return environment
 
     async def _install(self, lock: Lock, target: Path) -> None:
         requirements = target / "requirements.txt"
         requirements.write_text(lock.requirements())
         sources = ["--find-links", str(self._wheelhouse)] if self._wheelhouse else []
-        sources += [] if self._allow_index else ["--no-index"]
+        sources += [] if self._allow_index else ["--no-index", "--isolated"]
         hashes = ["--require-hashes"] if lock.hashed else []
         options = ["--only-binary", ":all:", "--no-compile", "--disable-pip-version-check", "--no-input", "--quiet"]
         code, said = await _python(
             *("-m", "pip", "install", *options, *hashes, *sources),
             *("--target", str(target), "-r", str(requirements)),
+            target=target,
             offline=not self._allow_index,
         )
         if code:
             raise EnvironmentUnavailable(f"{lock.name} cannot be installed: {_reason(said)}{self._where()}")
-        await _python("-m", "compileall", "-q", "-j", "0", str(target), offline=True)
+        await _python("-m", "compileall", "-q", "-j", "0", str(target), target=target, offline=True)
 
     def _where(self) -> str:
         searched = [f"the wheelhouse {self._wheelhouse}"] if self._wheelhouse else []
@@ -125,28 +139,65 @@ def _reason(said: str) -> str:
     return "; ".join(errors)[:1000] or said.strip()[-1000:]
 
 
-async def _python(*arguments: str, offline: bool) -> tuple[int, str]:
-    """Run the service's own interpreter with nothing of its environment that could steer pip."""
-    environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
-    kept = () if offline else ("HOME", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CONFIG_FILE", "HTTPS_PROXY")
+async def _python(*arguments: str, target: Path, offline: bool) -> tuple[int, str]:
+    """Run the service's own interpreter with nothing of its environment that could steer pip.
+
+    Its temporary files lie in `target` too, so that they count; its own working directory is empty, because pip takes
+    a requirement for a file when there is one of that name.
+    """
+    work = target / _WORK
+    work.mkdir()
+    environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(work)}
+    environment |= {"PIP_CONFIG_FILE": os.devnull, "HOME": str(work), "PIP_NO_CACHE_DIR": "1"}
+    kept = () if offline else ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "HTTPS_PROXY")
     environment |= {name: os.environ[name] for name in kept if name in os.environ}
-    if offline:
-        environment["PIP_CONFIG_FILE"] = os.devnull
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-I", *arguments),
+        cwd=work,
         env=environment,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
     )
+    talking = asyncio.create_task(process.communicate())
     try:
-        async with asyncio.timeout(INSTALL_SECONDS):
-            output, _ = await process.communicate()
-    except TimeoutError:
-        raise EnvironmentUnavailable(f"installing took longer than {INSTALL_SECONDS:.0f} s") from None
+        await _bounded(talking, target)
+        output, _ = await talking
     finally:
         if process.returncode is None:
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
+        talking.cancel()
+    await asyncio.to_thread(shutil.rmtree, work)
     return process.returncode or 0, output.decode(errors="replace")
+
+
+async def _bounded(talking: asyncio.Task[tuple[bytes, bytes]], target: Path) -> None:
+    """Wait for the end. Raises EnvironmentUnavailable when it takes too long or `target` grows too large."""
+    deadline = asyncio.get_running_loop().time() + INSTALL_SECONDS
+    while True:
+        done, _ = await asyncio.wait([talking], timeout=_MEASURE_SECONDS)
+        if await asyncio.to_thread(_bytes_in, target) > MAX_ENVIRONMENT_BYTES:
+            raise EnvironmentUnavailable(f"the environment is larger than {MAX_ENVIRONMENT_BYTES >> 20} MiB")
+        if done:
+            return
+        if asyncio.get_running_loop().time() > deadline:
+            raise EnvironmentUnavailable(f"installing took longer than {INSTALL_SECONDS:.0f} s")
+
+
+def _bytes_in(directory: Path) -> int:
+    """What its files take on the disk, as far as it can be told while they are written."""
+    total, pending = 0, [str(directory)]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+        except OSError:
+            continue  # moved meanwhile
+    return total

@@ -9,12 +9,40 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+
 
 def give_tree(tree: Path, uid: int) -> None:
     """Make `uid` (and the group of the same number) the owner of `tree` and of everything in it."""
     os.lchown(tree, uid, uid)
-    for entry in _entries(tree):
-        os.lchown(entry, uid, uid)
+    for directory, name in entries(tree):
+        os.chown(name, uid, uid, dir_fd=directory, follow_symlinks=False)
+
+
+def entries(tree: Path) -> Iterator[tuple[int, str]]:
+    """Everything in `tree` as (descriptor of its directory, name); no link is followed. Nothing may move meanwhile.
+
+    One directory is open at a time, so neither the length of a path nor the number of descriptors bounds the depth.
+    """
+    here = os.open(tree, _DIRECTORY)
+    unvisited: list[list[str]] = []  # below each directory on the way down to `here`
+    try:
+        while True:
+            directories: list[str] = []
+            with os.scandir(here) as listing:
+                for entry in listing:
+                    if entry.is_dir(follow_symlinks=False):
+                        directories.append(entry.name)
+                    yield here, entry.name
+            unvisited.append(directories)
+            while not unvisited[-1]:
+                unvisited.pop()
+                if not unvisited:
+                    return
+                here = _step(here, "..")
+            here = _step(here, unvisited[-1].pop())
+    finally:
+        os.close(here)
 
 
 def remove_tree(tree: Path) -> None:
@@ -42,14 +70,10 @@ def remove_leftovers(root: Path) -> None:
             remove_tree(directory)
 
 
-def _entries(tree: Path) -> Iterator[str]:
-    pending = [str(tree)]
-    while pending:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                yield entry.path
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
+def _step(here: int, name: str) -> int:
+    there = os.open(name, _DIRECTORY, dir_fd=here)
+    os.close(here)
+    return there
 
 
 def _remove_files(directory: str | Path) -> list[str]:
