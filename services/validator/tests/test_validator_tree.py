@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,22 @@ async def export(project: Any, tmp_path: Path, commit: str) -> Tree:
     repository = await Repository.create(tmp_path / "repository")
     await repository.add(project.bundle())
     return await repository.export(commit, tmp_path / "tree")
+
+
+def git(directory: Path, *arguments: str, stdin: bytes = b"") -> str:
+    return (
+        subprocess.run(["git", *arguments], cwd=directory, input=stdin, capture_output=True, check=True)
+        .stdout.decode()
+        .strip()
+    )
+
+
+def unpack(repository: Path) -> None:
+    """Turn packs into one file per object, so that single ones can be lost."""
+    for pack in (repository / "objects" / "pack").glob("*.pack"):
+        content = pack.read_bytes()
+        shutil.rmtree(pack.parent)
+        git(repository, "unpack-objects", "-q", stdin=content)
 
 
 async def test_files_arrive_with_their_content_and_executable_bit(project: Any, tmp_path: Path) -> None:
@@ -136,3 +154,63 @@ async def test_hooks_and_configuration_of_the_machine_do_not_run(
     await export(project, tmp_path, project.commit({"a": "a"}))
 
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("mode", ["100644", "120000", "100755"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"li\xffnk",
+        b"a" * 300,
+        b"new\nline",
+        b"escape\x1b[31m",
+        b"tab\tin",
+        "right\u202eleft".encode(),
+        b"deep/" * 150 + b"file",
+        b"long/" + b"b" * 250 + b"/" + b"c" * 250 + b"/" + b"d" * 250 + b"/" + b"e" * 250 + b"/" + b"f" * 250,
+    ],
+)
+async def test_an_unusable_name_is_refused_and_can_be_reported(
+    project: Any, tmp_path: Path, name: bytes, mode: str
+) -> None:
+    project.commit({"fine": "y"})
+    oid = project.git("hash-object", "-w", "--stdin", stdin=b"x")
+    project.git("update-index", "-z", "--index-info", stdin=b"%s %s\t%s\0" % (mode.encode(), oid.encode(), name))
+
+    tree = await export(project, tmp_path, project.commit_index())
+
+    assert tree.files == ("fine",)
+    assert [each.reason for each in tree.refused] == ["has an unusable name"]
+    assert tree.refused[0].path.isascii()
+    assert tree.refused[0].path.isprintable()
+
+
+async def test_a_commit_that_unfolds_without_end_is_refused_early(project: Any, tmp_path: Path) -> None:
+    tree = project.git(
+        "mktree", stdin=b"100644 blob %s\tf\n" % project.git("hash-object", "-w", "--stdin", stdin=b"").encode()
+    )
+    for _ in range(10):
+        tree = project.git("mktree", stdin=b"".join(b"040000 tree %s\t%d\n" % (tree.encode(), n) for n in range(10)))
+    bomb = project.git("commit-tree", tree, "-m", "bomb")
+    project.git("update-ref", "refs/heads/main", bomb)
+
+    with pytest.raises(StepRefused) as refusal:
+        await export(project, tmp_path, bomb)
+
+    assert refusal.value.code == "tree-too-large"
+
+
+async def test_a_commit_with_missing_objects_is_refused(project: Any, tmp_path: Path) -> None:
+    head = project.commit({"a": "some content"})
+    repository = await Repository.create(tmp_path / "repository")
+    await repository.add(project.bundle())
+    tree = git(tmp_path / "repository", "rev-parse", f"{head}^{{tree}}")
+    blob = git(tmp_path / "repository", "rev-parse", f"{head}:a")
+    unpack(tmp_path / "repository")
+    for lost in (blob, tree):
+        (tmp_path / "repository" / "objects" / lost[:2] / lost[2:]).unlink()
+
+        with pytest.raises(StepRefused) as refusal:
+            await repository.export(head, tmp_path / f"tree-{lost}")
+
+        assert refusal.value.code == "bundle-invalid"

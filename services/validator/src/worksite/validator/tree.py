@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -17,8 +19,12 @@ MIB = 1 << 20
 MAX_FILES = 20_000
 MAX_TREE_BYTES = 96 * MIB
 MAX_FILE_BYTES = 8 * MIB
+MAX_LISTING_BYTES = 8 * MIB
 MAX_PATH_BYTES = 1024
+MAX_NAME_BYTES = 255  # of most file systems
+MAX_DEPTH = 64
 GIT_SECONDS = 60.0
+_CHUNK = 1 << 16
 
 _ENVIRONMENT = {
     "PATH": os.defpath,
@@ -88,18 +94,34 @@ class Repository:
             return False
 
     async def export(self, commit: str, target: Path) -> Tree:
-        """Write the commit's regular files below `target`. Raises StepRefused when it is unknown or too big."""
+        """Write the commit's regular files below `target`. Raises StepRefused when it is unknown, broken or too big."""
         if not await self.has(commit):
             raise StepRefused("commit-unknown", f"the bundle does not contain commit {commit}")
-        entries = _parse_listing(await _git(self._directory, "ls-tree", "-r", "-z", "-l", "--full-tree", commit))
-        faults = {entry: fault for entry in entries if (fault := _fault(entry))}
-        kept = [entry for entry in entries if entry not in faults]
-        if len(kept) > MAX_FILES or sum(entry.size for entry in kept) > MAX_TREE_BYTES:
-            limit = f"{MAX_FILES} files and {MAX_TREE_BYTES // MIB} MiB"
-            raise StepRefused("tree-too-large", f"commit {commit} has more than {limit}")
-        contents = await self._contents({entry.oid for entry in kept})
-        await asyncio.to_thread(_write, target, kept, contents)
+        try:
+            entries = _parse_listing(await self._listing(commit))
+            faults = {entry: fault for entry in entries if (fault := _fault(entry))}
+            kept = [entry for entry in entries if entry not in faults]
+            if sum(entry.size for entry in kept) > MAX_TREE_BYTES:
+                raise _too_large(commit)
+            contents = await self._contents({entry.oid for entry in kept})
+            await asyncio.to_thread(_write, target, kept, contents)
+        except (GitFailed, _Broken) as error:
+            raise StepRefused("bundle-invalid", f"commit {commit} cannot be read: {error}") from error
         return Tree(target, tuple(sorted(entry.path for entry in kept)), tuple(faults.values()))
+
+    async def _listing(self, commit: str) -> bytes:
+        """Read as it comes: a few trees that name each other can stand for more entries than fit in any memory."""
+        listing, files = bytearray(), 0
+        async with _running(self._directory, "ls-tree", "-r", "-z", "-l", "--full-tree", commit) as process:
+            assert process.stdout is not None
+            while chunk := await process.stdout.read(_CHUNK):
+                listing += chunk
+                files += chunk.count(b"\0")
+                if files > MAX_FILES or len(listing) > MAX_LISTING_BYTES:
+                    raise _too_large(commit)
+            _, errors = await process.communicate()
+        _check(process, "ls-tree", errors)
+        return bytes(listing)
 
     async def _contents(self, oids: set[str]) -> dict[str, bytes]:
         asked = sorted(oids)
@@ -108,7 +130,10 @@ class Repository:
         position = 0
         for oid in asked:
             header_end = answer.index(b"\n", position)
-            size = int(answer[position:header_end].split(b" ")[2])
+            header = answer[position:header_end].split(b" ")
+            if len(header) != 3:
+                raise _Broken(f"object {oid} is missing")
+            size = int(header[2])
             contents[oid] = answer[header_end + 1 : header_end + 1 + size]
             position = header_end + 1 + size + 1
         return contents
@@ -120,30 +145,45 @@ def _parse_listing(listing: bytes) -> list[_Entry]:
         if record:
             attributes, _, path = record.partition(b"\t")
             mode, _, oid, size = attributes.decode().split()
+            if not (size == "-" or size.isdecimal()):
+                raise _Broken(f"object {oid} is missing")
             entries.append(_Entry(os.fsdecode(path), mode, oid, 0 if size == "-" else int(size)))
     return entries
 
 
+def _too_large(commit: str) -> StepRefused:
+    limit = f"{MAX_FILES} files and {MAX_TREE_BYTES // MIB} MiB"
+    return StepRefused("tree-too-large", f"commit {commit} has more than {limit}")
+
+
 def _fault(entry: _Entry) -> Refused | None:
+    parts = entry.path.split("/")
+    if not entry.path.isprintable() or not _fits(parts):
+        return Refused(ascii(entry.path)[1:-1][:200], "has an unusable name")
+    if any(part in ("", ".", "..") or part.lower() == ".git" for part in parts):
+        return Refused(entry.path, "is not a path inside the project")
     if entry.mode not in _REGULAR:
         kind = {"120000": "a symbolic link", "160000": "a submodule"}.get(entry.mode, f"of mode {entry.mode}")
         return Refused(entry.path, f"is {kind}; only regular files are judged")
-    parts = entry.path.split("/")
-    if any(part in ("", ".", "..") or part.lower() == ".git" for part in parts):
-        return Refused(entry.path, "is not a path inside the project")
-    if len(os.fsencode(entry.path)) > MAX_PATH_BYTES or not entry.path.isprintable():
-        return Refused(ascii(entry.path)[1:-1][:200], "has an unusable name")
     if entry.size > MAX_FILE_BYTES:
         return Refused(entry.path, f"has {entry.size / MIB:.1f} MiB; at most {MAX_FILE_BYTES // MIB} are judged")
     return None
+
+
+def _fits(parts: list[str]) -> bool:
+    sizes = [len(os.fsencode(part)) for part in parts]
+    return len(parts) <= MAX_DEPTH and max(sizes) <= MAX_NAME_BYTES and sum(sizes) + len(parts) <= MAX_PATH_BYTES
 
 
 def _write(target: Path, entries: list[_Entry], contents: dict[str, bytes]) -> None:
     """Create every file anew: nothing is followed and nothing overwritten, because no link is ever written."""
     for entry in entries:
         path = target / PurePosixPath(entry.path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _REGULAR[entry.mode])
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _REGULAR[entry.mode])
+        except (FileExistsError, NotADirectoryError) as error:
+            raise _Broken(f"two entries have the path {entry.path}") from error
         with os.fdopen(descriptor, "wb") as file:
             file.write(contents[entry.oid])
 
@@ -152,7 +192,20 @@ class GitFailed(Exception):
     """git did not do it; the text is what it said."""
 
 
+class _Broken(Exception):
+    """The objects contradict each other."""
+
+
 async def _git(directory: Path, *arguments: str, stdin: bytes = b"") -> bytes:
+    async with _running(directory, *arguments) as process:
+        output, errors = await process.communicate(stdin)
+    _check(process, arguments[0], errors)
+    return output
+
+
+@asynccontextmanager
+async def _running(directory: Path, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A git process that ends with the block. Raises GitFailed when the block takes longer than GIT_SECONDS."""
     process = await asyncio.create_subprocess_exec(
         "git",
         *_SAFE,
@@ -165,14 +218,16 @@ async def _git(directory: Path, *arguments: str, stdin: bytes = b"") -> bytes:
     )
     try:
         async with asyncio.timeout(GIT_SECONDS):
-            output, errors = await process.communicate(stdin)
+            yield process
     except TimeoutError:
         raise GitFailed(f"git {arguments[0]} took longer than {GIT_SECONDS:.0f} s") from None
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+def _check(process: asyncio.subprocess.Process, command: str, errors: bytes) -> None:
     if process.returncode:
         said = errors.decode(errors="replace").strip().splitlines()
-        raise GitFailed(said[-1][:300] if said else f"git {arguments[0]} exited with {process.returncode}")
-    return output
+        raise GitFailed(said[-1][:300] if said else f"git {command} exited with {process.returncode}")
