@@ -15,7 +15,7 @@ from worksite.validator.checks.result import Judged, run_check
 from worksite.validator.domain import judgement
 from worksite.validator.domain.documents import report_markdown
 from worksite.validator.environment import EnvironmentUnavailable
-from worksite.validator.judge import Evidence, judge
+from worksite.validator.judge import Evidence, judge, unread_module
 from worksite.validator.testfiles import stray_test
 from worksite.validator.tree import Repository, Tree
 
@@ -55,6 +55,8 @@ async def _spec(command: ValidateChange, context: StepContext) -> Spec:
         raise StepRefused("spec-invalid", f"the Spec cannot be read: {error}") from error
     if stray := stray_test(spec.tests):
         raise StepRefused("spec-invalid", f"the Spec has a test outside its folder: {stray[:200]}")
+    if unread := unread_module(spec.tests):
+        raise StepRefused("spec-invalid", f"{unread[:200]}: the name of an acceptance module begins with `test_`")
     return spec
 
 

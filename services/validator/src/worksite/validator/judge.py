@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePosixPath
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from worksite.common.messages import CheckResult, CriterionResult, Grade, TestFile, Verdict
 from worksite.validator.acceptance.broker import examine
@@ -15,11 +15,12 @@ from worksite.validator.bench import Bench, Change
 from worksite.validator.checks import forbidden, lint, project_tests, secrets, security, spec_tests, types
 from worksite.validator.checks.result import Check, Judged, run_check
 from worksite.validator.domain import judgement
-from worksite.validator.domain.cases import Suite
+from worksite.validator.domain.cases import Case, Suite
 from worksite.validator.domain.judgement import ACCEPTANCE_FOLDER
 from worksite.validator.selfreport.run import run_spec_tests
 
 CONCURRENT_EXAMINERS = 2
+_MODULE = "test_"
 
 T = TypeVar("T")
 Progress = Callable[[str], Awaitable[None]]
@@ -47,7 +48,7 @@ class _Planned:
 async def judge(bench: Bench, change: Change, progress: Progress) -> Evidence:
     """Every check: acceptance, which mostly waits for the candidate, beside all others one after the other."""
     judging = _Judging(bench, change)
-    checks = await asyncio.gather(*(_told(progress, each) for each in judging.checks()))
+    checks = await together(_told(progress, each) for each in judging.checks())
     by_name = {check.name: check for check in checks}
     criteria = (judgement.judge_criterion(each, judging.suites, by_name) for each in change.spec.criteria)
     return Evidence(tuple(criteria), tuple(checks))
@@ -86,7 +87,7 @@ class _Judging:
         head, harness = self.change.head, self.change.spec.harness
         modules = acceptance_modules(self.change.spec.tests)
         runs = (in_turn(self.examiners, partial(examine, self.bench, head, harness, module)) for module in modules)
-        suite = _merged(await asyncio.gather(*runs))
+        suite = _merged(await together(runs))
         self.suites["verified_io"] = suite
         return spec_tests.judge_suite(spec_tests.ACCEPTANCE, suite)
 
@@ -94,6 +95,16 @@ class _Judging:
         suite = await run_spec_tests(self.bench, self.change.head, tests)
         self.suites["self_reported"] = suite
         return spec_tests.judge_suite(spec_tests.SPEC_TESTS, suite)
+
+
+async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of all. The first error goes on only after the others have ended, for they share a workspace."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 async def in_turn(turns: asyncio.Semaphore, work: Callable[[], Awaitable[T]]) -> T:
@@ -105,12 +116,26 @@ async def in_turn(turns: asyncio.Semaphore, work: Callable[[], Awaitable[T]]) ->
 def acceptance_modules(tests: tuple[TestFile, ...]) -> list[tuple[TestFile, ...]]:
     """One group per acceptance test module: the module and the helpers that all of them share."""
     files = [test for test in tests if test.path.startswith(ACCEPTANCE_FOLDER)]
-    modules = [test for test in files if PurePosixPath(test.path).name.startswith("test_")]
+    modules = [test for test in files if _is_module(test.path)]
     return [(module, *(test for test in files if test not in modules)) for module in modules]
 
 
+def unread_module(tests: tuple[TestFile, ...]) -> str | None:
+    """The path of an acceptance file that pytest would collect and nobody here would run as a module of its own."""
+    names = (test.path for test in tests if test.path.startswith(ACCEPTANCE_FOLDER))
+    return next((name for name in names if name.endswith("_test.py") and not _is_module(name)), None)
+
+
+def _is_module(path: str) -> bool:
+    return PurePosixPath(path).name.startswith(_MODULE)
+
+
 def _merged(suites: list[Suite]) -> Suite:
-    cases = {key: case for suite in suites for key, case in suite.cases.items()}
+    """A test that ran in several modules must have passed in all of them."""
+    cases: dict[str, Case] = {}
+    for case in (case for suite in suites for case in suite.cases.values()):
+        if case.id not in cases or cases[case.id].outcome == "passed":
+            cases[case.id] = case
     troubles = [suite.trouble for suite in suites if suite.trouble]
     return Suite(cases, "; ".join(troubles) or None)
 

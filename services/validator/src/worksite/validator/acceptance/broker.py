@@ -11,6 +11,7 @@ from worksite.common.messages import Harness, TestFile
 from worksite.validator.acceptance.candidate import Candidate, CandidateFault, harness_environment
 from worksite.validator.bench import Bench, Version, python_tool
 from worksite.validator.domain.cases import Case, Suite
+from worksite.validator.domain.untrusted import read_json
 from worksite.validator.sandbox import Job, Limits, LineTooLong, Session, SessionClosed
 from worksite.validator.testfiles import write_tests
 
@@ -121,7 +122,7 @@ async def _converse(session: Session, conversation: _Conversation) -> str | None
         except (SessionClosed, LineTooLong, TimeoutError) as error:
             said = session.stderr_tail(2000).decode(errors="replace").strip()
             return f"the acceptance tests did not run to their end ({type(error).__name__}): {said}"
-        answer = await conversation.obey(json.loads(line))
+        answer = await conversation.obey(read_json(line))
         if answer is not None:
             await session.write(json.dumps(answer).encode() + b"\n")
     return None

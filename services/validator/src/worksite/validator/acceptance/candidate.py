@@ -13,7 +13,8 @@ from typing import Any, cast
 from worksite.common.messages import Harness
 from worksite.validator.bench import Bench, Version
 from worksite.validator.domain.cases import LAST_WORDS
-from worksite.validator.sandbox import Job, Limits, LineTooLong, Session, SessionClosed
+from worksite.validator.domain.untrusted import read_json
+from worksite.validator.sandbox import Job, LauncherError, Limits, LineTooLong, Session, SessionClosed
 
 MIB = 1 << 20
 START_SECONDS = 30.0
@@ -43,9 +44,19 @@ class Candidate:
         await self._start_process()
 
     async def restart(self) -> None:
-        """Shut down in order, then start again in the same workspace with the same environment."""
+        """Shut down in order, then start again in the same workspace with the same environment.
+
+        Raises CandidateFault, also for a workspace that the candidate made unusable; LauncherError.
+        """
         await self._stop_process()
-        await self._start_process()
+        try:
+            await self._start_process()
+        except LauncherError as error:
+            if error.step == "workspace":
+                raise CandidateFault(
+                    f"the candidate cannot be started in what it left behind: {error.reason}"
+                ) from None
+            raise
 
     async def stop(self) -> None:
         """Kill it and remove its workspace."""
@@ -91,17 +102,16 @@ class Candidate:
     async def _ask(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:
         if self._session is None:
             raise CandidateFault("the candidate is not running")
-        try:
-            await self._session.write(json.dumps(message).encode() + b"\n")
-        except SessionClosed:
-            raise CandidateFault(f"the candidate has ended{self.last_words()}") from None
-        return await self._receive(seconds)
+        return await self._receive(seconds, json.dumps(message).encode() + b"\n")
 
-    async def _receive(self, seconds: float) -> dict[str, Any]:
-        """One line. After a fault the pipe is out of step, so the process is given up."""
+    async def _receive(self, seconds: float, question: bytes = b"") -> dict[str, Any]:
+        """One line, after the question if there is one. After a fault the pipe is out of step, so the process is given
+        up; one that does not read is as late as one that does not answer."""
         assert self._session is not None
         try:
-            return _parse(await self._session.readline(MAX_LINE, seconds))
+            async with asyncio.timeout(seconds):
+                await self._session.write(question)
+                return _parse(await self._session.readline(MAX_LINE, seconds))
         except (SessionClosed, LineTooLong, TimeoutError, CandidateFault) as error:
             fault = CandidateFault(f"{_words(error, seconds)}{self.last_words()}")
         self._session = None
@@ -135,8 +145,8 @@ def _words(error: Exception, seconds: float) -> str:
 
 def _parse(line: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(line)
-    except (ValueError, RecursionError):
+        document = read_json(line)
+    except ValueError:
         raise CandidateFault("the candidate sent a line that is not JSON") from None
     if not isinstance(document, dict):
         raise CandidateFault("the candidate sent a line that is not a JSON object")

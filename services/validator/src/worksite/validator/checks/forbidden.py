@@ -15,7 +15,7 @@ _MAGIC = (b"\x7fELF", b"MZ", b"\xfe\xed\xfa", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xb
 
 async def forbidden(change: Change) -> Judged:
     """Links, submodules, paths out of the project, files over the size cap, compiled code."""
-    return await judge_scan(change, _scan)
+    return await judge_scan(NAME, change, _scan)
 
 
 async def _scan(tree: Tree) -> Scan:

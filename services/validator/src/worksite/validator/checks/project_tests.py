@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from worksite.common.messages import CheckVerdict, Finding
 from worksite.validator.bench import Bench, Change
 from worksite.validator.checks.result import Judged
-from worksite.validator.checks.tool import is_test
+from worksite.validator.checks.testing import is_below_tests, test_files
 from worksite.validator.domain.baseline import Charge, Relative, compare
 from worksite.validator.domain.cases import Suite
 from worksite.validator.selfreport.run import run_project_tests
@@ -43,14 +43,14 @@ def _verdict(head: Suite, relative: Relative) -> CheckVerdict:
 
 def _note(head: Suite, base: Suite | None, kept: Suite | None) -> str:
     parts = [f"at head {head.summary()}"]
-    parts.append(f"at base {base.trouble or base.summary()}" if base else "no tests at base to compare with")
+    parts.append(f"at base {base.trouble or base.summary()}" if base else "no base to compare with")
     parts += [f"the base's tests as they were: {kept.summary()}"] if kept else []
     return "; ".join(parts)
 
 
 async def _at_base(bench: Bench, change: Change) -> Suite | None:
-    """None where the base has no tests."""
-    if change.base is None or not any(is_test(name) for name in change.base.files):
+    """None where there can be no tests: pytest says which files have some, not their names."""
+    if change.base is None or not any(name.endswith(".py") for name in change.base.files):
         return None
     return await run_project_tests(bench, await bench.version(change.base))
 
@@ -58,14 +58,22 @@ async def _at_base(bench: Bench, change: Change) -> Suite | None:
 async def _as_they_were(bench: Bench, change: Change, base: Suite) -> Suite | None:
     """The base's test files on the head's code; None where the head did not touch them."""
     assert change.base is not None
-    files = [name for name in change.base.files if _belongs_to_tests(name, base)]
-    if all(_same(change.base, change.head.tree, name) for name in files):
+    head = change.head.tree
+    files = _files_of_tests(change.base, base)
+    new_conftests = [name for name in head.files if _is_conftest(name) and name not in change.base.files]
+    if not new_conftests and all(_same(change.base, head, name) for name in files):
         return None
     return await run_project_tests(bench, change.head, change.base, files)
 
 
-def _belongs_to_tests(name: str, base: Suite) -> bool:
-    return is_test(name) or any(case.split("::")[0] == name for case in base.cases)
+def _files_of_tests(base: Tree, suite: Suite) -> list[str]:
+    """What the suite collected and what goes with it; by their looks where the suite broke off."""
+    collected = {case.split("::")[0] for case in suite.cases} | test_files(base)
+    return [name for name in base.files if name in collected or is_below_tests(name) or _is_conftest(name)]
+
+
+def _is_conftest(name: str) -> bool:
+    return PurePosixPath(name).name == "conftest.py"
 
 
 def _same(base: Tree, head: Tree, name: str) -> bool:

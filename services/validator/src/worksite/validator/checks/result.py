@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from worksite.common.messages import CheckResult, CheckVerdict, Finding, Grade
 from worksite.validator.domain.judgement import bounded, bounded_findings
 from worksite.validator.environment import EnvironmentUnavailable
 from worksite.validator.sandbox import LauncherError
+
+_log = logging.getLogger(__name__)
 
 
 class CannotJudge(Exception):
@@ -30,12 +33,21 @@ Check = Callable[[], Awaitable[Judged]]
 
 
 async def run_check(name: str, grade: Grade, check: Check) -> CheckResult:
-    """Run and time a check; what kept it from judging becomes the verdict `environment`."""
+    """Run and time a check; what kept it from judging becomes the verdict `environment`.
+
+    What nobody foresaw came from what the candidate gave us to read, so it speaks against the change, not for a retry.
+    """
     started = time.monotonic()
     try:
         judged = await check()
     except (CannotJudge, EnvironmentUnavailable, LauncherError) as error:
         judged = Judged("environment", str(error))
+    except OSError as error:
+        judged = Judged("environment", f"the machine failed: {error}")
+    except Exception as error:
+        _log.exception("check %s met something that it cannot read", name)
+        said = f"the change holds something that this check cannot read ({type(error).__name__}: {error})"
+        judged = Judged("fail", said, (Finding(check=name, message=said),))
     return CheckResult(
         name=name,
         verdict=judged.verdict,

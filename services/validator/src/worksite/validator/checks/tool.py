@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from worksite.common.messages import Finding
 from worksite.validator.bench import Bench, Change
@@ -24,13 +24,20 @@ class Scan:
     note: str = ""
 
 
+class ToolOverwhelmed(CannotJudge):
+    """The tool ran into the limits of its sandbox, by what it had to read."""
+
+
 Scanner = Callable[[Tree], Awaitable[Scan]]
 
 
-async def judge_scan(change: Change, scanner: Scanner) -> Judged:
-    """Fail on findings that the base did not have."""
-    head = await scanner(change.head.tree)
+async def judge_scan(name: str, change: Change, scanner: Scanner) -> Judged:
+    """Fail on findings that the base did not have; also where the change, and not the base, is too much for a tool."""
     base = await scanner(change.base) if change.base else Scan(())
+    try:
+        head = await scanner(change.head.tree)
+    except ToolOverwhelmed as error:
+        return Judged("fail", str(error), (Finding(check=name, message=str(error)),))
     charged, preexisting = compare_findings(head.findings, base.findings)
     said = [f"{len(charged)} new" if change.base else f"{len(charged)} found"]
     said += [f"{len(preexisting)} also at base"] if preexisting else []
@@ -41,18 +48,13 @@ async def judge_scan(change: Change, scanner: Scanner) -> Judged:
 async def run_tool(
     bench: Bench, tree: Tree, argv: Sequence[str], readable: Sequence[Path], accepted: Sequence[int] = (0, 1)
 ) -> Outcome:
-    """Run a tool in a copy of `tree`. Raises CannotJudge unless it ends with an accepted exit code."""
+    """Run a tool in a copy of `tree`. Raises CannotJudge unless it ends with an accepted exit code, ToolOverwhelmed
+    where it was killed."""
     async with bench.copy_of(tree) as project:
         outcome = await bench.sandbox.run(Job(tuple(argv), project, tuple(readable), limits=_LIMITS))
     if outcome.exit_code not in accepted:
         ended = outcome.stopped or (f"signal {outcome.signal}" if outcome.signal else f"exit code {outcome.exit_code}")
         said = (outcome.stderr or outcome.stdout).decode(errors="replace").strip()[-1000:]
-        raise CannotJudge(f"{Path(argv[0]).name} did not do its work ({ended}): {said}")
+        failure = ToolOverwhelmed if outcome.stopped or outcome.signal else CannotJudge
+        raise failure(f"{Path(argv[0]).name} did not do its work ({ended}): {said}")
     return outcome
-
-
-def is_test(path: str) -> bool:
-    """Whether a file is part of a test suite: what is no fault there may be one in the product."""
-    parts = PurePosixPath(path).parts
-    name = parts[-1]
-    return bool({"tests", "test"} & set(parts[:-1])) or name.startswith("test_") or name == "conftest.py"

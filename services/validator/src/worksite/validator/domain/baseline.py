@@ -30,26 +30,30 @@ class Relative:
 def compare(base: Suite | None, head: Suite, as_they_were: Suite | None, removable: tuple[str, ...] = ()) -> Relative:
     """Judge `head` relative to `base`; `as_they_were` is the head's code under the base's tests.
 
-    A test that ran at base must still run and pass, in both forms, unless `removable` names it or its file.
+    A test that ran at base must still run and pass, in both forms, unless `removable` names it or its file. Where the
+    base's run broke off, nobody knows what passed there: then every test that it has must run and pass.
     """
     before = base or Suite()
     red = {case.id for case in before.having("failed")}
-    green = {case.id for case in before.having("passed") if not _listed(case.id, removable)}
+    broke_off = as_they_were if before.trouble else None
+    expected = (*broke_off.having("passed"), *broke_off.having("failed")) if broke_off else ()
+    green = {case.id for case in (*before.having("passed"), *expected) if not _listed(case.id, removable)}
     failed = [Charge(case.id, "failed", case.text) for case in head.having("failed")]
     charged = [charge for charge in failed if charge.test not in red]
     charged += [Charge(test, reason) for test in sorted(green) if (reason := _missing(test, head))]
     if as_they_were is not None:
-        charged += _regressions(green, as_they_were, already={charge.test for charge in charged})
+        ran = "could not be run at base" if broke_off else "passed at base"
+        charged += _regressions(ran, green - {charge.test for charge in charged}, as_they_were)
     gone = [Charge(test, "was red at base and no longer runs") for test in sorted(red) if _missing(test, head)]
     return Relative(tuple(charged), tuple(charge for charge in failed if charge.test in red) + tuple(gone))
 
 
-def _regressions(green: set[str], as_they_were: Suite, already: set[str]) -> list[Charge]:
+def _regressions(ran: str, expected: set[str], as_they_were: Suite) -> list[Charge]:
     charges: list[Charge] = []
-    for test in sorted(green - already):
+    for test in sorted(expected):
         case = as_they_were.cases.get(test)
         if case is None or case.outcome != "passed":
-            charges.append(Charge(test, f"passed at base; as it was at base it now {_fate(case)}", _text(case)))
+            charges.append(Charge(test, f"{ran}; as it was at base it now {_fate(case)}", _text(case)))
     return charges
 
 

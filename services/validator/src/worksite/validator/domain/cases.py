@@ -26,18 +26,20 @@ class Case:
 
 @dataclass(frozen=True)
 class Suite:
-    """All cases of a run. `trouble` says why the run proves nothing, e.g. that the process ended before its end."""
+    """All cases of a run. `trouble` says why the run proves nothing, e.g. that the process ended before its end;
+    `caveat` says what weakens it."""
 
     cases: dict[str, Case] = field(default_factory=dict[str, Case])
     trouble: str | None = None
     seconds: float = 0.0
+    caveat: str | None = None
 
     def having(self, outcome: CaseOutcome) -> tuple[Case, ...]:
         """The cases that ended so, in order of their ids."""
         return tuple(self.cases[key] for key in sorted(self.cases) if self.cases[key].outcome == outcome)
 
     def summary(self) -> str:
-        """For example `41 passed, 1 failed, 2 skipped`."""
+        """For example `41 passed, 1 failed, 2 skipped`, and the caveat."""
         counts = {outcome: len(self.having(outcome)) for outcome in ("passed", "failed", "skipped")}
         parts = [f"{count} {outcome}" for outcome, count in counts.items() if count or outcome == "passed"]
-        return ", ".join(parts)
+        return ", ".join(parts) + (f" ({self.caveat})" if self.caveat else "")

@@ -79,6 +79,9 @@ def _by_check(criterion: Criterion, check: CheckResult | None) -> CriterionResul
     if check is None or check.verdict == "not_applicable":
         said = f"no test and no check named {criterion.id} can show this"
         return _criterion(criterion, "environment", criterion.grade, said)
+    if criterion.grade == "verified_io" != check.grade and check.verdict == "pass":
+        said = f"the check {check.name} passed, which can show this only as {check.grade}"
+        return _criterion(criterion, "environment", check.grade, said)
     said = f"judged by the check {check.name}: {check.evidence}"
     return _criterion(criterion, check.verdict, check.grade, said, check.duration_seconds)
 

@@ -7,6 +7,7 @@ settings are copied one by one from an allow-list into a configuration file of o
 from __future__ import annotations
 
 import configparser
+import os
 import shlex
 import tomllib
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ _COPIED = (
     "asyncio_default_test_loop_scope",
     "anyio_mode",
 )
+_MAX_PATH = 255
 _OPTIONS = ("--import-mode", "--strict-markers", "--strict-config", "--strict")
 _SOURCES = ("pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 PLUGINS = {"pytest_asyncio": "pytest_asyncio", "anyio": "anyio.pytest_plugin", "pytest_mock": "pytest_mock"}
@@ -40,6 +42,7 @@ class PytestConfig:
     options: tuple[str, ...] = ()
     testpaths: tuple[str, ...] = ()
     pythonpath: tuple[str, ...] = ()
+    python_files: tuple[str, ...] = ("test_*.py", "*_test.py")
 
 
 def project_config(files: Mapping[str, str]) -> PytestConfig:
@@ -52,6 +55,7 @@ def project_config(files: Mapping[str, str]) -> PytestConfig:
         options=tuple(_options(_words(settings.get("addopts", [])))),
         testpaths=_inside(_words(settings.get("testpaths", []))),
         pythonpath=_inside(_words(settings.get("pythonpath", []))),
+        python_files=tuple(_words(settings.get("python_files", []))) or PytestConfig.python_files,
     )
 
 
@@ -64,14 +68,13 @@ def _section(name: str, text: str) -> dict[str, Any]:
     try:
         if name == "pyproject.toml":
             tool = tomllib.loads(text).get("tool", {}).get("pytest", {})
-            return cast(
-                "dict[str, Any]", tool.get("ini_options", {}) or {k: v for k, v in tool.items() if k != "ini_options"}
-            )
+            settings = tool.get("ini_options", {}) or {k: v for k, v in tool.items() if k != "ini_options"}
+            return cast("dict[str, Any]", settings) if isinstance(settings, dict) else {}
         parser = configparser.RawConfigParser(strict=False)
         parser.read_string(text)
         section = "tool:pytest" if name == "setup.cfg" else "pytest"
         return dict(parser[section]) if parser.has_section(section) else {}
-    except (tomllib.TOMLDecodeError, configparser.Error, AttributeError):
+    except (tomllib.TOMLDecodeError, configparser.Error, AttributeError, RecursionError):
         return {}
 
 
@@ -96,5 +99,8 @@ def _options(words: list[str]) -> list[str]:
 
 
 def _inside(paths: list[str]) -> tuple[str, ...]:
-    fit = [path for path in paths if not path.startswith(("/", "-")) and ".." not in PurePosixPath(path).parts]
-    return tuple(fit)
+    return tuple(path for path in paths if not path.startswith(("/", "-")) and _is_usable(path))
+
+
+def _is_usable(path: str) -> bool:
+    return ".." not in PurePosixPath(path).parts and "\0" not in path and len(os.fsencode(path)) <= _MAX_PATH

@@ -67,21 +67,25 @@ class Reporter:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Plant each sentinel at least once and at least one in every module, at random places."""
+        """Plant each sentinel at least once and at least one in every module, before or after the module's tests.
+
+        Anywhere else it would make pytest tear down the fixtures that a module or a class shares.
+        """
         modules = list(dict.fromkeys(module for item in items if (module := item.getparent(pytest.Module))))
         if modules:
             surplus = (random.choice(modules) for _ in range(len(self._sentinels) - len(modules)))
             for module, name in zip(chain(modules, surplus), cycle(self._sentinels), strict=False):
                 falsehood = random.choice(_FALSEHOODS)
                 planted = pytest.Function.from_parent(module, name=name, callobj=falsehood)
-                items.insert(random.randrange(len(items) + 1), planted)
+                own = [place for place, item in enumerate(items) if item.getparent(pytest.Module) is module]
+                items.insert(random.choice((own[0], own[-1] + 1)), planted)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._records.write({"kind": "collected", "ids": [item.nodeid for item in session.items]})
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.outcome != "passed":
-            self._case(report.nodeid or ".", report.outcome, str(report.longrepr), 0.0)
+            self._case(report.nodeid or ".", report.outcome, "collect", str(report.longrepr), 0.0)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._reports.append(report)
@@ -89,12 +93,13 @@ class Reporter:
             worst = max(self._reports, key=lambda each: ("passed", "skipped", "failed").index(each.outcome))
             outcome = "skipped" if hasattr(worst, "wasxfail") else worst.outcome
             text = "" if outcome == "passed" else worst.longreprtext
-            self._case(report.nodeid, outcome, text, sum(each.duration for each in self._reports))
+            seconds = sum(each.duration for each in self._reports)
+            self._case(report.nodeid, outcome, worst.when or "", text, seconds)
             self._reports = []
 
-    def _case(self, identity: str, outcome: str, text: str, seconds: float) -> None:
-        case = {"id": identity, "outcome": outcome, "text": text[-_MAX_TEXT:], "seconds": round(seconds, 3)}
-        self._records.write({"kind": "case", **case})
+    def _case(self, identity: str, outcome: str, phase: str, text: str, seconds: float) -> None:
+        case = {"id": identity, "outcome": outcome, "phase": phase, "seconds": round(seconds, 3)}
+        self._records.write({"kind": "case", **case, "text": text[-_MAX_TEXT:]})
 
 
 def main() -> None:

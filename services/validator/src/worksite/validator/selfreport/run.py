@@ -6,7 +6,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from worksite.common.messages import TestFile
@@ -20,6 +20,8 @@ from worksite.validator.tree import Tree
 
 _LIMITS = Limits(wall_seconds=300, cpu_seconds=240, processes=128, result_bytes=16 << 20)
 _IMPORT_ROOTS = ("src", ".")
+_DRIVER = "import driver; sys.path.remove({!r}); del sys.modules['driver']; driver.main()"
+"""Ours first, so that no package of the candidate's stands in for it; then out of the way of a module of that name."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,16 @@ class _Plan:
 async def run_project_tests(
     bench: Bench, version: Version, overlay: Tree | None = None, files: Iterable[str] = ()
 ) -> Suite:
-    """The project's own tests; `overlay` and `files` put those files of another tree in place of the project's.
+    """The project's own tests; `overlay` and `files` put those files of another tree in place of the project's, which
+    then has no other `conftest.py`.
 
     Raises LauncherError.
     """
     async with bench.copy_of(version.tree) as project:
         if overlay is not None:
             _lay_over(overlay, files, project)
-        config = project_config(_texts(version.tree))
+            _remove_conftests(project, overlay)
+        config = config_of(version.tree)
         tests = tuple(project / path for path in config.testpaths if (project / path).exists())
         return await _run(bench, version, _Plan(project, tests or (project,), project, config))
 
@@ -51,7 +55,7 @@ async def run_spec_tests(bench: Bench, version: Version, tests: tuple[TestFile, 
     """Tests that travel in the Spec, from a place where the candidate cannot write. Raises LauncherError."""
     async with bench.copy_of(version.tree) as project, bench.sandbox.new_workspace() as trusted:
         write_tests(trusted, tests)
-        pythonpath = project_config(_texts(version.tree)).pythonpath
+        pythonpath = config_of(version.tree).pythonpath
         config = PytestConfig(options=("--import-mode=importlib",), pythonpath=pythonpath)
         return await _run(bench, version, _Plan(project, (trusted,), trusted, config))
 
@@ -68,7 +72,7 @@ async def _run(bench: Bench, version: Version, plan: _Plan) -> Suite:
         suite = read_records(outcome.result, key, outcome.exit_code, sentinels)
     except Unbelievable as error:
         return Suite({}, f"{error}{_last_words(outcome)}", outcome.duration_seconds)
-    return Suite(suite.cases, None, outcome.duration_seconds)
+    return replace(suite, seconds=outcome.duration_seconds)
 
 
 def _order(version: Version, plan: _Plan, ini: Path) -> dict[str, list[str]]:
@@ -93,7 +97,7 @@ def _job(bench: Bench, version: Version, plan: _Plan, ini: Path, order: bytes) -
     packages = (*version.environment.paths, *pytest)
     python_path = ":".join([*_import_roots(plan), *map(str, packages)])  # for programs that tests start
     return Job(
-        argv=python_tool(bench, (*packages, bench.tools.programs), "import driver; driver.main()"),
+        argv=python_tool(bench, (bench.tools.programs, *packages), _DRIVER.format(str(bench.tools.programs))),
         workspace=plan.project,
         readable=(bench.tools.programs, ini, plan.rootdir, *packages),
         env={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": python_path, "PYTHONDONTWRITEBYTECODE": "1"},
@@ -105,12 +109,31 @@ def _job(bench: Bench, version: Version, plan: _Plan, ini: Path, order: bytes) -
 def _lay_over(source: Tree, files: Iterable[str], project: Path) -> None:
     for name in files:
         target = project / name
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_room(target, project)
         shutil.copyfile(source.path / name, target)
 
 
-def _texts(tree: Tree) -> dict[str, str]:
-    return {name: (tree.path / name).read_text(errors="replace") for name in tree.files if is_config(name)}
+def _remove_conftests(project: Path, overlay: Tree) -> None:
+    """Those that `overlay` does not have: they would change what its tests mean."""
+    for path in project.rglob("conftest.py"):
+        if str(path.relative_to(project)) not in overlay.files and path.is_file():
+            path.unlink()
+
+
+def _make_room(target: Path, project: Path) -> None:
+    """The head may have a file where the base has a directory, and the other way round."""
+    if target.is_dir():
+        shutil.rmtree(target)
+    for parent in target.relative_to(project).parents:
+        if (project / parent).is_file():
+            (project / parent).unlink()
+    target.parent.mkdir(parents=True, exist_ok=True)
+
+
+def config_of(tree: Tree) -> PytestConfig:
+    """How the project in `tree` wants its tests collected."""
+    texts = {name: (tree.path / name).read_text(errors="replace") for name in tree.files if is_config(name)}
+    return project_config(texts)
 
 
 def _last_words(outcome: Outcome) -> str:
