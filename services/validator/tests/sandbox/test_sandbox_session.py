@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -83,3 +84,30 @@ async def test_a_conversation_with_nobody_does_not_begin(sandbox: Sandbox, job: 
     with pytest.raises(LauncherError):
         async with sandbox.open(nobody) as session:
             await session.wait()
+
+
+@pytest.mark.parametrize("turns", range(0, 16, 3))
+@pytest.mark.parametrize("cancelled", ["every task", "the pipes"])
+async def test_a_start_that_loses_its_own_tasks_can_still_be_cancelled(
+    sandbox: Sandbox, job: Callable[..., Job], running: Callable[[str], list[int]], turns: int, cancelled: str
+) -> None:
+    marker = f"shutdown-marker-{turns}-"
+    before = asyncio.all_tasks()
+
+    async def start() -> None:
+        async with sandbox.open(job("import time; time.sleep(60)", marker)):
+            await asyncio.sleep(60)
+
+    caller = asyncio.create_task(start())
+    while not (pipes := {task for task in asyncio.all_tasks() - before if "_connect_pipes" in repr(task)}):
+        await asyncio.sleep(0)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    for task in pipes if cancelled == "the pipes" else asyncio.all_tasks() - before:
+        task.cancel()
+    await asyncio.sleep(0)
+    caller.cancel()
+    _, waiting = await asyncio.wait([caller], timeout=10)
+
+    assert not waiting
+    assert not running(marker)

@@ -10,7 +10,7 @@ import platform
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import count
@@ -28,6 +28,8 @@ from worksite.validator.sandbox.trees import give_tree, remove_tree
 _KEEPER = Path(__file__).with_name("keeper")
 _RESULT_FD = 3  # fixed in jail.py and in the keeper
 _PATH = "/usr/local/bin:/usr/bin:/bin"
+_START_SECONDS = 30.0
+_CANCELS, _CANCEL_SECONDS = 10, 0.2
 
 
 Level = Literal["namespaces", "jail", "none"]
@@ -99,7 +101,7 @@ class Sandbox:
             async with self._directory("scratch-") as scratch:
                 if uid is not None:
                     await _hand_over((job.workspace, scratch), uid)
-                session = await self._start(job, scratch, uid)
+                session = await _within_limit(self._start(job, scratch, uid))
                 try:
                     await session.started()
                     yield session
@@ -151,11 +153,16 @@ class Sandbox:
             )
             keepers.close()
             result_write.close()
-            reports, orders = await asyncio.open_connection(sock=ours)
-            result = asyncio.StreamReader()
-            await asyncio.get_running_loop().connect_read_pipe(
-                lambda: asyncio.StreamReaderProtocol(result), result_read
-            )
+            try:
+                reports, orders = await asyncio.open_connection(sock=ours)
+                result = asyncio.StreamReader()
+                await asyncio.get_running_loop().connect_read_pipe(
+                    lambda: asyncio.StreamReaderProtocol(result), result_read
+                )
+            except BaseException:
+                keeper.kill()  # it has no order yet, so it has started nothing
+                await keeper.wait()
+                raise
             opened.pop_all()  # from here on the streams own the descriptors
         orders.write(json.dumps(self._order(job, scratch, uid)).encode() + b"\n")
         return Session(keeper, reports, orders, result, job.limits)
@@ -209,6 +216,34 @@ async def _hand_over(trees: tuple[Path, ...], uid: int) -> None:
             await asyncio.to_thread(give_tree, tree, uid)
         except OSError as error:
             raise LauncherError("workspace", f"it cannot be given to user {uid}: {error}") from error
+
+
+async def _within_limit(start: Coroutine[Any, Any, Session]) -> Session:
+    """A started keeper. Raises LauncherError when it takes too long; a cancelled caller never waits for ever.
+
+    The start is a task of its own: asyncio waits without end for a process whose pipes it was told not to connect, as
+    it is when every task is cancelled at once.
+    """
+    starting = asyncio.create_task(start)
+    try:
+        async with asyncio.timeout(_START_SECONDS):
+            return await asyncio.shield(starting)
+    except BaseException as error:
+        await _uninterrupted(_abandon(starting))
+        if isinstance(error, TimeoutError):
+            raise LauncherError("keeper", f"it did not start within {_START_SECONDS:.0f} s") from error
+        raise
+
+
+async def _abandon(starting: asyncio.Task[Session]) -> None:
+    """End a start; a keeper that loses its service ends by itself."""
+    for _ in range(_CANCELS):
+        starting.cancel()
+        done, _ = await asyncio.wait([starting], timeout=_CANCEL_SECONDS)
+        if done:
+            break
+    if starting.done() and not starting.cancelled() and not starting.exception():
+        await starting.result().stop()
 
 
 async def _uninterrupted(cleanup: Any) -> None:
