@@ -156,20 +156,6 @@ async def test_an_interpreter_started_with_an_empty_environment_is_the_same(run_
     assert outcome.stdout.decode().strip() == sys.version
 
 
-async def test_argon2_hashes(sandbox: Sandbox, job: Callable[..., Job]) -> None:
-    argon2 = pytest.importorskip("argon2")
-    packages = Path(argon2.__file__).parent.parent
-    source = """
-        import sys; sys.path.append(sys.argv[1])
-        from argon2 import PasswordHasher
-        hasher = PasswordHasher(); print(hasher.verify(hasher.hash("secret"), "secret"))
-    """
-    outcome = await sandbox.run(job(source, str(packages), readable=(packages,)))
-    if b"No module named" in outcome.stderr and (sys.version_info[:2] != (3, 11)):
-        pytest.skip("argon2 is installed for another interpreter")
-    assert outcome.stdout == b"True\n", outcome.stderr
-
-
 async def test_a_missing_program_is_a_launcher_error(sandbox: Sandbox, workspace: Path) -> None:
     with pytest.raises(LauncherError, match="No such file") as caught:
         await sandbox.run(Job(("/nowhere/python",), workspace))
