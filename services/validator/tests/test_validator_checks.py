@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from worksite.validator.checks.project_tests import project_tests
 from worksite.validator.checks.result import CannotJudge, Judged, run_check
 from worksite.validator.checks.secrets import secrets
 from worksite.validator.checks.security import security
-from worksite.validator.checks.types import types
+from worksite.validator.checks.tool import Scan, Scanner, ToolOverwhelmed, judge_scan, run_tool
+from worksite.validator.checks.types import mypy_findings, mypy_settings, types
 from worksite.validator.environment import NO_DEPENDENCIES, CandidateEnvironment
 from worksite.validator.sandbox import LauncherError
 from worksite.validator.tree import Refused, Tree
@@ -73,6 +75,36 @@ def test_lint_with_a_broken_configuration_cannot_be_judged(bench: Bench, change:
         asyncio.run(lint(bench, change({"ruff.toml": "= broken"})))
 
 
+@pytest.mark.parametrize("rules", [None, "lint.ignore = ['F401']\n", "exclude = ['b.py']\n"])
+def test_a_change_is_linted_by_the_rules_of_its_base_and_may_not_change_them(
+    bench: Bench, change: Make, rules: str | None
+) -> None:
+    head = {"b.py": "import os\n"} | ({"ruff.toml": rules} if rules else {})
+
+    judged = asyncio.run(lint(bench, change(head, {"ruff.toml": "line-length = 100\n"})))
+
+    assert [(each.path, each.message.split()[0]) for each in judged.findings] == [
+        ("b.py", "F401"),
+        ("ruff.toml", "the"),
+    ]
+
+
+def test_rules_in_pyproject_count_and_its_other_sections_may_change(bench: Bench, change: Make) -> None:
+    base = {"pyproject.toml": "[tool.ruff]\nextend = 'lint.cfg.toml'\n", "lint.cfg.toml": "[lint]\nselect = ['F']\n"}
+    project = "[project]\nname = 'a'\nversion = '1'\n"
+    head = {**base, "pyproject.toml": project + base["pyproject.toml"], "lint.cfg.toml": "[lint]\nselect = ['E']\n"}
+
+    judged = asyncio.run(lint(bench, change({**head, "b.py": "import os\n"}, base)))
+
+    assert found(judged) == [("b.py", 1)]
+
+
+def test_ruff_mends_nothing_and_reads_what_the_project_ignores(bench: Bench, change: Make) -> None:
+    files = {"ruff.toml": "fix = true\n", "a.py": "import os\n", "b.py": "import os\n", ".ignore": "b.py\n"}
+
+    assert found(asyncio.run(lint(bench, change(files)))) == [("a.py", 1), ("b.py", 1)]
+
+
 RISKY = "import subprocess\n\n\ndef run(command):\n    return subprocess.call(command, shell=True)\n"
 
 
@@ -84,6 +116,27 @@ def test_security_charges_what_bandit_finds_outside_of_tests(bench: Bench, chang
     assert judged.verdict == "fail"
     assert found(judged) == [("src/a.py", 5)]
     assert "B602" in judged.findings[0].message
+
+
+@pytest.mark.parametrize("path", ["CVSx/a.py", "src/test_core.py", ".github/a.py", "pkg/test/client.py"])
+def test_no_name_hides_code_from_bandit(bench: Bench, change: Make, path: str) -> None:
+    assert found(asyncio.run(security(bench, change({path: RISKY})))) == [(path, 5)]
+
+
+@pytest.mark.parametrize("path", ["core_test.py", "src/test_core.py"])
+def test_what_pytest_collects_tests_from_is_no_product(bench: Bench, change: Make, path: str) -> None:
+    judged = asyncio.run(security(bench, change({path: RISKY + "\n\ndef test_run():\n    run('true')\n"})))
+
+    assert judged.verdict == "pass"
+
+
+def test_code_that_bandit_cannot_read_is_a_finding(bench: Bench, change: Make) -> None:
+    deep = "X = " + " + ".join(["1"] * 3000) + "\n" + RISKY
+
+    judged = asyncio.run(security(bench, change({"a.py": deep, "b.py": "= broken"}, {"b.py": "= broken"})))
+
+    assert [(each.path, "could not read" in each.message) for each in judged.findings] == [("a.py", True)]
+    assert [each.path for each in judged.preexisting] == ["b.py"]
 
 
 def test_security_says_how_much_was_silenced(bench: Bench, change: Make) -> None:
@@ -104,6 +157,14 @@ def test_secrets_are_found_and_not_repeated(bench: Bench, change: Make) -> None:
     assert key not in str(judged.findings)
 
 
+def test_secrets_say_how_much_was_silenced(bench: Bench, change: Make) -> None:
+    files = {"config.py": f"AWS = '{'AKIA' + 'QWERTYUIOPASDFGH'}'  # pragma: allowlist secret\n"}
+
+    judged = asyncio.run(secrets(bench, change(files)))
+
+    assert "1 lines silenced" in judged.note
+
+
 def test_hashes_in_a_lock_are_no_secrets(bench: Bench, change: Make) -> None:
     lock = f"alpha==1.0 --hash=sha256:{'0123456789abcdef' * 4}\n"
 
@@ -115,6 +176,87 @@ def test_types_do_not_apply_without_configuration_or_without_mypy_in_the_lock(
     bench: Bench, change: Make, files: Files
 ) -> None:
     assert asyncio.run(types(bench, change(files))).verdict == "not_applicable"
+
+
+MYPY = "[tool.mypy]\nstrict = true\n"
+
+
+@dataclass(frozen=True)
+class EnvironmentsWithMypy:
+    """Stands in for the environments of a service: each has a package `mypy`."""
+
+    path: Path
+
+    async def provide(self, tree: Tree) -> CandidateEnvironment:
+        return CandidateEnvironment(self.path, None, None)
+
+
+@pytest.mark.parametrize(("kept", "said"), [("", "does not configure"), (MYPY, "lock does not have it")])
+def test_a_change_may_not_end_the_checking_of_types(
+    bench: Bench, change: Make, tmp_path: Path, kept: str, said: str
+) -> None:
+    (tmp_path / "packages" / "mypy").mkdir(parents=True)
+    environments: Any = EnvironmentsWithMypy(tmp_path / "packages")
+
+    judged = asyncio.run(
+        types(replace(bench, environments=environments), change({"pyproject.toml": kept}, {"pyproject.toml": MYPY}))
+    )
+
+    assert judged.verdict == "fail"
+    assert said in judged.findings[0].message
+
+
+@pytest.mark.parametrize(
+    "line", [b"{x", b'{"severity": "error", "file": "a.py"}', b"{" * 9999, b'{"severity": "error", "line": 1e999}']
+)
+def test_what_a_plugin_prints_between_mypys_messages_is_a_finding(line: bytes) -> None:
+    genuine = b'{"file": "a.py", "line": 3, "message": "bad", "code": null, "severity": "error"}'
+
+    first, second = mypy_findings(b"noise\n" + line + b"\n" + genuine + b"\n")
+
+    assert "none of its messages" in first.message
+    assert (second.path, second.line) == ("a.py", 3)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"setup.cfg": "[metadata]\nname\n"},
+        {"mypy.ini": "no section\n"},
+        {"pyproject.toml": "a = " + "[" * 5000 + "]" * 5000 + "\n"},
+        {"pyproject.toml": "[tool]\nmypy = 3\n"},
+        {"pyproject.toml": "tool = 3\n"},
+    ],
+)
+def test_a_broken_configuration_of_mypy_counts_as_none(change: Make, files: Files) -> None:
+    assert mypy_settings(change(files).head.tree) is None
+
+
+def overwhelmed_by(*trees: Tree) -> Scanner:
+    async def scan(tree: Tree) -> Scan:
+        if tree in trees:
+            raise ToolOverwhelmed("ruff did not do its work (output)")
+        return Scan(())
+
+    return scan
+
+
+@pytest.mark.asyncio
+async def test_a_change_that_is_too_much_for_a_tool_is_charged_unless_its_base_was_too(change: Make) -> None:
+    made = change({"a.py": "1\n"}, {})
+    assert made.base is not None
+
+    assert (await judge_scan("lint", made, overwhelmed_by(made.head.tree))).verdict == "fail"
+    with pytest.raises(CannotJudge):
+        await judge_scan("lint", made, overwhelmed_by(made.head.tree, made.base))
+
+
+def test_a_tool_that_is_killed_for_its_output_was_overwhelmed(bench: Bench, change: Make) -> None:
+    flood = "while True: print('x' * 65536)"
+    argv = [str(bench.sandbox.python), "-I", "-S", "-c", flood]
+
+    with pytest.raises(ToolOverwhelmed, match="output"):
+        asyncio.run(run_tool(bench, change({}).head.tree, argv, ()))
 
 
 def test_forbidden_changes_are_links_submodules_and_compiled_code(tmp_path: Path) -> None:
@@ -147,6 +289,18 @@ async def test_what_keeps_a_check_from_judging_is_environment(error: Exception) 
 
     assert result.verdict == "environment"
     assert "no tool" in result.evidence
+
+
+@pytest.mark.parametrize("error", [KeyError("code"), TypeError("x"), RecursionError("deep"), UnicodeError("y")])
+@pytest.mark.asyncio
+async def test_what_a_check_cannot_read_speaks_against_the_change(error: Exception) -> None:
+    async def check() -> Judged:
+        raise error
+
+    result = await run_check("lint", "verified_io", check)
+
+    assert result.verdict == "fail"
+    assert type(error).__name__ in result.findings[0].message
 
 
 CALC = "def add(a, b):\n    return a + b\n"
@@ -242,6 +396,60 @@ def test_a_base_whose_tests_broke_off_is_nothing_to_compare_with(change: Make, j
 
     assert judged.verdict == "pass"
     assert "ended before its tests did" in judged.note
+
+
+OTHER = {"other_test.py": "def test_other(): assert 1\n"}
+CUSTOM = {"pyproject.toml": "[tool.pytest.ini_options]\npython_files = ['check_*.py']\n"}
+
+
+@pytest.mark.parametrize(
+    ("base", "head"),
+    [
+        ({"calc_test.py": STRICT}, OTHER),
+        ({"calc_test.py": STRICT}, {"calc_test.py": WEAK}),
+        ({**CUSTOM, "check_calc.py": STRICT}, {**CUSTOM, "check_other.py": OTHER["other_test.py"]}),
+        ({**CUSTOM, "check_calc.py": STRICT}, {**CUSTOM, "check_calc.py": WEAK}),
+        ({**CUSTOM, "check_calc.py": STRICT}, OTHER),
+    ],
+)
+def test_a_regression_is_charged_whatever_the_tests_are_called(
+    change: Make, judge_tests: Judge, base: Files, head: Files
+) -> None:
+    assert judge_tests(change({"calc.py": WRONG, **head}, {"calc.py": CALC, **base})).verdict == "fail"
+
+
+def test_a_new_conftest_cannot_mend_a_regression(change: Make, judge_tests: Judge) -> None:
+    patch = "import calc\ncalc.add = lambda a, b: a + b\n"
+
+    judged = judge_tests(change({**BASE, "calc.py": WRONG, "tests/conftest.py": patch}, BASE))
+
+    assert judged.verdict == "fail"
+    assert "as it was at base" in judged.findings[0].message
+
+
+def test_a_base_whose_tests_broke_off_does_not_waive_them(change: Make, judge_tests: Judge) -> None:
+    base = {**BASE, "calc.py": "import os\nos._exit(0)\n"}
+
+    weakened = judge_tests(change({"calc.py": WRONG, "tests/test_calc.py": WEAK}, base))
+
+    assert weakened.verdict == "fail"
+    assert "could not be run at base; as it was at base it now fails" in weakened.findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("base", "head"),
+    [
+        (BASE, {"calc.py": CALC, "tests": "x", "test_new.py": "def test_new(): pass\n"}),
+        ({"calc.py": CALC, "test_a.py": STRICT}, {"calc.py": CALC, "test_a.py/test_new.py": STRICT}),
+    ],
+)
+def test_a_file_in_the_place_of_a_directory_and_the_other_way_round_can_be_judged(
+    change: Make, judge_tests: Judge, base: Files, head: Files
+) -> None:
+    judged = judge_tests(change(head, base))
+
+    assert judged.verdict == "fail"
+    assert "gone" in judged.findings[0].message
 
 
 def test_no_test_collected_fails(change: Make, judge_tests: Judge) -> None:

@@ -31,12 +31,12 @@ def test_plugins_options_and_places_outside_are_left_out() -> None:
     text = """
 [pytest]
 addopts = -p evil --strict-markers --deselect x --import-mode=importlib -k nothing
-testpaths = tests /etc ../other -x
+testpaths = tests /etc ../other -x %s
 pythonpath = src ../..
 python_files = check_*.py
 required_plugins = evil
 norecursedirs = tests
-"""
+""" % ("x" * 300)
     config = project_config({"pytest.ini": text})
 
     assert config.options == ("--strict-markers", "--import-mode=importlib")
@@ -48,7 +48,16 @@ norecursedirs = tests
 
 
 @pytest.mark.parametrize(
-    "files", [{"pyproject.toml": "= broken"}, {"pytest.ini": "no section"}, {"pytest.ini": "[pytest]\naddopts = '\n"}]
+    "files",
+    [
+        {"pyproject.toml": "= broken"},
+        {"pytest.ini": "no section"},
+        {"pytest.ini": "[pytest]\naddopts = '\n"},
+        {"pyproject.toml": "[tool.pytest]\nini_options = 'python_files'\n"},
+        {"pyproject.toml": "[tool]\npytest = ['python_files']\n"},
+        {"pyproject.toml": "a = " + "[" * 5000 + "]" * 5000 + "\n"},
+        {"setup.cfg": "[metadata]\nname\n"},
+    ],
 )
 def test_a_broken_configuration_counts_as_none(files: dict[str, str]) -> None:
     assert project_config(files).options == ()

@@ -130,6 +130,30 @@ def test_a_spec_with_a_test_outside_its_folder_is_refused(project: Any, judge: C
         judge(spec(tests=(TestFile(path=path, content=""),)), project.commit(GOOD))
 
 
+def test_a_spec_with_an_acceptance_module_of_another_name_is_refused(project: Any, judge: Callable[..., Any]) -> None:
+    with pytest.raises(StepRefused, match="begins with `test_`"):
+        judge(spec(tests=(TestFile(path="acceptance/sum_test.py", content=""),)), project.commit(GOOD))
+
+
+HOSTILE = {
+    "a text that is no Unicode in a failure": {
+        "tests/test_x.py": "def test_x():\n    raise AssertionError('\\ud800')\n",
+    },
+    "a text where pytest's settings belong": {"pyproject.toml": "[tool.pytest]\nini_options = 'python_files'\n"},
+    "a key without a value": {"setup.cfg": "[metadata]\nname\n", "tests/test_x.py": "def test_x():\n    assert 0\n"},
+    "a depth of 5000": {"pyproject.toml": "a = " + "[" * 5000 + "]" * 5000 + "\n"},
+    "a start-up that fails with no Unicode": {"calc.py": "raise RuntimeError('\\ud800')\n"},
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_no_content_of_a_change_keeps_it_from_being_judged(project: Any, judge: Callable[..., Any], what: str) -> None:
+    judged = judge(spec(), project.commit({**GOOD, **HOSTILE[what]}))
+
+    assert judged.check("project-tests").verdict in ("pass", "fail")
+    assert judged.check("acceptance").verdict in ("pass", "fail")
+
+
 def test_an_unknown_commit_is_refused(project: Any, judge: Callable[..., Any]) -> None:
     project.commit(GOOD)
 
@@ -151,13 +175,14 @@ def test_nothing_is_left_in_the_sandbox_after_a_judgement(bench: Any, project: A
 @pytest.mark.asyncio
 async def test_a_cancelled_judgement_cleans_up(bench: Any, project: Any, start_judging: Callable[..., Any]) -> None:
     slow = {**GOOD, "tests/test_slow.py": "import time\n\n\ndef test_slow():\n    time.sleep(60)\n"}
-    before = {path.name for path in bench.sandbox.root.glob("workspace-*")}
+    ours = f"workspace-{os.getpid()}-*"  # the root is shared with other processes
+    before = {path.name for path in bench.sandbox.root.glob(ours)}
     running = asyncio.create_task(start_judging(spec(criteria=(), tests=()), project.commit(slow)))
-    while not {path.name for path in bench.sandbox.root.glob("workspace-*")} - before:
+    while not {path.name for path in bench.sandbox.root.glob(ours)} - before:
         await asyncio.sleep(0.01)
 
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
 
-    assert {path.name for path in bench.sandbox.root.glob("workspace-*")} <= before
+    assert {path.name for path in bench.sandbox.root.glob(ours)} <= before

@@ -10,7 +10,7 @@ import pytest
 from worksite.common.messages import TestFile
 from worksite.validator.bench import Bench, Version
 from worksite.validator.domain.cases import Suite
-from worksite.validator.environment import NO_DEPENDENCIES
+from worksite.validator.environment import NO_DEPENDENCIES, CandidateEnvironment
 from worksite.validator.selfreport.run import run_project_tests, run_spec_tests
 from worksite.validator.tree import Tree
 
@@ -75,6 +75,67 @@ def test_broken_fixture(broken): pass
         "test_broken_fixture": "failed",
         "tests/test_b.py": "failed",
     }
+
+
+FINE = {"calc.py": GOOD, "tests/test_calc.py": TESTS}
+SKIPPING = {
+    "a mark on the module": "pytestmark = pytest.mark.skipif(True, reason='no postgres')\n",
+    "a fixture": "@pytest.fixture(autouse=True)\ndef docker(): pytest.skip('no docker')\n",
+    "an expected failure": "pytestmark = pytest.mark.xfail(reason='later')\n",
+}
+
+
+@pytest.mark.parametrize("how", SKIPPING)
+def test_a_module_that_skips_its_tests_is_believed(run: Run, how: str) -> None:
+    suite = run(**FINE, **{"tests/test_pg.py": f"import pytest\n{SKIPPING[how]}def test_pg(): assert 0\n"})
+
+    assert (suite.trouble, suite.caveat) == (None, None)
+    assert suite.cases["tests/test_pg.py::test_pg"].outcome == "skipped"
+
+
+def test_planted_tests_leave_shared_fixtures_alone(run: Run) -> None:
+    module = """
+import pytest
+@pytest.fixture(scope="module")
+def store(): return []
+@pytest.fixture(scope="class")
+def kept(): return []
+def test_create(store): store.append(1)
+def test_read(store): assert store == [1]
+class TestKept:
+    def test_create(self, kept): kept.append(1)
+    def test_read(self, kept): assert kept == [1]
+def test_again(store): assert store == [1]
+"""
+    suite = run(**{f"tests/test_{name}.py": module for name in "abcd"})
+
+    assert (suite.trouble, suite.having("failed")) == (None, ())
+
+
+def test_a_failure_that_no_report_could_hold_is_reported(run: Run) -> None:
+    suite = run(**{"tests/test_a.py": "def test_a(): raise AssertionError('\\ud800')\n"})
+
+    assert suite.cases["tests/test_a.py::test_a"].outcome == "failed"
+    assert suite.cases["tests/test_a.py::test_a"].text.encode()
+
+
+def test_no_package_of_the_candidate_stands_in_for_the_driver(bench: Bench, tmp_path: Path) -> None:
+    async def attacked() -> Suite:
+        async with bench.sandbox.new_workspace() as packages:
+            (packages / "driver.py").write_text("import os\ndef main(): os._exit(0)\n")
+            packages.chmod(0o755)
+            tree = write_tree(tmp_path / "project", FINE)
+            return await run_project_tests(bench, Version(tree, CandidateEnvironment(packages, None, None)))
+
+    suite = asyncio.run(attacked())
+
+    assert (suite.trouble, len(suite.having("passed"))) == (None, 1)
+
+
+def test_a_project_may_have_a_module_named_like_the_driver(run: Run) -> None:
+    suite = run(**{"driver.py": "STEER = 1\n", "tests/test_a.py": "import driver\ndef test_a(): assert driver.STEER\n"})
+
+    assert (suite.trouble, suite.having("failed")) == (None, ())
 
 
 def test_a_project_without_tests_has_no_cases(run: Run) -> None:
@@ -165,6 +226,12 @@ CAUGHT = {
     "Function.runtest is patched": {"calc.py": BAD + PATCH_RUNTEST},
     "the key is found in memory and records are forged": {"calc.py": BAD + FORGE_RECORDS},
     "tests are deselected": {"conftest.py": "def pytest_collection_modifyitems(items): items.clear()\n"},
+    "failures are turned into skips": {
+        "tests/test_more.py": "def test_more(): pass\n",
+        "tests/conftest.py": FORGE_REPORT.replace('"passed"', '"skipped"')
+        .replace("None", '("f", 1, "s")')
+        .replace("    report.outcome", "    if report.failed: report.outcome"),
+    },
     "something else writes to the result pipe": {"calc.py": BAD + "import os\nos.write(3, b'{}\\n')\n"},
 }
 

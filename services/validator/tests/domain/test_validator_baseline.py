@@ -75,6 +75,17 @@ def test_a_red_test_that_was_removed_is_only_reported() -> None:
     assert "no longer runs" in relative.preexisting[0].reason
 
 
+def test_where_the_bases_run_broke_off_every_test_that_it_has_must_run_and_pass() -> None:
+    broken = Suite(trouble="it ended early")
+
+    charged = compare(broken, suite(it="passed"), suite(it="failed", gone="passed", skipped="skipped")).charged
+
+    assert {charge.test.split("_")[-1]: charge.reason for charge in charged} == {
+        "it": "could not be run at base; as it was at base it now fails",
+        "gone": "ran at base and is gone or deselected at head",
+    }
+
+
 def test_findings_of_the_base_are_recognised_wherever_they_moved() -> None:
     old = [Finding(check="lint", message="F401", path="a.py", line=3)]
     moved = [Finding(check="lint", message="F401", path="a.py", line=9)]

@@ -101,6 +101,17 @@ def test_a_criterion_without_a_test_is_judged_by_the_check_it_names() -> None:
     assert judge_criterion(named, {}, {"project-tests": check("not_applicable")}).verdict == "environment"
 
 
+def test_verified_io_cannot_be_shown_by_a_check_in_the_candidates_process() -> None:
+    named = criterion(None, identity="project-tests")
+    passed = check("pass", "project-tests").model_copy(update={"grade": "self_reported"})
+    failed = check("fail", "project-tests").model_copy(update={"grade": "self_reported"})
+
+    assert judge_criterion(named, {}, {"project-tests": passed}).verdict == "environment"
+    assert judge_criterion(named, {}, {"project-tests": failed}).verdict == "fail"
+    modest = criterion(None, "self_reported", "project-tests")
+    assert judge_criterion(modest, {}, {"project-tests": passed}).verdict == "pass"
+
+
 def test_pass_needs_every_criterion_shown_and_no_check_against() -> None:
     assert overall([judged("pass")], [check(), check("not_applicable")]) == "PASS"
     assert overall([judged("pass"), judged("fail")], [check()]) == "FAIL"

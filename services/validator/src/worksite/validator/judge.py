@@ -87,7 +87,7 @@ class _Judging:
         head, harness = self.change.head, self.change.spec.harness
         modules = acceptance_modules(self.change.spec.tests)
         runs = (in_turn(self.examiners, partial(examine, self.bench, head, harness, module)) for module in modules)
-        suite = _merged(await together(runs))
+        suite = merged(await together(runs))
         self.suites["verified_io"] = suite
         return spec_tests.judge_suite(spec_tests.ACCEPTANCE, suite)
 
@@ -130,7 +130,7 @@ def _is_module(path: str) -> bool:
     return PurePosixPath(path).name.startswith(_MODULE)
 
 
-def _merged(suites: list[Suite]) -> Suite:
+def merged(suites: list[Suite]) -> Suite:
     """A test that ran in several modules must have passed in all of them."""
     cases: dict[str, Case] = {}
     for case in (case for suite in suites for case in suite.cases.values()):
