@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from worksite.common.messages import TestFile
+from worksite.validator.checks.result import Judged
 from worksite.validator.domain.cases import Case, CaseOutcome, Suite
-from worksite.validator.judge import merged, together, unread_module
+from worksite.validator.judge import Planned, merged, tell, together, unread_module
 from worksite.validator.sandbox import LauncherError
 
 
@@ -59,3 +61,19 @@ def test_an_acceptance_file_that_is_collected_but_no_module_is_found() -> None:
 
     assert unread_module(tests("acceptance/test_a.py", "acceptance/sums_test.py")) == "acceptance/sums_test.py"
     assert unread_module(tests("acceptance/test_test.py", "acceptance/helpers.py", "unit/sums_test.py")) is None
+
+
+@pytest.mark.asyncio
+async def test_a_checks_time_is_its_own_and_not_the_time_it_waited_for_its_turn() -> None:
+    async def check() -> Judged:
+        await asyncio.sleep(0.01)
+        return Judged("pass", "ok")
+
+    async def progress(_: str) -> None:
+        return None
+
+    turns = asyncio.Semaphore(1)
+    started = time.monotonic()
+    results = await together(tell(progress, Planned(f"check-{n}", "verified_io", check, turns)) for n in range(6))
+    elapsed = time.monotonic() - started
+    assert sum(result.duration_seconds for result in results) <= elapsed + 0.01  # one after the other; rounding aside

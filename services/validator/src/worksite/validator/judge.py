@@ -39,16 +39,20 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class _Planned:
+class Planned:
+    """A check to run, and what it waits for."""
+
     name: str
     grade: Grade
     check: Check
+    turns: asyncio.Semaphore | None = None
+    """What it waits for first; the time until then is not its own."""
 
 
 async def judge(bench: Bench, change: Change, progress: Progress) -> Evidence:
     """Every check: acceptance, which mostly waits for the candidate, beside all others one after the other."""
     judging = _Judging(bench, change)
-    checks = await together(_told(progress, each) for each in judging.checks())
+    checks = await together(tell(progress, each) for each in judging.checks())
     by_name = {check.name: check for check in checks}
     criteria = (judgement.judge_criterion(each, judging.suites, by_name) for each in change.spec.criteria)
     return Evidence(tuple(criteria), tuple(checks))
@@ -64,23 +68,22 @@ class _Judging:
     examiners: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT_EXAMINERS))
     others: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
-    def checks(self) -> Iterator[_Planned]:
+    def checks(self) -> Iterator[Planned]:
         """The longest first."""
         tests = self.change.spec.tests
         if any(test.path.startswith(ACCEPTANCE_FOLDER) for test in tests):
-            yield _Planned(spec_tests.ACCEPTANCE, "verified_io", self._acceptance)
+            yield Planned(spec_tests.ACCEPTANCE, "verified_io", self._acceptance)
         yield self._queued(project_tests.NAME, "self_reported", project_tests.project_tests)
         yield self._queued(types.NAME, "self_reported", types.types)
         if inside := tuple(test for test in tests if not test.path.startswith(ACCEPTANCE_FOLDER)):
-            check = partial(in_turn, self.others, partial(self._spec_tests, inside))
-            yield _Planned(spec_tests.SPEC_TESTS, "self_reported", check)
+            yield Planned(spec_tests.SPEC_TESTS, "self_reported", partial(self._spec_tests, inside), self.others)
         yield self._queued(secrets.NAME, "verified_io", secrets.secrets)
         yield self._queued(security.NAME, "verified_io", security.security)
         yield self._queued(lint.NAME, "verified_io", lint.lint)
-        yield _Planned(forbidden.NAME, "verified_io", partial(forbidden.forbidden, self.change))
+        yield Planned(forbidden.NAME, "verified_io", partial(forbidden.forbidden, self.change))
 
-    def _queued(self, name: str, grade: Grade, check: Callable[[Bench, Change], Awaitable[Judged]]) -> _Planned:
-        return _Planned(name, grade, partial(in_turn, self.others, partial(check, self.bench, self.change)))
+    def _queued(self, name: str, grade: Grade, check: Callable[[Bench, Change], Awaitable[Judged]]) -> Planned:
+        return Planned(name, grade, partial(check, self.bench, self.change), self.others)
 
     async def _acceptance(self) -> Judged:
         """Each module of tests has an examiner of its own, so that one may run while another waits."""
@@ -140,8 +143,10 @@ def merged(suites: list[Suite]) -> Suite:
     return Suite(cases, "; ".join(troubles) or None)
 
 
-async def _told(progress: Progress, planned: _Planned) -> CheckResult:
-    result = await run_check(planned.name, planned.grade, planned.check)
+async def tell(progress: Progress, planned: Planned) -> CheckResult:
+    """Run a check when it has its turn, and say how it went."""
+    work = partial(run_check, planned.name, planned.grade, planned.check)
+    result = await (in_turn(planned.turns, work) if planned.turns else work())
     said = result.evidence.splitlines()[0] if result.evidence else ""
     await progress(f"{result.name}: {result.verdict} ({said[:300]}, {result.duration_seconds:.1f} s)")
     return result
