@@ -103,7 +103,8 @@ class Environments:
         )
         if code:
             raise EnvironmentUnavailable(f"{lock.name} cannot be installed: {_reason(said)}{self._where()}")
-        await _python("-m", "compileall", "-q", "-j", "0", str(target), target=target, offline=True)
+        # In one process: a pool's workers would wait for ever if this service were killed.
+        await _python("-m", "compileall", "-q", str(target), target=target, offline=True)
 
     def _where(self) -> str:
         searched = [f"the wheelhouse {self._wheelhouse}"] if self._wheelhouse else []
