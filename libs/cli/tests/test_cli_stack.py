@@ -102,6 +102,28 @@ async def test_stopping_is_polite_first_and_then_not():
 
 
 @pytest.mark.asyncio
+async def test_what_a_program_writes_while_it_stops_is_logged():
+    log = Log()
+    supervisor = Supervisor(log)
+    goodbye = "signal.signal(signal.SIGTERM, lambda *_: sys.exit('bye'))"
+    polite = f"import signal, sys, time; {goodbye}; print('up'); time.sleep(60)"
+    supervisor.start(program(polite))
+    await log.until("up")
+    await supervisor.stop("p")
+    assert log.lines[-1] == ("p", "bye")
+
+
+@pytest.mark.asyncio
+async def test_a_program_that_waits_for_its_restart_is_stopped_at_once():
+    log = Log()
+    supervisor = Supervisor(log)
+    supervisor.start(program("import sys; sys.exit(1)"))
+    await log.until("restarting in 1.2 s")
+    async with asyncio.timeout(1):
+        await supervisor.stop("p")
+
+
+@pytest.mark.asyncio
 async def test_a_program_dies_with_a_supervisor_that_is_killed(tmp_path):
     pid_file = tmp_path / "pid"
     child = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); print('up'); time.sleep(60)"

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 _PR_SET_PDEATHSIG = 1
 _FIRST_RESTART_SECONDS, _LAST_RESTART_SECONDS = 0.3, 10.0
 _HEALTHY_AFTER_SECONDS = 20.0
+_LAST_WORDS_SECONDS = 5.0
 _GIVE_UP_AFTER = 5
 MAX_LOG_LINE_BYTES = 1 << 20
 
@@ -28,7 +29,7 @@ class Program:
     grace_seconds: float = 15.0
     pid: int | None = None
     restarts: int = 0
-    stopping: bool = field(default=False, repr=False)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
 
 class CannotStart(Exception):
@@ -58,7 +59,7 @@ class Supervisor:
     async def stop(self, name: str) -> None:
         """SIGTERM, then SIGKILL after the program's grace."""
         program = self._programs[name]
-        program.stopping = True
+        program.stopping.set()
         process = self._processes.get(name)
         if process and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -69,16 +70,18 @@ class Supervisor:
                 self._log(name, f"did not stop within {program.grace_seconds:.0f} s: killed")
                 process.kill()
                 await _exited(process)
-        self._tasks[name].cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._tasks[name]
+        # Its last words are read and its pipe is closed, unless somebody who left its session holds that open.
+        task = self._tasks[name]
+        await asyncio.wait({task}, timeout=_LAST_WORDS_SECONDS)
+        task.cancel()
+        await asyncio.wait({task})
 
     async def _keep(self, program: Program) -> None:
         delay, quick_failures = _FIRST_RESTART_SECONDS, 0
-        while not program.stopping:
+        while not program.stopping.is_set():
             started = time.monotonic()
             status, last_words = await self._run_once(program)
-            if program.stopping:
+            if program.stopping.is_set():
                 return
             healthy = time.monotonic() - started > _HEALTHY_AFTER_SECONDS
             # Ended by itself (not by a signal) soon after its start: it probably cannot run here.
@@ -89,7 +92,8 @@ class Supervisor:
                 return
             program.restarts += 1
             self._log(program.name, f"ended with status {status}; restarting in {delay:.1f} s")
-            await asyncio.sleep(delay)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(program.stopping.wait(), delay)
 
     async def _run_once(self, program: Program) -> tuple[int, str]:
         process = await asyncio.create_subprocess_exec(
@@ -104,6 +108,8 @@ class Supervisor:
         )
         program.pid = process.pid
         self._processes[program.name] = process
+        if program.stopping.is_set():  # it was stopped while it was being started
+            process.terminate()
         reading = asyncio.create_task(self._read(program.name, process))
         status = await _exited(process)
         # Children that outlive it would hold its pipe and its ports; the session is ours, so it ends with its leader.
