@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from worksite.common.artifacts import Artifacts
-from worksite.common.errors import ArtifactCorrupt, ArtifactMissing
+from worksite.common import subjects
+from worksite.common.artifacts import MAX_ARTIFACT_BYTES, Artifacts
+from worksite.common.errors import ArtifactCorrupt, ArtifactMissing, PayloadTooLarge
 from worksite.common.testing import examples
 
 
@@ -69,3 +70,34 @@ async def test_a_copy_past_half_its_retention_is_stored_anew(bus):
     assert await later.put(b"data", "text/plain") == old
     assert (await bus.jetstream.stream_info("OBJ_artifacts")).state.last_seq > before
     assert await later.get(old) == b"data"
+
+
+@pytest.mark.asyncio
+async def test_a_file_is_the_same_artifact_as_its_bytes(bus, tmp_path):
+    data = bytes(range(256)) * 2000
+    (tmp_path / "file").write_bytes(data)
+    artifacts = Artifacts(bus)
+    ref = await artifacts.put_file(tmp_path / "file", "application/zip")
+    assert ref == await artifacts.put(data, "application/zip")
+    assert await artifacts.get(ref) == data
+
+
+@pytest.mark.asyncio
+async def test_a_file_that_is_too_large_is_refused(bus, tmp_path):
+    with (tmp_path / "file").open("wb") as file:
+        file.truncate(MAX_ARTIFACT_BYTES + 1)
+    with pytest.raises(PayloadTooLarge, match="at most"):
+        await Artifacts(bus).put_file(tmp_path / "file", "application/zip")
+
+
+@pytest.mark.asyncio
+async def test_a_removed_blob_leaves_nothing_and_can_come_back(bus):
+    knowledge = Artifacts(bus, store=subjects.KNOWLEDGE)
+    ref, other = [await knowledge.put(text, "text/plain") for text in (b"private" * 20_000, b"other")]
+    await knowledge.remove(ref)
+    await knowledge.remove(ref)
+    with pytest.raises(ArtifactMissing):
+        await knowledge.get(ref)
+    assert await knowledge.get(other) == b"other"
+    assert (await bus.jetstream.stream_info("OBJ_knowledge")).state.messages == 2  # the other's chunk and metadata
+    assert await knowledge.get(await knowledge.put(b"private" * 20_000, "text/plain")) == b"private" * 20_000

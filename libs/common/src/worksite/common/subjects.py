@@ -105,7 +105,7 @@ STREAMS: tuple[StreamSpec, ...] = (
     StreamSpec(
         "WORK", (f"{ROOT}.work.*.*",), "workqueue", 7 * DAY, 0.05, WORK_CAP_PER_TENANT, True, "commands to agents"
     ),
-    StreamSpec("EVENTS", (f"{ROOT}.event.>",), "limits", 30 * DAY, 0.25, description="the truth: state, cost, replay"),
+    StreamSpec("EVENTS", (f"{ROOT}.event.>",), "limits", 30 * DAY, 0.20, description="the truth: state, cost, replay"),
     StreamSpec("AUDIT", (f"{ROOT}.audit.*.*",), "limits", 365 * DAY, 0.05, description="denials, privileged actions"),
     StreamSpec("DEAD", (f"{ROOT}.dead.*.*",), "limits", 30 * DAY, 0.05, description="dead letters, with the reason"),
 )
@@ -115,6 +115,7 @@ CONSUMERS: tuple[ConsumerSpec, ...] = (
     ConsumerSpec("WORK", "architect", (f"{ROOT}.work.architect.*",)),
     ConsumerSpec("WORK", "builder", (f"{ROOT}.work.builder.*",)),
     ConsumerSpec("WORK", "validator", (f"{ROOT}.work.validator.*",)),
+    ConsumerSpec("WORK", "rag", (f"{ROOT}.work.rag.*",)),
     # Admin's own state events and everybody's progress are left out: they must not wake it.
     ConsumerSpec(
         "EVENTS", "admin", tuple(f"{ROOT}.event.*.*.*.*.{k}" for k in ("result", "input", "cancel", "approval"))
@@ -122,15 +123,21 @@ CONSUMERS: tuple[ConsumerSpec, ...] = (
 )
 
 LEDGER, TASKS, IDEMPOTENCY, REVOKED = "ledger", "tasks", "idempotency", "revoked"
+UPLOADS, DOCUMENTS = "uploads", "documents"
+FOR_EVER = 0.0
 BUCKETS: tuple[BucketSpec, ...] = (
     BucketSpec(LEDGER, 30 * DAY, 0.10),
     BucketSpec(TASKS, 30 * DAY, 0.10),
     BucketSpec(IDEMPOTENCY, 1 * DAY, 0.02),
     BucketSpec(REVOKED, 1 * DAY, 0.01, per_key_ttl=True),
+    BucketSpec(UPLOADS, 7 * DAY, 0.01),
+    BucketSpec(DOCUMENTS, FOR_EVER, 0.03),
 )
-ARTIFACTS = "artifacts"
-ARTIFACTS_MAX_AGE_SECONDS = 30 * DAY
-ARTIFACTS_DISK_SHARE = 0.27
+ARTIFACTS, KNOWLEDGE = "artifacts", "knowledge"
+OBJECT_STORES: tuple[BucketSpec, ...] = (
+    BucketSpec(ARTIFACTS, 30 * DAY, 0.24),
+    BucketSpec(KNOWLEDGE, FOR_EVER, 0.09),
+)
 
 
 @dataclass(frozen=True)
@@ -165,10 +172,10 @@ def _bucket(bucket: str, keys: str = ">", write: bool = True) -> tuple[str, ...]
     return (*read, f"$KV.{bucket}.{keys}") if write else read
 
 
-def _artifacts(write: bool) -> tuple[str, ...]:
+def _objects(store: str, write: bool) -> tuple[str, ...]:
     """Direct gets of the object store's stream; writers also put chunks and metadata."""
-    read = _read_stream(f"OBJ_{ARTIFACTS}")
-    return (*read, f"$O.{ARTIFACTS}.>") if write else read
+    read = _read_stream(f"OBJ_{store}")
+    return (*read, f"$O.{store}.>") if write else read
 
 
 def _own(service: Service) -> tuple[str, ...]:
@@ -182,7 +189,7 @@ def _agent(service: Service) -> Permissions:
             *_own(service),
             *_consume("WORK", service),
             *_bucket(LEDGER, f"{service}.>"),
-            *_artifacts(write=True),
+            *_objects(ARTIFACTS, write=True),
             rpc_subject("rag", "search"),
         ),
         subscribe=(f"{inbox_prefix(service)}.>", "$SRV.>", f"{ROOT}.rpc.{service}.>"),
@@ -200,7 +207,12 @@ PERMISSIONS: dict[Service, Permissions] = {
             *_read_stream(f"KV_{TASKS}"),
             *_bucket(IDEMPOTENCY),
             *_bucket(REVOKED),
-            *_artifacts(write=False),
+            *_bucket(UPLOADS),
+            *_bucket(DOCUMENTS),
+            *_read_stream(f"KV_{DOCUMENTS}"),
+            *_objects(ARTIFACTS, write=True),
+            *_objects(KNOWLEDGE, write=True),
+            work_subject("rag", "*"),
             rpc_subject("rag", "search"),
         ),
         subscribe=(f"{inbox_prefix('gateway')}.>", "$SRV.>", f"{ROOT}.rpc.gateway.>", f"{ROOT}.event.>"),
@@ -221,7 +233,14 @@ PERMISSIONS: dict[Service, Permissions] = {
     "builder": _agent("builder"),
     "validator": _agent("validator"),
     "rag": Permissions(
-        publish=_own("rag"),
+        publish=(
+            *_own("rag"),
+            *_consume("WORK", "rag"),
+            *_bucket(DOCUMENTS),
+            *_read_stream(f"KV_{DOCUMENTS}"),
+            *_objects(KNOWLEDGE, write=True),
+            f"$JS.API.STREAM.PURGE.OBJ_{KNOWLEDGE}",  # it alone removes the texts of deleted documents
+        ),
         subscribe=(f"{inbox_prefix('rag')}.>", "$SRV.>", f"{ROOT}.rpc.rag.>"),
     ),
 }

@@ -160,6 +160,12 @@ class Bus:
         call = self.client.request(subject, data, timeout=self.settings.timeout_seconds, headers=headers)
         return await self._guarded(subject, call)
 
+    async def purge(self, stream: str, subject: str) -> None:
+        """Remove every message of one subject for good. Raises BusUnavailable, PermissionDenied, Permanent."""
+        reply = await self.request_raw(f"$JS.API.STREAM.PURGE.{stream}", json.dumps({"filter": subject}).encode())
+        if error := json.loads(reply.data).get("error"):
+            raise Permanent(f"{subject} cannot be purged: {error.get('description')}")
+
     async def subscribed(self) -> None:
         """Returns when the server has seen every subscription made so far; before, a message could go unheard.
 

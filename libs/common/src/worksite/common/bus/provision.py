@@ -23,7 +23,7 @@ async def provision(bus: Bus, disk_bytes: int, replicas: int = 1) -> None:
     configs = [
         *(_stream(spec, disk_bytes) for spec in subjects.STREAMS),
         *(_bucket(spec, disk_bytes) for spec in subjects.BUCKETS),
-        _artifacts(disk_bytes),
+        *(_objects(spec, disk_bytes) for spec in subjects.OBJECT_STORES),
     ]
     try:
         for config in configs:
@@ -83,13 +83,13 @@ def _bucket(spec: subjects.BucketSpec, disk_bytes: int) -> api.StreamConfig:
     )
 
 
-def _artifacts(disk_bytes: int) -> api.StreamConfig:
+def _objects(spec: subjects.BucketSpec, disk_bytes: int) -> api.StreamConfig:
     """An object store as ADR-20 lays it out."""
     return api.StreamConfig(
-        name=f"OBJ_{subjects.ARTIFACTS}",
-        subjects=[f"$O.{subjects.ARTIFACTS}.C.>", f"$O.{subjects.ARTIFACTS}.M.>"],
-        max_age=subjects.ARTIFACTS_MAX_AGE_SECONDS,
-        max_bytes=int(disk_bytes * subjects.ARTIFACTS_DISK_SHARE),
+        name=f"OBJ_{spec.name}",
+        subjects=[f"$O.{spec.name}.C.>", f"$O.{spec.name}.M.>"],
+        max_age=spec.max_age_seconds,
+        max_bytes=int(disk_bytes * spec.disk_share),
         discard=api.DiscardPolicy.NEW,
         allow_rollup_hdrs=True,
         allow_direct=True,

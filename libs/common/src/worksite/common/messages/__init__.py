@@ -15,6 +15,13 @@ from worksite.common.messages.commands import (
     ValidateChange,
 )
 from worksite.common.messages.events import ApprovalGiven, CancelRequested, InputGiven, StepProgress, StepResult
+from worksite.common.messages.knowledge import (
+    DocumentEntry,
+    DocumentState,
+    DocumentText,
+    IndexDocuments,
+    document_id,
+)
 from worksite.common.messages.records import AuditRecord, DeadLetter
 from worksite.common.messages.replies import (
     Action,
@@ -52,7 +59,7 @@ from worksite.common.messages.search import (
     SearchResponse,
     SearchResult,
 )
-from worksite.common.messages.sources import GitProject, NewProject, ProjectSource
+from worksite.common.messages.sources import ArchiveFormat, GitProject, NewProject, ProjectSource, UploadedProject
 from worksite.common.messages.spec import (
     BlueprintChoice,
     Criterion,
@@ -96,6 +103,9 @@ MESSAGES: tuple[type[Message], ...] = (
     SearchRequest,
     SearchResponse,
     RequestFailed,
+    DocumentText,
+    DocumentEntry,
+    IndexDocuments,
     DeadLetter,
     AuditRecord,
 )
@@ -113,6 +123,7 @@ __all__ = [
     "Answer",
     "AnswerQuestion",
     "ApprovalGiven",
+    "ArchiveFormat",
     "ArtifactRef",
     "AuditRecord",
     "BlueprintChoice",
@@ -130,6 +141,9 @@ __all__ = [
     "DeliverBranch",
     "Delivered",
     "DesignSpec",
+    "DocumentEntry",
+    "DocumentState",
+    "DocumentText",
     "Environment",
     "FileNote",
     "Finding",
@@ -138,6 +152,7 @@ __all__ = [
     "Harness",
     "ImportProject",
     "ImportedProject",
+    "IndexDocuments",
     "InputGiven",
     "Interface",
     "Judgement",
@@ -172,6 +187,8 @@ __all__ = [
     "TaskState",
     "TaskStatus",
     "TestFile",
+    "UploadedProject",
     "ValidateChange",
     "Verdict",
+    "document_id",
 ]

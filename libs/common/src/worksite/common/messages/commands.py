@@ -9,7 +9,7 @@ from pydantic import Field
 from worksite.common.messages.artifacts import ArtifactRef
 from worksite.common.messages.base import Message, StepId, TaskId, Tenant
 from worksite.common.messages.replies import Changeset, ImportedProject, Route
-from worksite.common.messages.sources import ProjectSource
+from worksite.common.messages.sources import ProjectName, ProjectSource
 from worksite.common.messages.spec import Criterion
 
 
@@ -36,6 +36,8 @@ class DesignSpec(StepCommand):
     route: Route
     project: ImportedProject
     criteria: tuple[Criterion, ...] = Field(default=(), description="review: given by the client")
+    inputs: tuple[str, ...] = Field(default=(), description="the client's answers to our questions, oldest first")
+    project_name: ProjectName | None = Field(default=None, description="the client's name for a new project")
 
 
 class BuildChange(StepCommand):
@@ -56,6 +58,7 @@ class ValidateChange(StepCommand):
 class AnswerQuestion(StepCommand):
     type: Literal["answer_question"] = "answer_question"
     request: str
+    inputs: tuple[str, ...] = Field(default=(), description="the client's answers to our questions, oldest first")
 
 
 class DeliverBranch(StepCommand):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 from worksite.common.messages.base import PLAIN, Message, StepId, TaskId, Tenant
-from worksite.common.messages.replies import AgentReply
+from worksite.common.messages.replies import AgentReply, Route
 
 
 class StepResult(Message):
@@ -49,6 +49,7 @@ class InputGiven(Message):
     tenant: Tenant
     principal: str
     text: Annotated[str, Field(min_length=1, max_length=4000), PLAIN]
+    route: Route | None = Field(default=None, description="go on along this route instead")
 
 
 class ApprovalGiven(Message):

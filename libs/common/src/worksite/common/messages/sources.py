@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
+from worksite.common.messages.artifacts import ArtifactRef
 from worksite.common.messages.base import Model
 
 
@@ -57,4 +58,17 @@ class GitProject(Model):
     ref: GitRef | None = Field(default=None, description="branch, tag or commit; default: the remote's default branch")
 
 
-ProjectSource = Annotated[NewProject | GitProject, Field(discriminator="kind")]
+ArchiveFormat = Literal["bundle", "zip", "tar"]
+"""A git bundle, with its history, or the files alone; a tar may be compressed with gzip."""
+
+
+class UploadedProject(Model):
+    """What a client uploaded: a git bundle, or an archive of files that becomes one commit."""
+
+    kind: Literal["upload"] = "upload"
+    archive: ArtifactRef
+    format: ArchiveFormat
+    ref: GitRef | None = Field(default=None, description="of a bundle: branch, tag or commit; default: its HEAD")
+
+
+ProjectSource = Annotated[NewProject | GitProject | UploadedProject, Field(discriminator="kind")]

@@ -26,6 +26,7 @@ from worksite.common.messages.sources import GitRef, NewProject, ProjectSource
 from worksite.common.messages.spec import Criterion
 
 MAX_REQUEST_BYTES = 12_000
+"""Of the request together with all later input."""
 MAX_CRITERIA_BYTES = 5_000
 """Both as JSON. They travel three times in one message (state, outbox, read model), and a message holds 64 KB; what is
 left over is for the task's history."""
@@ -103,6 +104,7 @@ class TaskState(Message):
     request: str
     project: ProjectSource
     options: TaskOptions
+    inputs: tuple[str, ...] = Field(default=(), description="the client's answers to our questions, oldest first")
     route: RouteDecision
     status: TaskStatus
     step: StepId | None = Field(default=None, description="the step in flight")

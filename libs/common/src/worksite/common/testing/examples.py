@@ -136,11 +136,12 @@ def commands() -> tuple[m.Command, ...]:
     bodies: tuple[tuple[type[m.Command], dict[str, object]], ...] = (
         (m.ImportProject, _step("1-import") | {"source": source, "review_base": "main", "review": True}),
         (m.DesignSpec, _step("2-design")
-         | {"request": "Create auth system", "route": "feature", "project": project, "criteria": (criterion,)}),
+         | {"request": "Create auth system", "route": "feature", "project": project, "criteria": (criterion,),
+            "inputs": ("without OAuth then",), "project_name": "auth"}),
         (m.BuildChange, _step("3-build", 1)
          | {"spec": artifact(), "project": project, "report": artifact(), "previous": change}),
         (m.ValidateChange, _step("4-validate", 1) | {"spec": artifact(), "project": project, "changeset": change}),
-        (m.AnswerQuestion, _step("1-answer") | {"request": "How does login work?"}),
+        (m.AnswerQuestion, _step("1-answer") | {"request": "How does login work?", "inputs": ("with a password",)}),
         (m.DeliverBranch, _step("5-deliver") | {"source": source, "changeset": change}),
     )  # fmt: skip
     return tuple(model.model_validate(body) for model, body in bodies)
@@ -153,7 +154,8 @@ def task_state() -> m.TaskState:
         started_at=NOW, finished_at=NOW + timedelta(seconds=1), cost_usd=0.0,
     )  # fmt: skip
     return m.TaskState(
-        task=TASK, tenant=TENANT, principal="ada", request="Create auth system", project=m.NewProject(name="auth"),
+        task=TASK, tenant=TENANT, principal="ada", request="Create auth system", inputs=("without OAuth then",),
+        project=m.NewProject(name="auth"),
         options=m.TaskOptions(),
         route=m.RouteDecision(route="feature", stage="default", reason="no rule", confidence=1, latency_ms=0.1),
         status="completed", step=None, steps_commanded=4, round=1, reason="PASS in round 1",
@@ -183,7 +185,7 @@ def all_messages() -> tuple[m.Message, ...]:
         task_state(),
         m.TaskEntry(state=task_state(), submitted=submit_task(), sequence=7),
         m.CancelRequested(task=TASK, tenant=TENANT, principal="ada", reason="changed my mind"),
-        m.InputGiven(task=TASK, tenant=TENANT, principal="ada", text="without OAuth then"),
+        m.InputGiven(task=TASK, tenant=TENANT, principal="ada", text="without OAuth then", route="feature"),
         m.ApprovalGiven(
             task=TASK, tenant=TENANT, principal="bob", gate="design", approved=True, digest=SHA, expires_at=NOW
         ),
@@ -203,6 +205,12 @@ def all_messages() -> tuple[m.Message, ...]:
             reranked=False, timings_ms={"embed": 3.0},
         ),
         m.RequestFailed(code="malformed", detail="query is empty", retryable=False),
+        m.DocumentText(tenant=TENANT, path="notes/login.md", text="# Login"),
+        m.DocumentEntry(
+            tenant=TENANT, id=m.document_id("notes/login.md"), path="notes/login.md", tags=("auth",), text=artifact(),
+            state="failed", error="not UTF-8", chunks=0, submitted_at=NOW, indexed_at=NOW,
+        ),
+        m.IndexDocuments(tenant=TENANT, documents=(m.document_id("notes/login.md"),)),
         m.DeadLetter(
             service="builder", stream="WORK", sequence=5, subject="ws.v1.work.builder.acme", reason="no ce-id",
             deliveries=1, headers={"a": "b"}, body_base64="e30=", died_at=NOW,

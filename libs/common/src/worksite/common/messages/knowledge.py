@@ -1,0 +1,72 @@
+"""A tenant's own documents: what is to be searched, and how far the RAG engine has come with it."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+from worksite.common.messages.artifacts import ArtifactRef
+from worksite.common.messages.base import PLAIN, Message, Tenant
+
+MAX_DOCUMENT_BYTES = 2 << 20
+"""Of one text, as UTF-8. Larger files are generated rather than written."""
+
+
+def _relative(path: str) -> str:
+    if path.startswith("/") or "\\" in path or any(part in {"", ".", ".."} for part in path.split("/")):
+        raise ValueError("not a relative path with '/': no leading '/', no '\\\\', no empty part, no '.' and no '..'")
+    return path
+
+
+DocumentPath = Annotated[str, StringConstraints(min_length=1, max_length=400), PLAIN, AfterValidator(_relative)]
+"""Names a document among its tenant's; citations show it."""
+DocumentId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+"""See `document_id`."""
+Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$")]
+Tags = Annotated[tuple[Tag, ...], Field(max_length=20)]
+DocumentState = Literal["queued", "indexed", "failed", "deleting"]
+
+
+def document_id(path: str) -> str:
+    """The same for the same path: sending a document again replaces it."""
+    return hashlib.sha256(path.encode()).hexdigest()[:32]
+
+
+class DocumentText(Message):
+    """A document's text as the object store `knowledge` keeps it. It names its owner and its path so that no two
+    documents share a blob, and deleting one cannot take another's text."""
+
+    type: Literal["document_text"] = "document_text"
+    tenant: Tenant
+    path: DocumentPath
+    text: str
+
+
+class DocumentEntry(Message):
+    """A row of the bucket `documents`: what the client wants, and how far it has come.
+
+    The row is the truth; `IndexDocuments` only says that somebody should look at it. The gateway writes what is
+    wanted, the RAG engine what became of it, both by compare-and-set.
+    """
+
+    type: Literal["document_entry"] = "document_entry"
+    tenant: Tenant
+    id: DocumentId
+    path: DocumentPath
+    tags: Tags = ()
+    text: ArtifactRef = Field(description="a DocumentText in the object store `knowledge`")
+    state: DocumentState
+    error: str | None = Field(default=None, max_length=500, description="why it failed")
+    chunks: int = Field(default=0, ge=0, description="how many can be searched")
+    submitted_at: datetime
+    indexed_at: datetime | None = None
+
+
+class IndexDocuments(Message):
+    """Look at these rows again and make the index agree with them."""
+
+    type: Literal["index_documents"] = "index_documents"
+    tenant: Tenant
+    documents: tuple[DocumentId, ...] = Field(min_length=1, max_length=500)
