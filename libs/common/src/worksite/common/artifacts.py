@@ -87,7 +87,7 @@ class Artifacts:
         return data
 
     async def remove(self, ref: ArtifactRef) -> None:
-        """Remove a blob for good, for whoever may purge the store. One that is not there is fine. Raises BusUnavailable."""
+        """Remove a blob for good, if it is there; only for who may purge the store. Raises BusUnavailable."""
         try:
             info = await self._info(ref.sha256)
         except ArtifactMissing:

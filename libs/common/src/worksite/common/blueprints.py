@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 from worksite.common.errors import Permanent
@@ -44,6 +45,22 @@ class Vocabulary(Model):
 
     product: tuple[str, ...] = Field(min_length=1, description="noun phrases that name the whole product")
     features: tuple[Feature, ...] = ()
+    slots: tuple[Slot, ...] = Field(
+        default=(),
+        description="`resource` fills the parameters resource (`book`) and plural (`books`), both snake_case; `fields` "
+        "fills fields: `name:type` or `name:type?` (optional), separated by commas",
+    )
+
+
+FieldType = Literal["text", "integer", "decimal", "boolean", "date", "datetime", "email", "url"]
+Slot = Literal["resource", "fields"]
+"""What a request may fill in with words of its own: the thing to be kept, and what is known of it."""
+
+
+class BlueprintCriterion(Criterion):
+    """`{parameter}` in the statement is filled in; the criterion is left out where no field has the type it is about."""
+
+    field_type: FieldType | None = None
 
 
 class Constraint(Model):
@@ -71,7 +88,7 @@ class Blueprint(Model):
     decisions: tuple[Decision, ...] = ()
     constraints: tuple[Constraint, ...] = ()
     interfaces: tuple[HttpInterface, ...] = ()
-    criteria: tuple[Criterion, ...] = Field(min_length=1)
+    criteria: tuple[BlueprintCriterion, ...] = Field(min_length=1)
     vocabulary: Vocabulary
 
 
