@@ -58,7 +58,7 @@ Slot = Literal["resource", "fields"]
 
 
 class BlueprintCriterion(Criterion):
-    """`{parameter}` in the statement is filled in; the criterion is left out where no field has the type it is about."""
+    """`{parameter}` in the statement is filled in; left out where no field has the type that it is about."""
 
     field_type: FieldType | None = None
 
