@@ -39,6 +39,7 @@ from worksite.common.messages import (
     Question,
     ReplyData,
     ReplyStatus,
+    Route,
     SpecWritten,
     StepResult,
     SubmitTask,
@@ -124,8 +125,10 @@ class Samples:
     def problem(self) -> Problem:
         return Problem(code="no_such_ref", detail="the ref main does not exist")
 
-    def input_given(self, task: SubmitTask) -> InputGiven:
-        return InputGiven(task=task.task, tenant=task.tenant, principal="ada", text="without OAuth, then")
+    def input_given(
+        self, task: SubmitTask, text: str = "without OAuth, then", route: Route | None = None
+    ) -> InputGiven:
+        return InputGiven(task=task.task, tenant=task.tenant, principal="ada", text=text, route=route)
 
     def approval_given(self, task: SubmitTask) -> ApprovalGiven:
         return ApprovalGiven(

@@ -346,12 +346,126 @@ def test_a_result_of_a_step_that_is_not_in_flight_changes_nothing(story: Callabl
     assert told.state.status == "cancelled"
 
 
-def test_second_submissions_input_and_approval_change_nothing(story: Callable[..., Story], samples: Any) -> None:
+def test_second_submissions_and_approval_change_nothing(story: Callable[..., Story], samples: Any) -> None:
     told = story().answered(("needs_input", samples.question()))
 
     assert told.happens(told.submitted) is None
-    assert told.happens(samples.input_given(told.submitted)) is None
     assert told.happens(samples.approval_given(told.submitted)) is None
+
+
+def test_an_answer_lets_the_step_that_asked_go_on_with_every_answer_so_far(
+    story: Callable[..., Story], samples: Any
+) -> None:
+    told = story(project=NewProject(name="shop")).answered(
+        samples.imported(empty=True), ("needs_input", samples.question())
+    )
+
+    told.happens(samples.input_given(told.submitted, "without OAuth"))
+    told.answered(("needs_input", samples.question()))
+    told.happens(samples.input_given(told.submitted, "and without SAML"))
+
+    command = told.commands[-1]
+    assert isinstance(command, DesignSpec)
+    assert (command.step, command.inputs) == ("4-design", ("without OAuth", "and without SAML"))
+    assert (command.request, command.project_name) == ("Create auth system", "shop")
+    assert (told.state.status, told.state.question, told.state.reason) == ("running", None, None)
+    assert told.answered(None, None, None).state.reason == "Passed in round 1."
+
+
+def test_a_question_is_asked_again_with_the_answer(story: Callable[..., Story], samples: Any) -> None:
+    told = story("question").answered(("needs_input", samples.question()))
+
+    told.happens(samples.input_given(told.submitted, "I mean the gateway"))
+
+    assert told.commands[-1].model_dump(include={"step", "inputs"}) == {
+        "step": "2-answer",
+        "inputs": ("I mean the gateway",),
+    }
+
+
+@pytest.mark.parametrize("ended", ["running", "completed", "cancelled"])
+def test_input_where_nothing_was_asked_changes_nothing(
+    story: Callable[..., Story], samples: Any, ended: TaskStatus
+) -> None:
+    told = story("question")
+    if ended == "completed":
+        told.answered(None)
+    elif ended == "cancelled":
+        told.cancel()
+
+    assert told.happens(samples.input_given(told.submitted)) is None
+    assert told.state.status == ended
+
+
+def test_a_second_answer_to_one_question_changes_nothing(story: Callable[..., Story], samples: Any) -> None:
+    told = story().answered(("needs_input", samples.question()))
+
+    assert told.happens(samples.input_given(told.submitted))
+    assert told.happens(samples.input_given(told.submitted)) is None
+
+
+def test_the_time_that_a_task_waits_is_not_charged_to_its_deadline(story: Callable[..., Story], samples: Any) -> None:
+    told = story().answered(None)
+    deadline = told.state.deadline
+    told.now += timedelta(minutes=10)
+    told.answered(("needs_input", samples.question()))
+    told.now += timedelta(days=3)
+
+    told.happens(samples.input_given(told.submitted))
+
+    assert told.state.deadline == deadline + timedelta(days=3)
+    assert told.state.step == "3-design"
+
+
+def test_a_build_that_asked_goes_on_in_the_same_round(story: Callable[..., Story], samples: Any) -> None:
+    told = story(options=TaskOptions(max_rounds=1)).answered(None, None, ("needs_input", samples.question()))
+
+    told.happens(samples.input_given(told.submitted))
+
+    assert (told.state.step, told.state.round) == ("4-build", 1)
+
+
+def test_an_answer_that_names_a_route_starts_the_task_again_along_it(story: Callable[..., Story], samples: Any) -> None:
+    told = story("fix").answered(None, None, None, samples.judgement("FAIL", "1"), ("needs_input", samples.question()))
+
+    told.happens(samples.input_given(told.submitted, "build it anew", "feature"))
+
+    state = told.state
+    assert (state.route.route, state.route.stage, state.step) == ("feature", "explicit", "6-import")
+    assert (state.imported, state.spec, state.changeset, state.judgement) == (None, None, None, None)
+    assert (state.round, state.signatures) == (0, ())
+
+
+def test_what_admin_asked_itself_is_asked_again_until_the_answer_names_a_route(
+    story: Callable[..., Story], samples: Any
+) -> None:
+    told = story("review", project=NewProject())
+    question = told.state.question
+
+    told.happens(samples.input_given(told.submitted, "go on"))
+    assert (told.state.status, told.state.question) == ("needs_input", question)
+    told.happens(samples.input_given(told.submitted, "build it", "feature"))
+    assert (told.state.status, told.state.step) == ("running", "1-import")
+
+
+def test_a_repository_that_was_empty_is_imported_again_after_an_answer(
+    story: Callable[..., Story], samples: Any
+) -> None:
+    told = story("fix").answered(samples.imported(empty=True))
+
+    told.happens(samples.input_given(told.submitted, "I have pushed it now"))
+
+    assert told.state.step == "2-import"
+
+
+def test_answers_that_are_too_long_together_are_refused_in_words(story: Callable[..., Story], samples: Any) -> None:
+    told = story(request="x" * 10_000).answered(("needs_input", samples.question()))
+
+    told.happens(samples.input_given(told.submitted, "y" * 4000))
+
+    assert told.state.question
+    assert (told.state.status, told.state.inputs) == ("needs_input", ())
+    assert "at most 12000 fit" in told.state.question.reason
 
 
 def test_every_applied_event_is_remembered_with_its_time_and_the_last_as_the_cause(

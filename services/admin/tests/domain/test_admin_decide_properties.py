@@ -21,6 +21,7 @@ class World:
     def __init__(self, samples: Any, route: str, max_rounds: int) -> None:
         self.samples = samples
         submitted = samples.submission(route=route, options=TaskOptions(max_rounds=max_rounds))
+        self.submitted = submitted
         self.said = [Event("e0", samples.t0, submitted)]
         self.state: TaskState = open_task(self.said[0], submitted, choose_route(submitted, STAGES, lambda: 0.0)).after
         self.commands: list[Command] = list(self.state.commands)
@@ -58,11 +59,13 @@ def test_no_order_of_events_commands_a_step_twice_or_leaves_a_task_without_an_en
 ) -> None:
     world = World(samples, route, max_rounds)
     for _ in range(data.draw(st.integers(0, 25))):
-        match data.draw(st.sampled_from(("answer", "answer", "answer", "repeat", "cancel"))):
+        match data.draw(st.sampled_from(("answer", "answer", "answer", "repeat", "cancel", "input"))):
             case "answer":
                 world.answer(data.draw(st.sampled_from(world.commands)), data.draw(st.sampled_from(ANSWERS)))
             case "repeat":
                 world.hear(data.draw(st.sampled_from(world.said)))
+            case "input":
+                world.say(samples.input_given(world.submitted, route=data.draw(st.none() | ROUTES)))
             case _ if data.draw(st.integers(0, 9)) == 0:
                 world.say(CancelRequested(task=world.state.task, tenant="acme", principal="ada"))
             case _:

@@ -11,6 +11,8 @@ from worksite.common.messages import (
     Command,
     DesignSpec,
     ImportProject,
+    NewProject,
+    ProjectSource,
     TaskState,
     ValidateChange,
 )
@@ -61,7 +63,7 @@ def _message(state: TaskState, action: Action, step: str) -> Command:
         case "validate":
             return _validate(state, common)
         case "answer":
-            return AnswerQuestion(**common, request=state.request)
+            return AnswerQuestion(**common, request=state.request, inputs=state.inputs)
         case _:
             raise ValueError(f"no route has the step {action}")
 
@@ -79,7 +81,14 @@ def _design(state: TaskState, common: _Common) -> DesignSpec:
         route=state.route.route,
         project=state.imported,
         criteria=state.options.criteria,
+        inputs=state.inputs,
+        project_name=_name(state.project),
     )
+
+
+def _name(project: ProjectSource) -> str | None:
+    """The name that the client chose for a new project; the default was not chosen."""
+    return project.name if isinstance(project, NewProject) and project != NewProject() else None
 
 
 def _build(state: TaskState, common: _Common) -> BuildChange:

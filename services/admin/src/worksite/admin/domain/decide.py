@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from worksite.admin.domain import stopping
+from worksite.admin.domain import resuming, stopping
 from worksite.admin.domain.commands import command
 from worksite.admin.domain.events import Event, Transition
 from worksite.admin.domain.records import record_of
@@ -19,6 +19,7 @@ from worksite.common.messages import (
     CancelRequested,
     Changeset,
     ImportedProject,
+    InputGiven,
     Judgement,
     NewProject,
     Problem,
@@ -29,6 +30,7 @@ from worksite.common.messages import (
     SpecWritten,
     StepResult,
     SubmitTask,
+    TaskOptions,
     TaskState,
 )
 from worksite.common.messages.replies import Action
@@ -51,24 +53,22 @@ def open_task(event: Event, task: SubmitTask, route: RouteDecision) -> Transitio
         cause=event.id,
         applied=(event.id,),
     )
-    if isinstance(task.project, NewProject) and route.route in NEEDS_CONTENT:
-        return Transition(None, stopping.waiting(opened, _nothing_there(route.route)))
-    if route.route != "review" and (task.options.criteria or task.options.base):
-        return Transition(None, stopping.waiting(opened, _only_for_review(task, route.route)))
-    return Transition(None, _go_on(opened, first_step(route.route)))
+    return Transition(None, _begun(opened))
 
 
 def decide(state: TaskState, event: Event) -> Transition | None:
     """The next state; None when the event changes nothing.
 
     That is: the result of a step that is not in flight (late, or taken away by a cancel), a second submission, a
-    cancel of what has ended, and input or approval that nothing waits for.
+    cancel of what has ended, input where nothing was asked, and approval, which nothing waits for.
     """
     match event.message:
         case CancelRequested() as request if state.status not in TERMINAL:
             return Transition(state, stopping.cancelled(_moved(state, event), request))
         case StepResult() as result if result.step == state.step:
             return Transition(state, _answered(_moved(state, event), result))
+        case InputGiven() as given if state.status == "needs_input":
+            return Transition(state, _resumed(state, event, given))
         case _:
             return None
 
@@ -80,6 +80,25 @@ def without_room(transition: Transition, event: Event) -> Transition:
     )
     base = _moved(transition.before or transition.after, event)
     return Transition(transition.before, stopping.failed(base, Problem(code="too_large", detail=detail)))
+
+
+def _begun(state: TaskState) -> TaskState:
+    """At the first step of the route, unless that is no use."""
+    route, options = state.route.route, state.options
+    if isinstance(state.project, NewProject) and route in NEEDS_CONTENT:
+        return stopping.waiting(state, _nothing_there(route))
+    if route != "review" and (options.criteria or options.base):
+        return stopping.waiting(state, _only_for_review(options, route))
+    return _go_on(state, first_step(route))
+
+
+def _resumed(state: TaskState, event: Event, given: InputGiven) -> TaskState:
+    resumed = resuming.with_input(state, given, event.time)
+    if question := resuming.too_long(resumed):
+        return stopping.waiting(_moved(state, event), question)
+    asked = resuming.step_that_asked(state)
+    moved = resuming.rerouted(_moved(resumed, event), given)
+    return _go_on(moved, asked) if asked and given.route is None else _begun(moved)
 
 
 def _moved(state: TaskState, event: Event) -> TaskState:
@@ -143,18 +162,18 @@ def _nothing_there(route: Route) -> Question:
     return Question(
         reason=f"The project is empty: there is nothing to {route}.",
         missing=("a repository with content",),
-        hint='Submit the task again with "project": {"git_url": …}, or without a route to have something built.',
+        hint="Submit the task again with a repository, or answer with route feature to have something built.",
     )
 
 
-def _only_for_review(task: SubmitTask, route: Route) -> Question:
+def _only_for_review(options: TaskOptions, route: Route) -> Question:
     """A criterion that is asked for and not judged would make the PASS a lie."""
-    missing = tuple(f"criterion {criterion.id}: {criterion.statement}" for criterion in task.options.criteria)
-    base = (f"comparison with {task.options.base}",) if task.options.base else ()
+    missing = tuple(f"criterion {criterion.id}: {criterion.statement}" for criterion in options.criteria)
+    base = (f"comparison with {options.base}",) if options.base else ()
     return Question(
         reason=f"On route {route} the architect writes the criteria; your own count only on route review.",
         missing=missing + base,
-        hint='Put what you want into the request, or submit with "route": "review" to have a repository judged.',
+        hint="Put what you want into the request of a new task, or answer with route review to have it judged.",
     )
 
 
