@@ -2,6 +2,7 @@
 
 import copy
 import json
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -239,3 +240,31 @@ def test_a_new_optional_field_is_compatible():
 def test_a_new_variant_of_a_union_is_incompatible_with_old_consumers():
     old = {"anyOf": [{"type": "string"}]}
     assert "null is new" in incompatibilities(old, {"anyOf": [{"type": "string"}, {"type": "null"}]})[0]
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../up", "a//b", "a/./b", "a\\b", "", "a\x00b", "x" * 401])
+def test_a_path_that_is_not_relative_and_plain_names_no_document(path):
+    with pytest.raises(ValidationError):
+        messages.DocumentText(tenant="acme", path=path, text="")
+
+
+def test_a_document_keeps_its_id_when_it_is_sent_again():
+    assert (
+        messages.document_id("notes/a.md") == messages.document_id("notes/a.md") != messages.document_id("notes/b.md")
+    )
+
+
+def test_writing_schemas_twice_changes_nothing_and_check_names_what_is_stale(tmp_path, monkeypatch, capsys):
+    def run(*options):
+        monkeypatch.setattr(sys, "argv", ["schemas", str(tmp_path / "v1"), *options])
+        schemas.main()
+
+    run()
+    (tmp_path / "v1" / "gone.json").write_text("{}")
+    with pytest.raises(SystemExit, match=r"gone\.json"):
+        run("--check")
+    run()
+    with pytest.raises(SystemExit) as clean:
+        run("--check")
+    assert clean.value.code == 0
+    assert capsys.readouterr().out.splitlines()[1].endswith("1 changed")

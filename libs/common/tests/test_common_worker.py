@@ -427,3 +427,38 @@ async def test_more_hand_backs_than_any_limit_lose_nothing(bus, work):
     work(calls)
     await send(bus)
     assert StepResult.consume((await published(bus)).data).reply.status == "ok"
+
+
+@pytest.mark.asyncio
+async def test_a_delivery_whose_handler_lets_an_error_through_is_handed_back(bus):
+    await send(bus)
+    stop, attempts = asyncio.Event(), []
+
+    async def handle(delivery):
+        attempts.append(delivery.attempt)
+        if len(attempts) == 1:
+            raise RuntimeError("a fault of ours")
+        await delivery.ack()
+        stop.set()
+
+    async with asyncio.timeout(10):
+        await consumer.consume(bus, "WORK", "builder", handle, concurrency=1, stop=stop)
+    assert attempts == [1, 2]
+
+
+@pytest.mark.asyncio
+async def test_an_ack_that_the_server_does_not_confirm_is_an_outage(bus, nats_server):
+    await send(bus)
+    stop, seen = asyncio.Event(), []
+
+    async def handle(delivery):
+        nats_server.kill()
+        try:
+            await delivery.ack()
+        except BusUnavailable as error:
+            seen.append(error)
+        stop.set()
+
+    async with asyncio.timeout(15):
+        await consumer.consume(bus, "WORK", "builder", handle, concurrency=1, stop=stop)
+    assert len(seen) == 1

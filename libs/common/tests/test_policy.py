@@ -131,3 +131,21 @@ def test_a_schema_that_cannot_be_read_is_refused_at_load(tmp_path: Path) -> None
 def test_a_directory_without_policies_is_refused_at_load(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match=r"no \*\.cedar file"):
         PolicyEngine.load(tmp_path)
+
+
+def test_a_policy_file_that_cannot_be_read_is_refused_at_load(tmp_path: Path) -> None:
+    folder = written(tmp_path, "permit(principal, action, resource);")
+    (folder / "more.cedar").write_bytes(b"\xff")
+
+    with pytest.raises(PolicyError, match=r"more\.cedar"):
+        PolicyEngine.load(folder)
+
+
+@pytest.mark.parametrize("context", [{"name": "\ud800"}, {"name": b"bytes"}])
+def test_a_request_that_the_engine_cannot_read_is_denied_with_an_error(
+    shipped: PolicyEngine, context: dict[str, object]
+) -> None:
+    decision = shipped.decide(principal(("developer",)), "readTask", resource("readTask"), context)
+
+    assert not decision.allow
+    assert decision.errors

@@ -73,7 +73,7 @@ class PolicyEngine:
         }
         try:
             result = cedarpy.is_authorized(request, self._policies, _entities(principal, resource), self._schema)
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             return Decision(False, errors=(str(error),))
         said = result.diagnostics
         named = cast("dict[str, str]", said.id_annotations_by_reason)

@@ -35,13 +35,17 @@ def document_id(path: str) -> str:
 
 
 class DocumentText(Message):
-    """A document's text as the object store `knowledge` keeps it. It names its owner and its path so that no two
-    documents share a blob, and deleting one cannot take another's text."""
+    """A document's text as the object store `knowledge` keeps it.
+
+    It names its owner, its path and the time of its row, so that no two submissions share a blob: what one of them
+    leaves behind can be removed at any time, even while the same text is being sent again.
+    """
 
     type: Literal["document_text"] = "document_text"
     tenant: Tenant
     path: DocumentPath
     text: str
+    submitted_at: datetime
 
 
 class DocumentEntry(Message):

@@ -205,7 +205,7 @@ def all_messages() -> tuple[m.Message, ...]:
             reranked=False, timings_ms={"embed": 3.0},
         ),
         m.RequestFailed(code="malformed", detail="query is empty", retryable=False),
-        m.DocumentText(tenant=TENANT, path="notes/login.md", text="# Login"),
+        m.DocumentText(tenant=TENANT, path="notes/login.md", text="# Login", submitted_at=NOW),
         m.DocumentEntry(
             tenant=TENANT, id=m.document_id("notes/login.md"), path="notes/login.md", tags=("auth",), text=artifact(),
             state="failed", error="not UTF-8", chunks=0, submitted_at=NOW, indexed_at=NOW,
