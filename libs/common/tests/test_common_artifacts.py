@@ -101,3 +101,24 @@ async def test_a_removed_blob_leaves_nothing_and_can_come_back(bus):
     assert await knowledge.get(other) == b"other"
     assert (await bus.jetstream.stream_info("OBJ_knowledge")).state.messages == 2  # the other's chunk and metadata
     assert await knowledge.get(await knowledge.put(b"private" * 20_000, "text/plain")) == b"private" * 20_000
+
+
+@pytest.mark.asyncio
+async def test_a_removal_that_was_cut_off_can_be_repeated(bus):
+    knowledge = Artifacts(bus, store=subjects.KNOWLEDGE)
+    ref = await knowledge.put(b"private", "text/plain")
+    await bus.purge("OBJ_knowledge", "$O.knowledge.C.>")
+    await knowledge.remove(ref)
+    assert (await bus.jetstream.stream_info("OBJ_knowledge")).state.messages == 0
+
+
+@pytest.mark.asyncio
+async def test_blobs_that_nobody_keeps_are_removed_once_they_are_old_enough(bus):
+    knowledge = Artifacts(bus, store=subjects.KNOWLEDGE)
+    kept, old = [await knowledge.put(text, "text/plain") for text in (b"kept", b"old")]
+    now = datetime.now(UTC)
+    assert await knowledge.remove_all_but({kept.sha256}, now - timedelta(minutes=1)) == 0
+    assert await knowledge.remove_all_but({kept.sha256}, now + timedelta(minutes=1)) == 1
+    assert await knowledge.get(kept) == b"kept"
+    with pytest.raises(ArtifactMissing):
+        await knowledge.get(old)

@@ -195,11 +195,24 @@ async def test_a_deleted_key_is_gone_and_can_be_created_again(bus):
 
 
 @pytest.mark.asyncio
-async def test_entries_lists_one_prefix_only(bus):
+async def test_a_key_that_somebody_wrote_since_is_not_deleted(bus):
+    store = KeyValue(bus, subjects.LEDGER)
+    first = await store.create("k", b"1")
+    second = await store.update("k", b"2", first)
+    with pytest.raises(Conflict):
+        await store.delete("k", first)
+    assert (await store.get("k")).value == b"2"
+    await store.delete("k", second)
+    assert await store.get("k") is None
+
+
+@pytest.mark.asyncio
+async def test_entries_lists_one_prefix_only_or_all(bus):
     store = KeyValue(bus, subjects.TASKS)
     for key in ("a.1", "a.2", "ab.1"):
         await store.create(key, key.encode())
     assert [entry.key for entry in await store.entries("a")] == ["a.1", "a.2"]
+    assert [entry.key for entry in await store.entries()] == ["a.1", "a.2", "ab.1"]
 
 
 @pytest.mark.asyncio

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Container
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
 from pydantic import ValidationError
 from worksite.common import subjects
-from worksite.common.bus import Bus
+from worksite.common.bus import Bus, Stored
 from worksite.common.errors import ArtifactCorrupt, ArtifactMissing, PayloadTooLarge
 from worksite.common.ids import new_id
 from worksite.common.messages import ArtifactRef, Message, Model
@@ -87,13 +87,31 @@ class Artifacts:
         return data
 
     async def remove(self, ref: ArtifactRef) -> None:
-        """Remove a blob for good, if it is there; only for who may purge the store. Raises BusUnavailable."""
+        """Remove a blob for good, if it is there; only for who may purge the store. Raises BusUnavailable.
+
+        Only for blobs that nobody may be putting again: put would find one whose removal has begun.
+        """
         try:
             info = await self._info(ref.sha256)
         except ArtifactMissing:
             return
-        await self._bus.purge(self._stream, self._meta_subject(ref.sha256))  # first: a blob without chunks is corrupt
+        await self._remove(info)
+
+    async def remove_all_but(self, kept: Container[str], before: datetime) -> int:
+        """Remove the blobs stored before that time whose hash is not kept; returns how many. As `remove` otherwise."""
+        removed = after = 0
+        while batch := await self._bus.read(self._stream, f"$O.{self._store}.M.>", after):
+            after = batch[-1].sequence
+            infos = [self._info_of(stored) for stored in batch if stored.time < before]
+            for info in (info for info in infos if info.name not in kept):
+                await self._remove(info)
+                removed += 1
+        return removed
+
+    async def _remove(self, info: _ObjectInfo) -> None:
+        """The metadata last: a removal that was cut off can be found and repeated."""
         await self._bus.purge(self._stream, self._chunk_subject(info.nuid))
+        await self._bus.purge(self._stream, self._meta_subject(info.name))
 
     async def _put(self, digest: bytes, size: int, media_type: str, parts: AsyncIterator[bytes]) -> ArtifactRef:
         ref = ArtifactRef(sha256=digest.hex(), size=size, media_type=media_type)
@@ -110,10 +128,13 @@ class Artifacts:
         stored = await self._bus.last(self._stream, self._meta_subject(sha256))
         if stored is None:
             raise ArtifactMissing(f"no artifact {sha256}; it may have expired")
+        return self._info_of(stored)
+
+    def _info_of(self, stored: Stored) -> _ObjectInfo:
         try:
             return _ObjectInfo.model_validate_json(stored.data, extra="ignore")
         except ValidationError as error:
-            raise ArtifactCorrupt(f"the metadata of artifact {sha256} cannot be read") from error
+            raise ArtifactCorrupt(f"the metadata on {stored.subject} cannot be read") from error
 
     async def _write(self, ref: ArtifactRef, digest: str, parts: AsyncIterator[bytes]) -> None:
         nuid, chunks = new_id(), 0

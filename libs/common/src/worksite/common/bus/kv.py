@@ -48,15 +48,17 @@ class KeyValue:
         """Replace the value of that revision; returns the new one. Raises Conflict when somebody else wrote since."""
         return await self._write(key, value, revision, None)
 
-    async def delete(self, key: str) -> None:
-        """Leave a delete marker."""
-        await self._bus.publish_raw(self._prefix + key, b"", {_OPERATION: "DEL"})
+    async def delete(self, key: str, revision: int | None = None) -> None:
+        """Leave a delete marker. Raises Conflict when a revision is given and somebody else wrote since."""
+        expected = {} if revision is None else {EXPECTED_LAST_SUBJECT_SEQUENCE: str(revision)}
+        await self._bus.publish_raw(self._prefix + key, b"", {_OPERATION: "DEL"} | expected)
 
-    async def entries(self, prefix: str) -> list[Entry]:
-        """Every live entry whose key starts with `prefix.`, oldest write first."""
+    async def entries(self, prefix: str | None = None) -> list[Entry]:
+        """Every live entry, or those whose key starts with `prefix.`; oldest write first."""
         found: list[Entry] = []
         after = 0
-        while batch := await self._bus.read(self._stream, f"{self._prefix}{prefix}.>", after):
+        subjects = f"{self._prefix}{prefix}.>" if prefix else f"{self._prefix}>"
+        while batch := await self._bus.read(self._stream, subjects, after):
             found += [entry for stored in batch if (entry := self._entry(stored))]
             after = batch[-1].sequence
         return found
