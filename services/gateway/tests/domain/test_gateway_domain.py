@@ -105,7 +105,7 @@ def test_only_a_terminal_state_ends_the_stream(kind: str, status: str, ends: boo
 
 
 def test_a_submission_refuses_two_kinds_of_project_at_once() -> None:
-    with pytest.raises(ValidationError, match="not both"):
+    with pytest.raises(ValidationError, match="not more"):
         Project(name="shop", git_url="https://git.example/x")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -19,19 +19,22 @@ JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 class BodyLimit:
     """Refuses a body by its declared length at once, and an undeclared (chunked) one as soon as it is too long.
 
-    Starlette's own limiter does the same but answers in plain text.
+    `own` holds the limits of paths that have one of their own. Starlette's own limiter does the same but answers in
+    plain text.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, own: Mapping[str, int]) -> None:
         self._app = app
         self._limit = limit
+        self._own = own
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if _declared_length(scope) > self._limit:
-            await problems.body_too_large(self._limit).response()(scope, receive, send)
+        limit = self._own.get(scope["path"], self._limit)
+        if _declared_length(scope) > limit:
+            await problems.body_too_large(limit).response()(scope, receive, send)
             return
         received = 0
 
@@ -39,8 +42,8 @@ class BodyLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._limit:
-                raise problems.body_too_large(self._limit)
+            if received > limit:
+                raise problems.body_too_large(limit)
             return message
 
         await self._app(scope, limited, send)
@@ -74,9 +77,10 @@ def json_schema(model: type[BaseModel], *, required: bool = True) -> dict[str, A
     return {"requestBody": {"required": required, "content": {JSON: {"schema": schema}}}}
 
 
-def require_media_type(request: Request, wanted: str) -> None:
-    """Raises a 415 problem."""
+def require_media_type(request: Request, *wanted: str) -> str:
+    """The body's media type, one of the wanted. Raises a 415 problem."""
     given = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if given != wanted:
-        detail = f"send the body as {wanted}"
+    if given not in wanted:
+        detail = f"send the body as {' or '.join(wanted)}"
         raise problems.ProblemError(415, "unsupported-media-type", "Unsupported media type", detail)
+    return given

@@ -12,11 +12,14 @@ from worksite.common.bus.connection import MAX_PAYLOAD_BYTES
 from worksite.common.errors import BusUnavailable, Conflict, PayloadTooLarge, Retryable
 from worksite.common.ids import new_id
 from worksite.common.messages import SubmitTask, TaskEntry
+from worksite.gateway import problems
 from worksite.gateway.domain import idempotency
 from worksite.gateway.domain.idempotency import Lock
 from worksite.gateway.domain.principal import Principal
-from worksite.gateway.domain.submission import NewTask
+from worksite.gateway.domain.submission import NewTask, Project
+from worksite.gateway.domain.uploads import Upload
 from worksite.gateway.tasks import Tasks
+from worksite.gateway.uploads import UploadRecords
 
 log = logging.getLogger(__name__)
 
@@ -33,29 +36,43 @@ class Intake:
     def __init__(self, bus: Bus, tasks: Tasks, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._bus = bus
         self._tasks = tasks
+        self._uploads = UploadRecords(bus)
         self._locks = KeyValue(bus, subjects.IDEMPOTENCY)
         self._now = now
 
     async def submit(self, principal: Principal, wanted: NewTask, body: bytes, key: str | None) -> TaskEntry:
-        """Publish once per key and body. Raises KeyReused, QueueFull, BusUnavailable, PayloadTooLarge.
+        """Publish once per key and body. Raises KeyReused, QueueFull, BusUnavailable, PayloadTooLarge, and a
+        422 problem for an upload that the tenant does not have.
 
         After any of these nothing is lost: the same request with the same key goes on where this one stopped.
         """
         if not self._bus.connected:  # a client that is reconnecting would keep the message and send it later
             raise BusUnavailable("not connected to NATS")
+        upload = await self._upload(principal.tenant, wanted.project)
         lock = Lock(
             body_sha256=idempotency.digest(body), task=new_id(), principal=principal.subject, submitted_at=self._now()
         )
-        entry = _entry(wanted, principal.tenant, lock)  # before the key is used up, and long before the queue has it
+        # Before the key is used up, and long before the queue has it.
+        entry = _entry(wanted, principal.tenant, lock, upload)
         if key is not None:
             lock = await self._lock(idempotency.storage_key(principal.tenant, principal.subject, ROUTE, key), lock)
             if not lock.fits(body):
                 raise KeyReused(f"key of task {lock.task}")
             if known := await self._tasks.get(principal.tenant, lock.task):
                 return known
-            entry = _entry(wanted, principal.tenant, lock)
+            entry = _entry(wanted, principal.tenant, lock, upload)
         await self._publish(entry.submitted)
         return await self._make_visible(entry)
+
+    async def _upload(self, tenant: str, project: Project) -> Upload | None:
+        if project.upload is None:
+            return None
+        upload = await self._uploads.get(tenant, project.upload)
+        if upload is None:
+            raise problems.does_not_fit("project.upload", "no such upload, or it has expired: POST it to /v1/uploads")
+        if project.ref is not None and upload.format != "bundle":
+            raise problems.does_not_fit("project.ref", f"belongs to a git bundle; this upload is a {upload.format}")
+        return upload
 
     async def _lock(self, key: str, wanted: Lock) -> Lock:
         """The lock that holds: ours, or the one that was there first."""
@@ -83,9 +100,9 @@ class Intake:
             return entry
 
 
-def _entry(wanted: NewTask, tenant: str, lock: Lock) -> TaskEntry:
+def _entry(wanted: NewTask, tenant: str, lock: Lock, upload: Upload | None) -> TaskEntry:
     """The task as it will be shown. Raises PayloadTooLarge: what cannot be shown must not be published either."""
-    submitted = wanted.command(lock.task, tenant, lock.principal, lock.submitted_at)
+    submitted = wanted.command(lock.task, tenant, lock.principal, lock.submitted_at, upload)
     entry = TaskEntry(state=None, submitted=submitted, sequence=0)
     if (size := len(entry.to_json())) > MAX_PAYLOAD_BYTES:
         raise PayloadTooLarge(f"task of {size} bytes: at most {MAX_PAYLOAD_BYTES}")

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from worksite.common import telemetry
 from worksite.common.errors import (
     ArtifactMissing,
@@ -106,12 +107,59 @@ def body_too_large(limit: int) -> ProblemError:
     return ProblemError(413, "body-too-large", "Body too large", f"at most {limit} bytes are accepted")
 
 
+def does_not_fit(field: str, message: str) -> ProblemError:
+    """422 for one field that only what is stored speaks against."""
+    return _invalid([((field,), message)])
+
+
+def key_reused() -> ProblemError:
+    """422: an idempotency key stands for one body."""
+    detail = "this Idempotency-Key was used for a different body: take a new one"
+    return ProblemError(422, "idempotency-key-reused", "Idempotency key reused", detail)
+
+
+def not_that_archive(detail: str) -> ProblemError:
+    """422: the body is no archive, or another kind than it was declared as."""
+    return ProblemError(422, "not-that-archive", "Not that archive", detail)
+
+
+def too_slow(seconds: float) -> ProblemError:
+    """408."""
+    detail = f"the body did not arrive within {seconds:.0f} s; send it again"
+    return ProblemError(408, "too-slow", "Request timeout", detail)
+
+
+def too_many_uploads() -> ProblemError:
+    """429: the tenant has its share of uploads under way."""
+    detail = "this tenant has as many uploads under way as it may; try again when one has ended"
+    headers = _retry_after(QUEUE_RETRY_SECONDS)
+    return ProblemError(429, "too-many-uploads", "Too many uploads", detail, headers=headers)
+
+
+def uploads_busy() -> ProblemError:
+    """503: all tenants together have."""
+    detail = "too many uploads are under way; try again"
+    return ProblemError(503, "uploads-busy", "Unavailable", detail, headers=_retry_after(QUEUE_RETRY_SECONDS))
+
+
+def storage_full() -> ProblemError:
+    """507: the disk or the bus has no room for an upload."""
+    detail = "there is no room for this archive now; an operator has to make some"
+    return ProblemError(507, "storage-full", "Insufficient storage", detail)
+
+
 def invalid(error: ValidationError) -> ProblemError:
     """400 for what is not JSON, 422 for JSON that does not fit; neither echoes the input."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     if found[0]["type"] == "json_invalid":
         return malformed("malformed-json", "the body is not valid JSON")
     return _invalid([(entry["loc"], entry["msg"]) for entry in found])
+
+
+def rate_limited(limits: str, wait_seconds: int) -> ProblemError:
+    """429: more requests than the named limits allow."""
+    detail = f"too many requests for this {limits}; try again in {wait_seconds} s"
+    return ProblemError(429, "rate-limited", "Too many requests", detail, headers=_retry_after(wait_seconds))
 
 
 def internal() -> ProblemError:
@@ -130,6 +178,8 @@ def of(error: Exception) -> ProblemError:
             return _invalid([(entry["loc"][1:], entry["msg"]) for entry in error.errors()])
         case HTTPException():
             return _of_http(error)
+        case ClientDisconnect():  # nobody reads this, but it is no fault of ours either
+            return malformed("incomplete-body", "the connection ended before the body did")
         case WorksiteError():
             return _of_ours(error)
         case _:
@@ -145,7 +195,7 @@ def install(app: FastAPI) -> None:
             log.warning("answered %d: %s", problem.status, error)
         return problem.response()
 
-    for kind in (ProblemError, HTTPException, RequestValidationError, WorksiteError):
+    for kind in (ProblemError, HTTPException, RequestValidationError, ClientDisconnect, WorksiteError):
         app.add_exception_handler(kind, answer)
 
 

@@ -5,30 +5,35 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 from worksite.common.messages import GitProject, Model, NewProject, Route, SubmitTask, TaskOptions
-from worksite.common.messages.base import PLAIN
-from worksite.common.messages.sources import GitRef, GitUrl, ProjectName
+from worksite.common.messages.base import PLAIN, Sha256
+from worksite.common.messages.sources import GitRef, GitUrl, ProjectName, ProjectSource
 from worksite.common.messages.tasks import RequestText
+from worksite.gateway.domain.uploads import Upload
 
 
 class Project(Model):
-    """Where the work happens: `{name}`, new and empty, or `{git_url, ref?}`, which the builder clones."""
+    """Where the work happens: `{name}`, new and empty, `{git_url, ref?}`, which the builder clones, or
+    `{upload, ref?}`, an archive that was uploaded before."""
 
     name: ProjectName | None = Field(default=None, description="of a new and empty repository; default: project")
     git_url: GitUrl | None = Field(default=None, description="where to clone from; never with credentials in it")
-    ref: GitRef | None = Field(default=None, description="branch, tag or commit; default: the remote's default branch")
+    upload: Sha256 | None = Field(default=None, description="id of an upload: a git bundle, or an archive of files")
+    ref: GitRef | None = Field(default=None, description="branch, tag or commit; default: where HEAD points")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if self.name is not None and self.git_url is not None:
-            raise ValueError("give name for a new repository or git_url for an existing one, not both")
-        if self.ref is not None and self.git_url is None:
-            raise ValueError("ref needs git_url")
+        if sum(given is not None for given in (self.name, self.git_url, self.upload)) > 1:
+            raise ValueError("give one of name (a new repository), git_url (an existing one) and upload, not more")
+        if self.ref is not None and self.git_url is None and self.upload is None:
+            raise ValueError("ref needs git_url or upload")
         return self
 
-    def source(self) -> NewProject | GitProject:
-        """The same as the bus names it."""
+    def source(self, upload: Upload | None = None) -> ProjectSource:
+        """The same as the bus names it; `upload` is what is known of the upload that is named, if one is."""
+        if upload is not None:
+            return upload.project(self.ref)
         if self.git_url is not None:
             return GitProject(git_url=self.git_url, ref=self.ref)
         return NewProject(name=self.name or "project")
@@ -52,7 +57,9 @@ class NewTask(Model):
             )
         return options
 
-    def command(self, task: str, tenant: str, principal: str, submitted_at: datetime) -> SubmitTask:
+    def command(
+        self, task: str, tenant: str, principal: str, submitted_at: datetime, upload: Upload | None = None
+    ) -> SubmitTask:
         """The message that goes to the bus."""
         return SubmitTask(
             task=task,
@@ -60,10 +67,19 @@ class NewTask(Model):
             principal=principal,
             request=self.request,
             route=self.route,
-            project=self.project.source(),
+            project=self.project.source(upload),
             options=self.options,
             submitted_at=submitted_at,
         )
+
+
+class TaskInput(Model):
+    """The body of `POST /v1/tasks/{id}/input`."""
+
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000), PLAIN] = Field(
+        description="the answer to the task's question"
+    )
+    route: Route | None = Field(default=None, description="start again along this route, with the answer")
 
 
 class Cancellation(Model):

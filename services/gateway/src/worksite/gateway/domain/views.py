@@ -51,6 +51,7 @@ class TaskLinks(Model):
     events: str
     artifacts: str
     cancel: str
+    input: str | None = Field(description="status needs_input: where the answer goes; null otherwise")
 
 
 class TaskView(Model):
@@ -65,6 +66,7 @@ class TaskView(Model):
     engine: str | None = Field(description="what made the newest result, e.g. blueprint:auth-service@1.0.0")
     reason: str | None = Field(description="why it stopped, in a sentence")
     question: Question | None = Field(description="status needs_input: what is covered, what is not, what would help")
+    inputs: tuple[str, ...] = Field(description="answers to questions so far, oldest first")
     problem: Problem | None = Field(description="status failed: what went wrong")
     answer: Answer | None = Field(description="route question")
     step: str | None = Field(description="the step in flight")
@@ -89,10 +91,9 @@ def is_task_id(text: str) -> bool:
 
 def task_view(entry: TaskEntry) -> TaskView:
     """The view of a row of the read model."""
-    submitted, state = entry.submitted, entry.state
-    links = task_links(submitted.task)
+    state = entry.state
     if state is None:
-        return _queued(entry, links)
+        return _queued(entry)
     return TaskView(
         id=state.task,
         status=state.status,
@@ -103,6 +104,7 @@ def task_view(entry: TaskEntry) -> TaskView:
         engine=_engine(state),
         reason=state.reason,
         question=state.question,
+        inputs=state.inputs,
         problem=state.problem,
         answer=state.answer,
         step=state.step,
@@ -111,17 +113,23 @@ def task_view(entry: TaskEntry) -> TaskView:
         artifacts=tuple(artifacts.available(state)),
         created_at=state.created_at,
         updated_at=state.updated_at,
-        links=links,
+        links=task_links(state.task, state.status),
     )
 
 
-def task_links(task: str) -> TaskLinks:
+def task_links(task: str, status: TaskStatus) -> TaskLinks:
     """Paths relative to the gateway."""
     root = f"/v1/tasks/{task}"
-    return TaskLinks(self=root, events=f"{root}/events", artifacts=f"{root}/artifacts", cancel=f"{root}/cancel")
+    return TaskLinks(
+        self=root,
+        events=f"{root}/events",
+        artifacts=f"{root}/artifacts",
+        cancel=f"{root}/cancel",
+        input=f"{root}/input" if status == "needs_input" else None,
+    )
 
 
-def _queued(entry: TaskEntry, links: TaskLinks) -> TaskView:
+def _queued(entry: TaskEntry) -> TaskView:
     submitted = entry.submitted
     return TaskView(
         id=submitted.task,
@@ -133,6 +141,7 @@ def _queued(entry: TaskEntry, links: TaskLinks) -> TaskView:
         engine=None,
         reason=None,
         question=None,
+        inputs=(),
         problem=None,
         answer=None,
         step=None,
@@ -141,7 +150,7 @@ def _queued(entry: TaskEntry, links: TaskLinks) -> TaskView:
         artifacts=(),
         created_at=submitted.submitted_at,
         updated_at=submitted.submitted_at,
-        links=links,
+        links=task_links(submitted.task, "queued"),
     )
 
 

@@ -14,7 +14,6 @@ from worksite.gateway import problems
 from worksite.gateway.auth.access import may
 from worksite.gateway.domain.artifacts import MEDIA_TYPES, Rendered, available
 from worksite.gateway.domain.principal import Principal
-from worksite.gateway.domain.views import task_links
 from worksite.gateway.gateway import Gateway, GatewayOf
 from worksite.gateway.routes.tasks import find
 
@@ -116,7 +115,7 @@ def _view(task: str, name: str, content: ArtifactRef | Rendered) -> ArtifactView
         size=len(content.data) if isinstance(content, Rendered) else content.size,
         media_type=MEDIA_TYPES[name],
         sha256=_sha256(content),
-        links=ArtifactLinks(self=f"{task_links(task).artifacts}/{name}"),
+        links=ArtifactLinks(self=f"{router.prefix}/{task}/artifacts/{name}"),
     )
 
 

@@ -44,8 +44,7 @@ async def submit(
     try:
         entry = await gateway.intake.submit(caller, wanted, await request.body(), key)
     except KeyReused as error:
-        detail = "this Idempotency-Key was used for a different body: take a new one"
-        raise problems.ProblemError(422, "idempotency-key-reused", "Idempotency key reused", detail) from error
+        raise problems.key_reused() from error
     view = task_view(entry)
     response.headers["Location"] = view.links.self
     return view

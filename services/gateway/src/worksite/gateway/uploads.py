@@ -1,0 +1,164 @@
+"""Take an archive in: counted while it streams to disk, stored under its hash, then put on the tenant's list.
+
+What is in an archive is not looked at here beyond its first bytes: only the builder opens what a client uploaded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Generator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from worksite.common import subjects
+from worksite.common.artifacts import Artifacts
+from worksite.common.bus import Bus, KeyValue
+from worksite.common.errors import Conflict, QueueFull
+from worksite.common.messages import ArtifactRef
+from worksite.gateway import problems
+from worksite.gateway.domain.principal import Principal
+from worksite.gateway.domain.uploads import FORMATS, Upload, mismatch
+
+MOST_SECONDS = 600.0
+"""An upload that takes longer is cut off: whoever sends a byte now and then must not keep a place for ever."""
+_BLOCK_BYTES = 256 * 1024
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class UploadRecords:
+    """The tenants' lists. Keys are `<tenant>.<sha256>`: nobody can name an upload of another tenant."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._store = KeyValue(bus, subjects.UPLOADS)
+
+    async def get(self, tenant: str, upload: str) -> Upload | None:
+        """None for what was never uploaded or has expired. Raises BusUnavailable."""
+        found = await self._store.get(f"{tenant}.{upload}")
+        return Upload.model_validate_json(found.value, extra="ignore") if found else None
+
+    async def put(self, tenant: str, upload: Upload) -> bool:
+        """Begin or renew its time; True when it was not on the list. Raises BusUnavailable, QueueFull."""
+        key = f"{tenant}.{upload.sha256}"
+        found = await self._store.get(key)
+        with contextlib.suppress(Conflict):  # somebody has just put the same content: theirs is as good
+            await self._store.update(key, upload.model_dump_json().encode(), found.revision if found else 0)
+            return found is None
+        return False
+
+
+class Places:
+    """How many uploads may be under way at once; half of them is all that one tenant may take."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._taken: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def take(self, tenant: str) -> Generator[None]:
+        """Hold a place. Raises a 429 problem for a tenant that has its share, a 503 problem when none is left."""
+        if self._taken[tenant] >= (self._total + 1) // 2:
+            raise problems.too_many_uploads()
+        if self._taken.total() >= self._total:
+            raise problems.uploads_busy()
+        self._taken[tenant] += 1
+        try:
+            yield
+        finally:
+            self._taken -= Counter((tenant,))  # keeps no tenant that holds none
+
+
+class Uploads:
+    """Receives archives into `folder`, which holds only what is under way."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        artifacts: Artifacts,
+        folder: Path,
+        places: Places,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.records = UploadRecords(bus)
+        self._artifacts = artifacts
+        self._folder = folder
+        self._places = places
+        self._now = now
+
+    async def take(self, caller: Principal, media_type: str, body: AsyncIterator[bytes]) -> tuple[Upload, bool]:
+        """Store the archive and list it; True when the tenant did not have it yet. Raises problems, BusUnavailable.
+
+        Whatever fails on the way, the same upload again goes on: the archive is stored before it is listed.
+        """
+        with self._places.take(caller.tenant):
+            try:
+                stored = await self._stored(media_type, body)
+                upload = self._record(caller, stored)
+                return upload, await self.records.put(caller.tenant, upload)
+            except QueueFull as error:
+                raise problems.storage_full() from error
+
+    async def _stored(self, media_type: str, body: AsyncIterator[bytes]) -> ArtifactRef:
+        with tempfile.NamedTemporaryFile(dir=self._folder, buffering=0) as file:  # unbuffered: closing cannot fail
+            await _received(body, file.file, media_type)
+            return await self._artifacts.put_file(Path(file.name), media_type)
+
+    def _record(self, caller: Principal, stored: ArtifactRef) -> Upload:
+        return Upload(
+            sha256=stored.sha256,
+            size=stored.size,
+            media_type=stored.media_type,
+            format=FORMATS[stored.media_type],
+            principal=caller.subject,
+            uploaded_at=self._now(),
+        )
+
+
+def emptied(folder: Path) -> Path:
+    """The folder with nothing in it: what a killed process left behind is of no use to anybody. Raises OSError."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    return folder
+
+
+async def _received(body: AsyncIterator[bytes], file: IO[bytes], media_type: str) -> None:
+    """Write the body block by block; what is not what it says is refused with its first block."""
+    try:
+        async with asyncio.timeout(MOST_SECONDS):
+            blocks = _blocks(body)
+            first = await anext(blocks, b"")
+            if reason := mismatch(media_type, first):
+                raise problems.not_that_archive(reason)
+            await asyncio.to_thread(_write, file, first)
+            async for block in blocks:
+                await asyncio.to_thread(_write, file, block)
+    except TimeoutError:
+        raise problems.too_slow(MOST_SECONDS) from None
+    except OSError as error:
+        if error.errno in _DISK_FULL:
+            raise problems.storage_full() from error
+        raise
+
+
+def _write(file: IO[bytes], block: bytes) -> None:
+    """The whole block: an unbuffered file may take less at a time."""
+    rest = memoryview(block)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+async def _blocks(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes in fewer parts: each is a hop to a thread."""
+    block = bytearray()
+    async for part in body:
+        block += part
+        if len(block) >= _BLOCK_BYTES:
+            yield bytes(block)
+            block.clear()
+    if block:
+        yield bytes(block)
