@@ -37,6 +37,7 @@ from worksite.gateway.settings import GatewaySettings
 ROOT = Path(__file__).parents[3]
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 MAX_BODY_BYTES = 64 * 1024
+MAX_UPLOAD_BYTES = 1 << 20
 
 Mint = Callable[..., str]
 
@@ -71,11 +72,13 @@ def mint(issuer_key: OKPKey) -> Mint:
 
 
 @pytest.fixture
-def settings(issuer_key: OKPKey) -> GatewaySettings:
+def settings(issuer_key: OKPKey, tmp_path: Path) -> GatewaySettings:
     return GatewaySettings(
         policy_dir=ROOT / "policies",
         issuer_key=SecretStr(json.dumps(issuer_key.as_dict(private=True))),
         max_body_bytes=MAX_BODY_BYTES,
+        max_upload_bytes=MAX_UPLOAD_BYTES,
+        state_dir=tmp_path / "gateway",
     )
 
 
@@ -87,7 +90,7 @@ async def gateway(bus: Bus, settings: GatewaySettings) -> AsyncIterator[Gateway]
 
 @pytest.fixture
 def app(gateway: Gateway, settings: GatewaySettings) -> FastAPI:
-    return create_app(gateway, Health(), settings.max_body_bytes)
+    return create_app(gateway, Health(), settings)
 
 
 @pytest_asyncio.fixture

@@ -97,7 +97,7 @@ async def test_the_rights_that_the_subject_table_grants_are_enough(
         async with (
             built(settings, bus, asyncio.Event()) as parts,
             httpx.AsyncClient(
-                transport=httpx.ASGITransport(create_app(parts, Health(), settings.max_body_bytes)),
+                transport=httpx.ASGITransport(create_app(parts, Health(), settings)),
                 base_url="http://gateway",
                 headers={"Authorization": f"Bearer {mint()}"},
             ) as client,
@@ -158,7 +158,7 @@ async def test_policies_that_cannot_be_used_keep_the_gateway_from_starting(
 async def test_without_an_issuer_key_there_is_no_token_endpoint(bus: Bus, settings: GatewaySettings) -> None:
     external = settings.model_copy(update={"issuer_key": None, "jwt_jwks_url": "https://issuer.example/keys"})
     async with built(external, bus, asyncio.Event()) as parts:
-        app = create_app(parts, Health(), settings.max_body_bytes)
+        app = create_app(parts, Health(), settings)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
             answers = [await client.post("/oauth/token"), await client.get("/.well-known/jwks.json")]
 

@@ -8,9 +8,12 @@ from worksite.gateway import openapi, problems, routes
 from worksite.gateway.body import BodyLimit
 from worksite.gateway.gateway import Gateway
 from worksite.gateway.middleware import Observed
+from worksite.gateway.rate_limits import RateLimitFields
+from worksite.gateway.routes import uploads
+from worksite.gateway.settings import GatewaySettings
 
 
-def create_app(gateway: Gateway, health: Health, max_body_bytes: int) -> FastAPI:
+def create_app(gateway: Gateway, health: Health, settings: GatewaySettings) -> FastAPI:
     """Routes, errors and middleware around the gateway's parts."""
     app = openapi.described_app()
     app.state.gateway = gateway
@@ -19,6 +22,8 @@ def create_app(gateway: Gateway, health: Health, max_body_bytes: int) -> FastAPI
         app.include_router(routes.issuer())
     app.router.routes.extend(health.routes())
     problems.install(app)
-    app.add_middleware(BodyLimit, limit=max_body_bytes)
-    app.add_middleware(Observed)  # added last: outermost
+    own_limits = {uploads.PATH: settings.max_upload_bytes}
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, own=own_limits)
+    app.add_middleware(Observed)
+    app.add_middleware(RateLimitFields)  # added last: outermost
     return app

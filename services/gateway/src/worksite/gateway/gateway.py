@@ -13,9 +13,12 @@ from worksite.common.policy import PolicyEngine
 from worksite.gateway.audit import Audit
 from worksite.gateway.auth.authenticator import Authenticator
 from worksite.gateway.auth.issuer import Issuer
+from worksite.gateway.inputs import Inputs
 from worksite.gateway.intake import Intake
 from worksite.gateway.memory import ByteBudget
+from worksite.gateway.rate_limits import RateLimiter
 from worksite.gateway.tasks import Tasks
+from worksite.gateway.uploads import Uploads
 
 
 @dataclass(frozen=True)
@@ -24,10 +27,13 @@ class Gateway:
 
     bus: Bus
     authenticator: Authenticator
+    rate_limiter: RateLimiter
     policy: PolicyEngine
     audit: Audit
     tasks: Tasks
     intake: Intake
+    inputs: Inputs
+    uploads: Uploads
     artifacts: Artifacts
     artifact_memory: ByteBudget
     issuer: Issuer | None

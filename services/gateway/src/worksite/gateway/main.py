@@ -15,7 +15,7 @@ from worksite.common.bus import Bus
 from worksite.common.health import http_server
 from worksite.common.policy import PolicyEngine, PolicyError
 from worksite.common.settings import SettingsError
-from worksite.gateway import audit
+from worksite.gateway import audit, uploads
 from worksite.gateway.app import create_app
 from worksite.gateway.auth import clients, keys
 from worksite.gateway.auth.authenticator import Authenticator
@@ -24,10 +24,13 @@ from worksite.gateway.auth.jwks import Jwks, fetcher
 from worksite.gateway.auth.revocations import Revocations
 from worksite.gateway.auth.verifier import Verifier
 from worksite.gateway.gateway import Gateway
+from worksite.gateway.inputs import Inputs
 from worksite.gateway.intake import Intake
 from worksite.gateway.memory import ByteBudget
+from worksite.gateway.rate_limits import RateLimiter
 from worksite.gateway.settings import GatewaySettings
 from worksite.gateway.tasks import Tasks
+from worksite.gateway.uploads import Places, Uploads
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +41,7 @@ def main() -> None:
 
 async def _main(settings: GatewaySettings, running: service.Running) -> None:
     async with built(settings, running.bus, running.stop) as gateway:
-        app = create_app(gateway, running.health, settings.max_body_bytes)
+        app = create_app(gateway, running.health, settings)
         async with http_server(app, settings.bind_host, settings.dashboard_port) as port:
             log.info("listening on port %d", port)
             running.ready.set()
@@ -47,23 +50,34 @@ async def _main(settings: GatewaySettings, running: service.Running) -> None:
 
 @contextlib.asynccontextmanager
 async def built(settings: GatewaySettings, bus: Bus, stop: asyncio.Event) -> AsyncGenerator[Gateway]:
-    """The gateway's parts, wired. Raises SettingsError for policies that cannot be used."""
+    """The gateway's parts, wired. Raises SettingsError for policies or a folder that cannot be used."""
     async with httpx.AsyncClient(timeout=5, trust_env=False) as http, audit.recording(bus) as trail:
-        tasks = Tasks(bus)
+        tasks, artifacts = Tasks(bus), Artifacts(bus)
         trusted = _keys(settings, http)
         verifier = Verifier(trusted, settings.jwt_issuer, settings.jwt_audience)
         yield Gateway(
             bus=bus,
             authenticator=Authenticator(verifier, Revocations(bus)),
+            rate_limiter=RateLimiter(settings.rate_limits()),
             policy=_policy(settings),
             audit=trail,
             tasks=tasks,
             intake=Intake(bus, tasks),
-            artifacts=Artifacts(bus),
+            inputs=Inputs(bus),
+            uploads=await _uploads(settings, bus, artifacts),
+            artifacts=artifacts,
             artifact_memory=ByteBudget(),
             issuer=_issuer(settings, trusted),
             stop=stop,
         )
+
+
+async def _uploads(settings: GatewaySettings, bus: Bus, artifacts: Artifacts) -> Uploads:
+    try:
+        folder = await asyncio.to_thread(uploads.emptied, settings.state_dir / "uploads")
+    except OSError as error:
+        raise SettingsError(f"STATE_DIR: {error}") from error
+    return Uploads(bus, artifacts, folder, Places(settings.max_concurrent_uploads))
 
 
 def _keys(settings: GatewaySettings, http: httpx.AsyncClient) -> keys.Keys:

@@ -7,8 +7,11 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
+from worksite.common.artifacts import MAX_ARTIFACT_BYTES
 from worksite.common.settings import ServiceSettings
 from worksite.gateway.auth import clients, keys
+from worksite.gateway.domain.rates import Limit
+from worksite.gateway.rate_limits import MIN_BURST, Limits
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -21,6 +24,29 @@ class GatewaySettings(ServiceSettings):
     )
     policy_dir: Path = Field(default=Path("policies"), description="directory of the Cedar policies and their schema")
     max_body_bytes: int = Field(default=1 << 20, ge=1024, le=64 << 20, description="largest request body accepted")
+    rate_per_principal: float = Field(
+        default=50, gt=0, le=1e6, description="requests a second that one principal may make in the long run"
+    )
+    burst_per_principal: int = Field(
+        default=100, ge=MIN_BURST, le=10**6, description="requests that one principal may make at once"
+    )
+    rate_per_tenant: float = Field(default=200, gt=0, le=1e6, description="the same for a tenant's principals together")
+    burst_per_tenant: int = Field(
+        default=400, ge=MIN_BURST, le=10**6, description="the same for a tenant's principals together"
+    )
+    rate_per_address: float = Field(
+        default=10, gt=0, le=1e6, description="token requests and failed sign-ins a second from one client address"
+    )
+    burst_per_address: int = Field(default=50, ge=1, le=10**6, description="the same at once")
+    max_upload_bytes: int = Field(
+        default=100 << 20, ge=1024, le=MAX_ARTIFACT_BYTES, description="largest archive that can be uploaded"
+    )
+    max_concurrent_uploads: int = Field(
+        default=4, ge=1, le=64, description="uploads under way at once; half of them at most for one tenant"
+    )
+    state_dir: Path = Field(
+        default=Path(".worksite/gateway"), description="folder of uploads under way, private to this process"
+    )
     jwt_issuer: str = Field(default="worksite", min_length=1, description="the `iss` that tokens must carry")
     jwt_audience: str = Field(default="worksite", min_length=1, description="the `aud` that tokens must carry")
     jwt_jwks_url: str | None = Field(default=None, description="key set of an external issuer; https, or loopback")
@@ -31,6 +57,14 @@ class GatewaySettings(ServiceSettings):
     issuer_clients: SecretStr | None = Field(
         default=None, description='JSON list of {"client_id", "secret_sha256", "tenants": [...] or "*", "roles": [...]}'
     )
+
+    def rate_limits(self) -> Limits:
+        """Per principal, tenant and client address."""
+        return Limits(
+            principal=Limit("principal", self.rate_per_principal, self.burst_per_principal),
+            tenant=Limit("tenant", self.rate_per_tenant, self.burst_per_tenant),
+            address=Limit("address", self.rate_per_address, self.burst_per_address),
+        )
 
     @field_validator("jwt_jwks_url")
     @classmethod

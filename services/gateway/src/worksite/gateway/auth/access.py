@@ -32,7 +32,8 @@ def may(action: str) -> Callable[..., Awaitable[Principal]]:
     """
 
     async def check(request: Request, gateway: GatewayOf, bearer: Bearer) -> Principal:
-        principal = await _authenticated(gateway, bearer)
+        principal = await _authenticated(request, gateway, bearer)
+        gateway.rate_limiter.admit(request, principal, action)
         task = request.path_params.get("task_id")
         if task is not None and not is_task_id(task):
             raise problems.not_found()
@@ -42,12 +43,14 @@ def may(action: str) -> Callable[..., Awaitable[Principal]]:
     return check
 
 
-async def _authenticated(gateway: Gateway, bearer: HTTPAuthorizationCredentials | None) -> Principal:
+async def _authenticated(request: Request, gateway: Gateway, bearer: HTTPAuthorizationCredentials | None) -> Principal:
     if bearer is None:
+        gateway.rate_limiter.admit_stranger(request)
         raise problems.unauthenticated("send a token: Authorization: Bearer …", _REALM)
     try:
         return await gateway.authenticator.authenticate(bearer.credentials)
     except InvalidToken as error:
+        gateway.rate_limiter.admit_stranger(request)
         log.info("token refused: %s", error)
         if isinstance(error, RevokedToken):
             await gateway.audit.revoked(error.principal)

@@ -1,7 +1,7 @@
 """/oauth/token and the documents that describe it; only where the embedded issuer is configured.
 
 What is wrong with a request to the token endpoint is said in the form of RFC 6749, because OAuth clients read no other;
-only a body that is too large never gets that far.
+only a body that is too large, or one request too many, never gets that far.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ _CACHED = {"Cache-Control": "public, max-age=300"}
 )
 async def issue(request: Request, gateway: GatewayOf) -> Response:
     """Client credentials (RFC 6749 section 4.4): HTTP Basic or form fields in, a token for 15 minutes out."""
+    gateway.rate_limiter.admit_stranger(request)
     body = await request.body()
     try:
         require_media_type(request, FORM)
