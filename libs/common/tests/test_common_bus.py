@@ -303,3 +303,34 @@ async def test_a_consumer_that_is_gone_is_seen_as_stalled(bus, monkeypatch):
             await asyncio.sleep(0.01)
     stop.set()
     await running
+
+
+@pytest.mark.asyncio
+async def test_entries_can_be_read_newest_write_first_in_steps(bus: Bus) -> None:
+    store = KeyValue(bus, subjects.TASKS)
+    for n in range(40):
+        await store.create(f"{'a' if n % 3 else 'b'}.{n:02}", b"")
+    await store.update("a.01", b"again", 2)
+    await store.delete("a.02")
+    expected = ["a.01", *(f"a.{n:02}" for n in range(39, 2, -1) if n % 3)]
+
+    batches = [[entry.key for entry in batch] async for batch in store.newest_first("a", window=4)]
+
+    assert [key for batch in batches for key in batch] == expected
+    assert len(batches[0]) <= 4
+    assert [batch async for batch in store.newest_first("nobody", window=4)] == []
+
+
+@pytest.mark.asyncio
+async def test_entries_can_be_read_in_pages(bus: Bus) -> None:
+    store = KeyValue(bus, subjects.TASKS)
+    for n in range(6):
+        await store.create(f"a.{n}", b"")
+    await store.delete("a.1")
+
+    first = await store.entries("a", limit=2)
+    rest = await store.entries("a", after=first[-1].revision, limit=10)
+
+    assert [entry.key for entry in first] == ["a.0", "a.2"]
+    assert [entry.key for entry in rest] == ["a.3", "a.4", "a.5"]
+    assert first[0].written_at <= first[1].written_at

@@ -6,7 +6,9 @@ nats-py's own KeyValue asks for stream information first, which would widen ever
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from datetime import datetime
 
 from worksite.common.bus.connection import Bus, Stored
 from worksite.common.bus.envelope import EXPECTED_LAST_SUBJECT_SEQUENCE
@@ -14,6 +16,7 @@ from worksite.common.bus.envelope import EXPECTED_LAST_SUBJECT_SEQUENCE
 _OPERATION = "KV-Operation"
 _TTL = "Nats-TTL"
 _MARKER = "Nats-Marker-Reason"
+_READ_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Entry:
     key: str
     value: bytes
     revision: int
+    written_at: datetime
 
 
 class KeyValue:
@@ -53,15 +57,43 @@ class KeyValue:
         expected = {} if revision is None else {EXPECTED_LAST_SUBJECT_SEQUENCE: str(revision)}
         await self._bus.publish_raw(self._prefix + key, b"", {_OPERATION: "DEL"} | expected)
 
-    async def entries(self, prefix: str | None = None) -> list[Entry]:
-        """Every live entry, or those whose key starts with `prefix.`; oldest write first."""
+    async def entries(self, prefix: str | None = None, *, after: int = 0, limit: int | None = None) -> list[Entry]:
+        """Live entries, oldest write first: all, or those whose key starts with `prefix.`, of revisions greater than
+        `after`, `limit` of them at most."""
         found: list[Entry] = []
-        after = 0
-        subjects = f"{self._prefix}{prefix}.>" if prefix else f"{self._prefix}>"
-        while batch := await self._bus.read(self._stream, subjects, after):
+        wanted = _READ_BATCH if limit is None else limit
+        while wanted > 0 and (batch := await self._bus.read(self._stream, self._below(prefix), after, wanted)):
             found += [entry for stored in batch if (entry := self._entry(stored))]
             after = batch[-1].sequence
+            wanted = _READ_BATCH if limit is None else limit - len(found)
         return found
+
+    async def newest_first(self, prefix: str, window: int) -> AsyncGenerator[list[Entry]]:
+        """Live entries whose key starts with `prefix.`, in batches, newest write first.
+
+        Streams are read forwards, so it steps back by windows of revisions: `window` at first, then twice as many each
+        time. What is written meanwhile is not among them; `entries(after=…)` has it.
+        """
+        newest = await self._bus.last(self._stream, self._below(prefix))
+        high = newest.sequence if newest else 0
+        while high > 0:
+            low = max(0, high - window)
+            yield (await self._between(prefix, low, high))[::-1]
+            high, window = low, window * 2
+
+    async def _between(self, prefix: str, low: int, high: int) -> list[Entry]:
+        """Live entries of revisions greater than `low` and not greater than `high`."""
+        found: list[Entry] = []
+        while low < high:
+            batch = await self.entries(prefix, after=low, limit=min(_READ_BATCH, high - low))
+            if not batch:
+                break
+            found += [entry for entry in batch if entry.revision <= high]
+            low = batch[-1].revision
+        return found
+
+    def _below(self, prefix: str | None) -> str:
+        return f"{self._prefix}{prefix}.>" if prefix else f"{self._prefix}>"
 
     async def _write(self, key: str, value: bytes, expected: int, ttl_seconds: float | None) -> int:
         headers = {EXPECTED_LAST_SUBJECT_SEQUENCE: str(expected)}
@@ -72,4 +104,4 @@ class KeyValue:
     def _entry(self, stored: Stored) -> Entry | None:
         if stored.headers.get(_OPERATION) in {"DEL", "PURGE"} or _MARKER in stored.headers:
             return None
-        return Entry(stored.subject.removeprefix(self._prefix), stored.data, stored.sequence)
+        return Entry(stored.subject.removeprefix(self._prefix), stored.data, stored.sequence, stored.time)
