@@ -6,30 +6,37 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
+import shutil
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 from pydantic import SecretStr
-from worksite.cli.stack import nats_config
-from worksite.cli.stack.state import PROVISIONER, State
+from worksite.cli.stack import disk, nats_config
+from worksite.cli.stack.errors import NotReady, StateInUse, explained
+from worksite.cli.stack.ports import chosen_port
+from worksite.cli.stack.state import PROVISIONER, State, write_private
 from worksite.cli.stack.supervisor import CannotStart, Program, Supervisor
 from worksite.common.bus import Bus, BusSettings, provision
-from worksite.common.errors import BusUnavailable
+from worksite.common.errors import BusUnavailable, Permanent
 from worksite.common.processes import free_port, nats_server
 from worksite.common.subjects import SERVICES
 
 READY_SECONDS = 60.0
+ENDING_SECONDS = 20.0
+"""How long the programs of a stack that was killed may take to end."""
 _INHERITED = (
     "PATH", "HOME", "LANG", "TMPDIR", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "GRACE_SECONDS", "BIND_HOST",
     "WORKER_CONCURRENCY",
 )  # fmt: skip
 _OPTIONS: dict[str, tuple[str, ...]] = {
-    "gateway": ("MAX_BODY_BYTES", "JWT_ISSUER", "JWT_AUDIENCE", "JWT_JWKS_URL", "JWT_SECRET_KEY"),
+    "gateway": (
+        "MAX_BODY_BYTES", "MAX_UPLOAD_BYTES", "MAX_CONCURRENT_UPLOADS",
+        "JWT_ISSUER", "JWT_AUDIENCE", "JWT_JWKS_URL", "JWT_SECRET_KEY",
+    ),
     "admin": (),
     "architect": (),
     "builder": ("MAX_REPOSITORY_BYTES", "CLONE_TIMEOUT_SECONDS", "ALLOW_FILE_URLS", "ALLOW_PRIVATE_HOSTS"),
@@ -40,10 +47,6 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 """What of our environment each service gets besides its wiring: nobody is handed a variable that is not its own."""
-
-
-class NotReady(Exception):
-    """The stack did not come up; the text says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +74,18 @@ async def running_stack(
 ) -> AsyncGenerator[Stack]:
     """Everything up and ready inside the block; drained and stopped after it.
 
-    Raises NotReady, StateInUse.
+    Raises NotReady, StateInUse, StateUnusable.
     """
-    descriptor = state.lock()
-    state.prepare()
-    supervisor = Supervisor(log)
+    if shutil.which("git") is None:
+        raise NotReady("git is not installed or not on PATH: install it (Debian: apt install git)")
+    descriptor = await _locked(state)
+    full = disk.FullDisk(log, lambda: disk.free_bytes(state.nats), lambda: supervisor.restart("nats"))
+    # Its programs hold the lock too: while one of them still ends, no other stack may touch their files.
+    supervisor = Supervisor(full.saw, inherited=(descriptor,))
     try:
-        stack = await _start(state, project_root, ports, supervisor)
-        yield stack
+        stack = await _started(state, project_root, ports, supervisor)
+        async with full.watched():
+            yield stack
     except CannotStart as error:
         raise NotReady(str(error)) from error
     finally:
@@ -87,18 +94,44 @@ async def running_stack(
         os.close(descriptor)
 
 
+async def _locked(state: State) -> int:
+    """Waits for what is left of a stack that was killed. Raises StateInUse, StateUnusable."""
+    deadline = time.monotonic() + ENDING_SECONDS
+    while True:
+        try:
+            return state.lock()
+        except StateInUse:
+            if not state.orphaned() or time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(0.1)
+
+
+async def _started(state: State, project_root: Path, ports: Ports, supervisor: Supervisor) -> Stack:
+    """Whatever stands in the way becomes NotReady, with words for it."""
+    try:
+        with explained(state.root):
+            state.description.unlink(missing_ok=True)  # of a stack that was killed
+            disk.check(state.root, disk.free_bytes(state.root))
+            state.prepare()
+            return await _start(state, project_root, ports, supervisor)
+    except (BusUnavailable, Permanent) as error:
+        raise NotReady(f"the message bus cannot be set up: {error}") from error
+
+
 async def _start(state: State, project_root: Path, ports: Ports, supervisor: Supervisor) -> Stack:
-    gateway, admin = _port("DASHBOARD_PORT", ports.gateway), _port("ADMIN_PORT", ports.admin)
+    gateway, admin = chosen_port("DASHBOARD_PORT", ports.gateway), chosen_port("ADMIN_PORT", ports.admin)
+    if gateway == admin:
+        raise NotReady(f"DASHBOARD_PORT and ADMIN_PORT are both {admin}: set one of them to another port")
     nats_port, monitor_port = free_port(), free_port()
     nats_url = f"nats://127.0.0.1:{nats_port}"
     disk = state.disk_bytes()
-    _write_private(state.nats / "nats.conf", _nats_conf(state, nats_port, monitor_port, disk))
+    write_private(state.nats / "nats.conf", _nats_conf(state, nats_port, monitor_port, disk))
     supervisor.start(Program("nats", [nats_server(), "-c", str(state.nats / "nats.conf")], os.environ, 10))
     await _provisioned(state, nats_url, disk, supervisor)
     health: dict[str, str] = {}
     for service in SERVICES:
         port = {"gateway": gateway, "admin": admin}.get(service) or free_port()
-        environment = _environment(service, state, project_root, nats_url, port)
+        environment = service_environment(service, state, project_root, nats_url, port, os.environ)
         argv = [sys.executable, "-m", f"worksite.{service}.main"]
         supervisor.start(Program(service, argv, environment, _grace_seconds()))
         health[service] = f"http://127.0.0.1:{port}/readyz"
@@ -110,7 +143,7 @@ async def _start(state: State, project_root: Path, ports: Ports, supervisor: Sup
         monitor_url=f"http://127.0.0.1:{monitor_port}",
         supervisor=supervisor,
     )
-    state.description.write_text(_description(stack))
+    write_private(state.description, _description(stack))
     return stack
 
 
@@ -144,8 +177,10 @@ async def _provisioned(state: State, nats_url: str, disk: int, supervisor: Super
         await bus.close()
 
 
-def _environment(service: str, state: State, root: Path, nats_url: str, port: int) -> dict[str, str]:
-    """The settings of one service. Each gets what it reads, and only its own secrets."""
+def service_environment(
+    service: str, state: State, root: Path, nats_url: str, port: int, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """The settings of one service, out of ours in `environ`. Each gets what it reads, and only its own secrets."""
     wiring = {
         "NATS_URL": nats_url,
         "NATS_USER": service,
@@ -163,7 +198,7 @@ def _environment(service: str, state: State, root: Path, nats_url: str, port: in
         "validator": {"WHEELHOUSE_DIR": str(state.wheelhouse)},
         "rag": blueprints | {"KNOWLEDGE_DIRS": str(root / "docs")},
     }
-    given = {name: os.environ[name] for name in (*_INHERITED, *_OPTIONS[service]) if name in os.environ}
+    given = {name: environ[name] for name in (*_INHERITED, *_OPTIONS[service]) if name in environ}
     return wiring | own[service] | given
 
 
@@ -175,21 +210,6 @@ def _grace_seconds() -> float:
         return 15.0  # the services refuse the value themselves, by name
 
 
-def _port(variable: str, wanted: int) -> int:
-    """The wanted port if it is free. Raises NotReady naming the variable that changes it."""
-    if wanted == 0:
-        return free_port()
-    if not 0 < wanted < 65536:
-        raise NotReady(f"{variable}: {wanted} is no port; ports go from 0 to 65535")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError as error:
-            raise NotReady(f"port {wanted} is taken ({error.strerror}): set {variable} to a free one") from error
-    return wanted
-
-
 async def _ready(health: dict[str, str], supervisor: Supervisor) -> None:
     """Until every service says so. Raises NotReady naming those that do not, CannotStart."""
     waiting, deadline = dict(health), time.monotonic() + READY_SECONDS
@@ -198,7 +218,7 @@ async def _ready(health: dict[str, str], supervisor: Supervisor) -> None:
             if supervisor.failed.done():
                 supervisor.failed.result()
             if time.monotonic() > deadline:
-                raise NotReady(f"not ready after {READY_SECONDS:.0f} s: {', '.join(waiting)}")
+                raise NotReady(f"not ready after {READY_SECONDS:.0f} s: {supervisor.account(waiting)}")
             for service, url in list(waiting.items()):
                 with contextlib.suppress(httpx.HTTPError):
                     if (await client.get(url)).status_code == 200:
@@ -217,9 +237,3 @@ async def _stop(supervisor: Supervisor) -> None:
 def _description(stack: Stack) -> str:
     addresses = {name: value for name, value in vars(stack).items() if name != "supervisor"}
     return json.dumps(addresses | {"pid": os.getpid()}, indent=2)
-
-
-def _write_private(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)

@@ -11,16 +11,26 @@ from types import TracebackType
 _MAX_BYTES, _OLD_FILES = 10 << 20, 3
 
 
+class _LogFile(RotatingFileHandler):
+    """A log that cannot be written, on a full disk for example, is told of once and otherwise done without."""
+
+    _told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        if not self._told:
+            print(f"worksite: {self.baseFilename} is not written: {sys.exc_info()[1]}", file=sys.stderr)
+        self._told = True
+
+
 class StackLog:
-    """Every line of every process, with its name in front."""
+    """Every line of every process, with its name in front. The file is opened with the first of them."""
 
     def __init__(self, path: Path, *, echo: bool) -> None:
         self._path = path
         self._echo = echo
 
     def __enter__(self) -> StackLog:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = RotatingFileHandler(self._path, maxBytes=_MAX_BYTES, backupCount=_OLD_FILES)
+        self._file = _LogFile(self._path, maxBytes=_MAX_BYTES, backupCount=_OLD_FILES, delay=True)
         return self
 
     def __exit__(

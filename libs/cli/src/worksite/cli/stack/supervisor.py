@@ -8,7 +8,7 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 _PR_SET_PDEATHSIG = 1
@@ -16,6 +16,7 @@ _FIRST_RESTART_SECONDS, _LAST_RESTART_SECONDS = 0.3, 10.0
 _HEALTHY_AFTER_SECONDS = 20.0
 _LAST_WORDS_SECONDS = 5.0
 _GIVE_UP_AFTER = 5
+_BY_SOMEBODY_ELSE = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP}
 MAX_LOG_LINE_BYTES = 1 << 20
 
 
@@ -29,6 +30,7 @@ class Program:
     grace_seconds: float = 15.0
     pid: int | None = None
     restarts: int = 0
+    last_end: str = ""
     stopping: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
 
@@ -37,10 +39,12 @@ class CannotStart(Exception):
 
 
 class Supervisor:
-    """Runs programs until `stop`. `log` gets every line they write, with the program's name."""
+    """Runs programs until `stop`. `log` gets every line they write, with the program's name; they keep the descriptors
+    `inherited` open as long as they live."""
 
-    def __init__(self, log: Callable[[str, str], None]) -> None:
+    def __init__(self, log: Callable[[str, str], None], inherited: Sequence[int] = ()) -> None:
         self._log = log
+        self._inherited = inherited
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._programs: dict[str, Program] = {}
@@ -55,6 +59,17 @@ class Supervisor:
         """Start it and keep it running."""
         self._programs[program.name] = program
         self._tasks[program.name] = asyncio.create_task(self._keep(program))
+
+    def account(self, names: Iterable[str]) -> str:
+        """Each of these programs, with how it ended last if it did."""
+        ends = {name: self._programs[name].last_end for name in names}
+        return ", ".join(f"{name} ({end})" if end else name for name, end in ends.items())
+
+    def restart(self, name: str) -> None:
+        """End it politely; it is started again like one that crashed."""
+        process = self._processes.get(name)
+        if process and process.returncode is None:
+            process.terminate()
 
     async def stop(self, name: str) -> None:
         """SIGTERM, then SIGKILL after the program's grace."""
@@ -84,14 +99,15 @@ class Supervisor:
             if program.stopping.is_set():
                 return
             healthy = time.monotonic() - started > _HEALTHY_AFTER_SECONDS
-            # Ended by itself (not by a signal) soon after its start: it probably cannot run here.
-            quick_failures = 0 if healthy or status < 0 else quick_failures + 1
+            program.last_end = _end(status, last_words)
+            # Ended by itself soon after its start, or by a fault of its own: it probably cannot run here.
+            quick_failures = 0 if healthy or status in _BY_SOMEBODY_ELSE else quick_failures + 1
             delay = _FIRST_RESTART_SECONDS if healthy else min(delay * 2, _LAST_RESTART_SECONDS)
             if quick_failures >= _GIVE_UP_AFTER or status == 2:
-                self._give_up(program, last_words)
+                self._give_up(program, last_words if status == 2 else program.last_end)
                 return
             program.restarts += 1
-            self._log(program.name, f"ended with status {status}; restarting in {delay:.1f} s")
+            self._log(program.name, f"{_how(status)}; restarting in {delay:.1f} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(program.stopping.wait(), delay)
 
@@ -105,6 +121,7 @@ class Supervisor:
             limit=MAX_LOG_LINE_BYTES,
             start_new_session=True,  # Ctrl-C reaches only us; we stop the programs in order
             preexec_fn=_die_with_parent,
+            pass_fds=self._inherited,
         )
         program.pid = process.pid
         self._processes[program.name] = process
@@ -126,9 +143,19 @@ class Supervisor:
             self._log(name, line.rstrip())
         return last_words
 
-    def _give_up(self, program: Program, last_words: str) -> None:
+    def _give_up(self, program: Program, reason: str) -> None:
         if not self.failed.done():
-            self.failed.set_exception(CannotStart(f"{program.name} cannot start: {last_words}"))
+            reason = reason.removeprefix(f"{program.name}: ")
+            self.failed.set_exception(CannotStart(f"{program.name} cannot start: {reason}"))
+
+
+def _how(status: int) -> str:
+    return f"ended with status {status}" if status >= 0 else f"killed by signal {-status}, {signal.strsignal(-status)}"
+
+
+def _end(status: int, last_words: str) -> str:
+    """How a program ended, with its last words."""
+    return f"{_how(status)}: {last_words}" if last_words else _how(status)
 
 
 async def _exited(process: asyncio.subprocess.Process) -> int:
