@@ -20,7 +20,9 @@ from worksite.common.errors import StepRefused
 from worksite.common.messages import GitProject
 
 pytestmark = pytest.mark.asyncio
-LIMITS = Limits(max_bytes=1 << 20, timeout_seconds=30, allow_file_urls=True, allow_private_hosts=True)
+LIMITS = Limits(
+    max_bytes=1 << 20, max_upload_bytes=1 << 20, timeout_seconds=30, allow_file_urls=True, allow_private_hosts=True
+)
 
 
 async def _zip_of(desk: Desk, origin: Origin) -> zipfile.ZipFile:
@@ -92,7 +94,7 @@ async def test_a_branch_named_like_a_commit_does_not_replace_the_commit(desk: De
 
 
 async def test_a_ref_like_an_option_is_fetched_as_a_name_should_a_remote_offer_one(tmp_path: Path) -> None:
-    refs = RemoteRefs(frozenset({"refs/heads/--upload-pack=x"}), "refs/heads/--upload-pack=x")
+    refs = RemoteRefs(frozenset({"refs/heads/--upload-pack=x"}), "refs/heads/--upload-pack=x", None)
 
     assert choose(refs, None) == WantedRef("refs/heads/--upload-pack=x")
 
@@ -134,7 +136,9 @@ async def test_a_tree_of_a_billion_files_is_refused(desk: Desk, origin: Origin) 
     assert refused.value.code == "repository_too_large"
 
 
-async def test_no_hook_and_no_filter_of_anybody_runs(desk: Desk, origin: Origin, tmp_path: Path) -> None:
+async def test_no_hook_and_no_filter_of_anybody_runs_and_filters_are_refused(
+    desk: Desk, origin: Origin, tmp_path: Path
+) -> None:
     """Neither the repository's own, nor those that the builder's user has configured for every repository."""
     trap = f"#!/bin/sh\ntouch {tmp_path}/owned\n"
     hooks = tmp_path / "hooks"
@@ -158,7 +162,13 @@ async def test_no_hook_and_no_filter_of_anybody_runs(desk: Desk, origin: Origin,
         patch.setenv("HOME", str(home))
         patch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
         patch.setenv("GIT_TEMPLATE_DIR", str(tmp_path))
-        await desk.import_git(plain.url, review=True)
+        with pytest.raises(StepRefused, match=r"git filters \('\.gitattributes', line 1\)"):
+            await desk.import_git(plain.url, review=True)
+        (plain.folder / ".gitattributes").unlink()
+        run_git(
+            plain.folder, "-c", "core.hooksPath=/dev/null", "commit", "--quiet", "--all", "--allow-empty", "-m", "no"
+        )
+        await desk.import_git(plain.url)
         await desk.build(await desk.build_command(await desk.import_new()))
 
     assert not (tmp_path / "owned").exists()

@@ -19,7 +19,9 @@ from worksite.builder.testing import Desk, Origin, answering, run_git, served
 from worksite.common.errors import StepRefused
 
 pytestmark = pytest.mark.asyncio
-STRICT = Limits(max_bytes=1 << 20, timeout_seconds=30, allow_file_urls=False, allow_private_hosts=False)
+STRICT = Limits(
+    max_bytes=1 << 20, max_upload_bytes=1 << 20, timeout_seconds=30, allow_file_urls=False, allow_private_hosts=False
+)
 SECRET = "INTERNAL-SECRET-BODY"
 
 

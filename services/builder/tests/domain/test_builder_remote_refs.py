@@ -64,7 +64,7 @@ def test_a_name_is_a_branch_then_a_tag_then_any_ref_then_a_commit(
 def test_a_whole_commit_id_is_never_a_name(asked: str) -> None:
     names = frozenset({f"refs/heads/{asked}", f"refs/tags/{asked}", f"refs/{asked}", asked})
 
-    assert choose(RemoteRefs(names, None), asked) == WantedCommit(asked.lower())
+    assert choose(RemoteRefs(names, None, None), asked) == WantedCommit(asked.lower())
 
 
 @pytest.mark.parametrize("asked", ["gone", TWO[:6], "ABCDEF0", "-x", "HEAD~1", "fix/../trunk"])
@@ -78,11 +78,11 @@ def test_anything_else_is_refused_by_name(asked: str) -> None:
 
 def test_a_repository_without_a_default_branch_needs_a_name() -> None:
     with pytest.raises(StepRefused, match="name a branch"):
-        choose(RemoteRefs(frozenset({"refs/heads/main"}), None), None)
+        choose(RemoteRefs(frozenset({"refs/heads/main"}), None, None), None)
 
 
 def test_a_detached_head_is_taken_as_it_is() -> None:
-    assert choose(RemoteRefs(frozenset({"HEAD"}), None), None) == WantedRef("HEAD")
+    assert choose(parse_refs(f"{ONE}\tHEAD\n"), None) == WantedRef("HEAD")
 
 
 def test_only_branches_keep_their_name() -> None:

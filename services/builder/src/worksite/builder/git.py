@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from worksite.builder import process
 from worksite.builder.domain.redaction import presentable
@@ -40,6 +41,8 @@ _CONFIG = (
     "transfer.fsckObjects=true",
     *(f"fetch.fsck.{fault}=ignore" for fault in _TOLERATED),
 )
+STRICT = f"--strict={','.join(f'{fault}=ignore' for fault in _TOLERATED)}"
+"""For `git index-pack`, which does not go by the configuration: the same checks as on arrival from a remote."""
 ATTRIBUTES = "* -text -eol -ident -filter -working-tree-encoding -export-ignore -export-subst -diff -merge\n"
 """For `info/attributes`, which wins over every `.gitattributes` of a tree."""
 
@@ -58,7 +61,7 @@ class Git:
     async def __call__(
         self,
         *arguments: str | Path,
-        stdin: bytes = b"",
+        stdin: bytes | BinaryIO = b"",
         output_file: Path | None = None,
         env: Mapping[str, str] | None = None,
         protocols: str = NO_PROTOCOLS,

@@ -11,7 +11,7 @@ from worksite.builder.importing import Importer
 from worksite.builder.remote import Limits, RemoteUnavailable
 from worksite.builder.settings import BuilderSettings
 from worksite.common.errors import StepRefused
-from worksite.common.messages import BuildChange, ImportProject, NewProject, StepCommand
+from worksite.common.messages import BuildChange, ImportProject, NewProject, StepCommand, UploadedProject
 from worksite.common.worker import Handler, Reply, StepContext
 
 
@@ -21,15 +21,16 @@ def handlers(
     """What the builder answers to."""
     limits = Limits(
         max_bytes=settings.max_repository_bytes,
+        max_upload_bytes=settings.max_upload_bytes,
         timeout_seconds=settings.clone_timeout_seconds,
         allow_file_urls=settings.allow_file_urls,
         allow_private_hosts=settings.allow_private_hosts,
     )
 
     async def import_project(command: ImportProject, context: StepContext) -> Reply:
-        source = command.source
-        if not isinstance(source, NewProject):
-            await context.progress("cloning the repository")
+        if not isinstance(command.source, NewProject):
+            uploaded = isinstance(command.source, UploadedProject)
+            await context.progress("unpacking the upload" if uploaded else "cloning the repository")
         async with steps.attempt(settings.state_dir, command.task, command.step) as workplace:
             try:
                 imported = await Importer(workplace, context.artifacts, limits).run(command)

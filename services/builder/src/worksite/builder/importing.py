@@ -7,13 +7,16 @@ from pathlib import Path
 
 from worksite.builder.changesets import Work, changeset, store_archive, store_bundle
 from worksite.builder.domain import authorship
-from worksite.builder.domain.remote_refs import RemoteRefs, choose
+from worksite.builder.domain.remote_refs import RemoteRefs, WantedRef, choose
+from worksite.builder.filters import refuse_filters
 from worksite.builder.remote import Limits, Remote
 from worksite.builder.repository import Repository
+from worksite.builder.uploads import UploadedArchive, UploadedBundle, open_upload
 from worksite.common.artifacts import Artifacts
 from worksite.common.errors import StepRefused
-from worksite.common.messages import GitProject, ImportedProject, ImportProject
+from worksite.common.messages import GitProject, ImportedProject, ImportProject, NewProject, UploadedProject
 
+Origin = Remote | UploadedBundle | UploadedArchive
 BASE_TAG = "worksite/base"
 """Where the bundle of a review keeps the base, which need not be an ancestor of the head."""
 _MAIN = "main"
@@ -29,16 +32,21 @@ class Importer:
 
     async def run(self, command: ImportProject) -> ImportedProject:
         """Raises StepRefused and RemoteUnavailable."""
-        repository = await Repository.create(self.workplace / "repository.git")
-        if not isinstance(command.source, GitProject):
+        repository, source = await Repository.create(self.workplace / "repository.git"), command.source
+        if isinstance(source, NewProject):
             return await self._new(repository, command)
-        remote = Remote(command.source.git_url, self.limits)
-        refs = await remote.refs(repository)
-        if refs.empty and command.source.ref is None:
+        origin = await self._origin(source)
+        refs = await origin.refs(repository)
+        if refs.empty and source.ref is None:
             return await self._new(repository, command)
         if command.review:
-            return await self._review(repository, remote, refs, command.source.ref, command.review_base)
-        return await self._existing(repository, remote, refs, command.source.ref)
+            return await self._review(repository, origin, refs, source.ref, command.review_base)
+        return await self._existing(repository, origin, refs, source.ref)
+
+    async def _origin(self, source: GitProject | UploadedProject) -> Origin:
+        if isinstance(source, GitProject):
+            return Remote(source.git_url, self.limits)
+        return await open_upload(source, self.artifacts, self.workplace, self.limits)
 
     async def _new(self, repository: Repository, command: ImportProject) -> ImportedProject:
         """One root commit without files, the same for every new project."""
@@ -51,22 +59,26 @@ class Importer:
         return ImportedProject(base_sha=root, bundle=bundle, empty=True)
 
     async def _existing(
-        self, repository: Repository, remote: Remote, refs: RemoteRefs, ref: str | None
+        self, repository: Repository, origin: Origin, refs: RemoteRefs, ref: str | None
     ) -> ImportedProject:
         wanted = choose(refs, ref)
-        (base,) = await remote.fetch(repository, [wanted])
+        (base,) = await origin.fetch(repository, [wanted])
+        await refuse_filters(repository, base)
         branch = wanted.local_branch
         await repository.set_branch(branch, base)
         bundle = await store_bundle(self.artifacts, repository, self.workplace, [f"refs/heads/{branch}"])
         return ImportedProject(base_sha=base, bundle=bundle, empty=False)
 
     async def _review(
-        self, repository: Repository, remote: Remote, refs: RemoteRefs, ref: str | None, base_ref: str | None
+        self, repository: Repository, origin: Origin, refs: RemoteRefs, ref: str | None, base_ref: str | None
     ) -> ImportedProject:
         """The same bundle serves as project and as Changeset: it holds the head, and the base under a tag."""
-        wanted, against = choose(refs, ref), choose(refs, base_ref)
-        head, other = await remote.fetch(repository, [wanted, against])
+        wanted = choose(refs, ref)
+        against = choose(refs, base_ref) if base_ref is not None else WantedRef(refs.trunk) if refs.trunk else wanted
+        head, other = await origin.fetch(repository, [wanted, against])
         base = other if base_ref else await repository.merge_base(other, head) or head
+        for commit in dict.fromkeys((head, base)):
+            await refuse_filters(repository, commit)
         work = Work(repository, base, head, wanted.local_branch)
         await repository.set_branch(work.branch, head)
         await repository.set_tag(BASE_TAG, base)

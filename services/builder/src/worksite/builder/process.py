@@ -10,6 +10,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 MAX_OUTPUT_BYTES = 64 * 1024 * 1024
 _MAX_ERRORS_BYTES = 64 * 1024
@@ -36,10 +37,12 @@ async def run(
     env: Mapping[str, str],
     cwd: Path,
     timeout_seconds: float,
-    stdin: bytes = b"",
+    stdin: bytes | BinaryIO = b"",
     output_file: Path | None = None,
 ) -> Finished:
     """Run to the end. With `output_file`, standard output goes there, uncapped, and `output` is empty.
+
+    An open file as `stdin` is read by the process itself, from where it stands.
 
     Raises TimeoutError, OutputTooLarge.
     """
@@ -49,7 +52,7 @@ async def run(
             *command,
             env=env,
             cwd=cwd,
-            stdin=PIPE if stdin else DEVNULL,
+            stdin=(PIPE if stdin else DEVNULL) if isinstance(stdin, bytes) else stdin,
             stdout=stdout,
             stderr=PIPE,
             start_new_session=True,  # a group of its own, so that helpers of git die with it
@@ -70,8 +73,8 @@ async def run(
     return Finished(returncode, output, errors.decode(errors="replace"))
 
 
-async def _feed(process: Process, stdin: bytes) -> None:
-    if process.stdin:
+async def _feed(process: Process, stdin: bytes | BinaryIO) -> None:
+    if process.stdin and isinstance(stdin, bytes):
         with contextlib.suppress(ConnectionError):  # a process may stop reading; its exit status tells why
             process.stdin.write(stdin)
             await process.stdin.drain()

@@ -33,9 +33,10 @@ class RemoteUnavailable(Retryable):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a client may have the builder fetch."""
+    """What a client may have the builder fetch, or unpack."""
 
     max_bytes: int
+    max_upload_bytes: int
     timeout_seconds: float
     allow_file_urls: bool
     allow_private_hosts: bool

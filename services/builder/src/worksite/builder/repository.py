@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from worksite.builder.domain import authorship
 from worksite.builder.domain.trees import TreeEntry, parse_tree
-from worksite.builder.git import ATTRIBUTES, Git, GitFailed
+from worksite.builder.git import ATTRIBUTES, STRICT, Git, GitFailed
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,15 @@ class Repository:
     async def take_bundle(self, bundle: Path) -> None:
         """Every object of a bundle; its HEAD becomes `refs/worksite/base`."""
         await self.git("fetch", "--quiet", "--no-tags", bundle, "+HEAD:refs/worksite/base", protocols="file")
+
+    async def take_pack(self, pack: BinaryIO, timeout_seconds: float) -> None:
+        """Every object of a pack, checked; all that they name has to be there too."""
+        await self.git("index-pack", "--stdin", STRICT, stdin=pack, timeout_seconds=timeout_seconds)
+
+    async def take_stream(self, stream: BinaryIO, timeout_seconds: float) -> None:
+        """What a stream for `git fast-import` makes, checked."""
+        await self.git("fast-import", "--quiet", "--done", stdin=stream, timeout_seconds=timeout_seconds)
+        await self.git("fsck", "--strict", "--no-progress", "--no-dangling", timeout_seconds=timeout_seconds)
 
     async def commit_named(self, name: str) -> str | None:
         """The id of the commit that a ref or an id names, or None."""
@@ -93,6 +103,17 @@ class Repository:
     async def entries(self, commit: str) -> list[TreeEntry]:
         """Every file, link and submodule of a commit, sorted by path."""
         return parse_tree(await self.git("ls-tree", "-r", "-l", "-z", "--full-tree", commit))
+
+    async def contents(self, entries: Sequence[TreeEntry]) -> list[bytes]:
+        """The contents of files, which have to fit into memory together."""
+        contents: list[bytes] = []
+        wanted = "".join(f"{entry.sha}\n" for entry in entries).encode()
+        found, position = await self.git("cat-file", "--batch", stdin=wanted), 0
+        for entry in entries:
+            start = found.index(b"\n", position) + 1
+            position = start + entry.size + 1
+            contents.append(found[start : start + entry.size])
+        return contents
 
     async def write_blobs(self, blobs: Sequence[str], output_file: Path) -> None:
         """The contents as `git cat-file --batch` writes them: a header line, the bytes, a newline, each."""

@@ -20,7 +20,13 @@ class BuilderSettings(ServiceSettings):
         default=_LARGEST_BYTES,
         gt=0,
         le=_LARGEST_BYTES,
-        description="largest repository that is cloned, and largest tree that is archived, in bytes",
+        description="largest repository that is cloned, and largest tree that is unpacked or archived, in bytes",
+    )
+    max_upload_bytes: int = Field(
+        default=100 << 20,
+        gt=0,
+        le=_LARGEST_BYTES,
+        description="largest upload that is imported, in bytes; give the gateway the same",
     )
     clone_timeout_seconds: float = Field(default=600, gt=0, description="longest time one clone may take")
     allow_file_urls: bool = Field(default=False, description="clone file:// URLs too, for trusted clients")

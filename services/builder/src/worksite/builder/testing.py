@@ -18,6 +18,7 @@ from worksite.builder.settings import BuilderSettings
 from worksite.common import blueprints
 from worksite.common.artifacts import Artifacts
 from worksite.common.messages import (
+    ArchiveFormat,
     ArtifactRef,
     BlueprintChoice,
     BuildChange,
@@ -27,8 +28,10 @@ from worksite.common.messages import (
     ImportedProject,
     ImportProject,
     NewProject,
+    ProjectSource,
     ReplyData,
     Spec,
+    UploadedProject,
 )
 from worksite.common.worker import StepContext
 
@@ -59,6 +62,11 @@ class Origin:
 
     def git(self, *arguments: str, stdin: str = "") -> str:
         return run_git(self.folder, *arguments, stdin=stdin)
+
+    def bundle(self, *options: str) -> bytes:
+        """What a client would upload."""
+        self.git("bundle", "create", "--quiet", "../upload.bundle", *(options or ("--all",)))
+        return (self.folder.parent / "upload.bundle").read_bytes()
 
     def commit(self, **files: str) -> str:
         """Write the files (`__` stands for a dot) and commit; returns the commit."""
@@ -97,6 +105,18 @@ class Desk:
         assert isinstance(data, ImportedProject)
         return data
 
+    async def upload(self, data: bytes, kind: ArchiveFormat, ref: str | None = None) -> UploadedProject:
+        """What the gateway makes of a client's upload."""
+        archive = await self.artifacts.put(data, "application/octet-stream")
+        return UploadedProject(archive=archive, format=kind, ref=ref)
+
+    async def import_upload(
+        self, data: bytes, kind: ArchiveFormat, ref: str | None = None, **options: object
+    ) -> ImportedProject:
+        imported = await self.handle(import_command(await self.upload(data, kind, ref), **options))
+        assert isinstance(imported, ImportedProject)
+        return imported
+
     async def import_new(self) -> ImportedProject:
         data = await self.handle(import_command(NewProject(name="shop")))
         assert isinstance(data, ImportedProject)
@@ -130,7 +150,7 @@ class Desk:
         return list((self.state_dir / "steps").glob("*"))
 
 
-def import_command(source: GitProject | NewProject, **options: object) -> ImportProject:
+def import_command(source: ProjectSource, **options: object) -> ImportProject:
     fixed = {"task": TASK, "tenant": TENANT, "step": "1-import", "round": 0, "deadline": NOW + timedelta(hours=1)}
     return ImportProject.model_validate(fixed | {"source": source} | options)
 

@@ -24,15 +24,15 @@ _MOVED = RemoteProblem(
     "url_refused",
     "the URL redirects to another one, which is not followed: give that one (often, .git is missing at the end)",
 )
-_OURS = RemoteProblem(None, "the builder has no room for it just now")
+OURS = RemoteProblem(None, "the builder has no room for it just now")
 _UNREADABLE = RemoteProblem("repository_unreadable", "git cannot read a repository at this URL")
 
 # The first line that matches decides: what passes by itself stands before what looks final but may be its echo.
 _SIGNS: tuple[tuple[str, RemoteProblem], ...] = (
-    ("no space left on device", _OURS),
-    ("out of memory", _OURS),
-    ("died of signal", _OURS),
-    ("exit status -", _OURS),
+    ("no space left on device", OURS),
+    ("out of memory", OURS),
+    ("died of signal", OURS),
+    ("exit status -", OURS),
     ("timed out", _PASSING),
     ("timeout was reached", _PASSING),
     ("operation too slow", _PASSING),

@@ -9,18 +9,21 @@ from worksite.common.errors import StepRefused
 
 _COMMIT_ID = re.compile(r"[0-9a-fA-F]{40}")
 _SHORT_COMMIT_ID = re.compile(r"[0-9a-f]{7,39}")
-_REF_NAME = re.compile(r"(?!.*\.\.)[^\x00-\x20\x7f~^:?*\[\\]+")
+REF_NAME = re.compile(r"(?!.*(\.\.|//|/\.|@\{|\.lock(/|$)|[/.]$)|[/.])[^\x00-\x20\x7f~^:?*\[\\]+")
 """As git-check-ref-format(1) has it; a remote could announce anything."""
-_HEADS = "refs/heads/"
+_HEADS, _TAGS = "refs/heads/", "refs/tags/"
+_SHOWN_NAMES, _SHOWN_CHARACTERS = 5, 40
 _IMPORTED = "worksite/imported"
 
 
 @dataclass(frozen=True)
 class RemoteRefs:
-    """The refs of a remote; `default` is the branch that its HEAD names."""
+    """The refs of a repository by their full names: `default` is what is meant when nothing is named, `trunk` what a
+    review compares with."""
 
     names: frozenset[str]
     default: str | None
+    trunk: str | None
 
     @property
     def empty(self) -> bool:
@@ -63,9 +66,11 @@ def parse_refs(listing: str) -> RemoteRefs:
             default = left.removeprefix("ref: ")
         elif len(left) == 64:
             raise StepRefused("unsupported_repository", "SHA-256 repositories are not supported, only SHA-1")
-        elif _REF_NAME.fullmatch(name):  # leaves out the second line of an annotated tag, which ends with ^{}
+        elif REF_NAME.fullmatch(name):  # leaves out the second line of an annotated tag, which ends with ^{}
             names.add(name)
-    return RemoteRefs(frozenset(names), default if default in names else None)
+    if default not in names:
+        default = "HEAD" if "HEAD" in names else None
+    return RemoteRefs(frozenset(names), default, default)
 
 
 def choose(refs: RemoteRefs, asked: str | None) -> Wanted:
@@ -78,17 +83,29 @@ def choose(refs: RemoteRefs, asked: str | None) -> Wanted:
         return _default(refs)
     if _COMMIT_ID.fullmatch(asked):
         return WantedCommit(asked.lower())
-    for name in (_HEADS + asked, "refs/tags/" + asked, "refs/" + asked, asked):
+    for name in (_HEADS + asked, _TAGS + asked, "refs/remotes/" + asked, "refs/" + asked, asked):
         if name in refs.names:
             return WantedRef(name)
     if _SHORT_COMMIT_ID.fullmatch(asked):
         return WantedCommit(asked)
-    raise StepRefused("unknown_ref", f"the repository has no branch or tag {asked!r}")
+    raise StepRefused("unknown_ref", f"the repository has no branch or tag {asked!r}{examples(refs)}")
 
 
 def _default(refs: RemoteRefs) -> Wanted:
     if refs.default:
         return WantedRef(refs.default)
-    if "HEAD" in refs.names:
-        return WantedRef("HEAD")
-    raise StepRefused("unknown_ref", "the repository has no default branch: name a branch, tag or commit as `ref`")
+    raise StepRefused(
+        "unknown_ref", f"the repository has no default branch: name a branch, tag or commit as `ref`{examples(refs)}"
+    )
+
+
+def examples(refs: RemoteRefs) -> str:
+    """A few names to choose from, branches first; they are the repository's, so they are kept short."""
+    named = [
+        f"{name.removeprefix(kind)[:_SHOWN_CHARACTERS]!r}"
+        for kind in (_HEADS, _TAGS)
+        for name in sorted(refs.names)
+        if name.startswith(kind)
+    ]
+    more = ", …" if len(named) > _SHOWN_NAMES else ""
+    return f"; it has {', '.join(named[:_SHOWN_NAMES])}{more}" if named else ""

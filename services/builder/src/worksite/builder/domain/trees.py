@@ -17,6 +17,10 @@ class TreeEntry:
     path: str
 
     @property
+    def is_file(self) -> bool:
+        return not self.is_symlink and not self.is_submodule
+
+    @property
     def is_symlink(self) -> bool:
         return self.mode == _SYMLINK
 
