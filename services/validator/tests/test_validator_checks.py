@@ -53,8 +53,9 @@ def found(judged: Judged) -> list[tuple[str | None, int | None]]:
 
 
 def test_lint_charges_new_findings_and_reports_old_ones(bench: Bench, change: Make) -> None:
-    base = {"pkg/a.py": "import os\n"}
-    head = {"pkg/a.py": "\n\nimport os\n", "pkg/b.py": "import re\n"}
+    rules = {"ruff.toml": "lint.select = ['F']\n"}
+    base = {**rules, "pkg/a.py": "import os\n"}
+    head = {**rules, "pkg/a.py": "\n\nimport os\n", "pkg/b.py": "import re\n"}
 
     judged = asyncio.run(lint(bench, change(head, base)))
 
@@ -68,6 +69,14 @@ def test_lint_obeys_the_projects_configuration(bench: Bench, change: Make) -> No
     files = {"a.py": "import os\n", "ruff.toml": "[lint]\nignore = ['F401']\n"}
 
     assert asyncio.run(lint(bench, change(files))).verdict == "pass"
+
+
+def test_a_project_without_rules_is_searched_for_faults_and_not_for_style(bench: Bench, change: Make) -> None:
+    files = {"b.py": "import os\nimport ast, re\nprint(undefined)\n", "pyproject.toml": "[project]\nname = 'a'\n"}
+
+    judged = asyncio.run(lint(bench, change(files)))
+
+    assert [(each.line, each.message.split()[0]) for each in judged.findings] == [(3, "F821")]
 
 
 def test_lint_with_a_broken_configuration_cannot_be_judged(bench: Bench, change: Make) -> None:

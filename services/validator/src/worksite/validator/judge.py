@@ -73,7 +73,7 @@ class _Judging:
         tests = self.change.spec.tests
         if any(test.path.startswith(ACCEPTANCE_FOLDER) for test in tests):
             yield Planned(spec_tests.ACCEPTANCE, "verified_io", self._acceptance)
-        yield self._queued(project_tests.NAME, "self_reported", project_tests.project_tests)
+        yield Planned(project_tests.NAME, "self_reported", self._project_tests, self.others)
         yield self._queued(types.NAME, "self_reported", types.types)
         if inside := tuple(test for test in tests if not test.path.startswith(ACCEPTANCE_FOLDER)):
             yield Planned(spec_tests.SPEC_TESTS, "self_reported", partial(self._spec_tests, inside), self.others)
@@ -93,6 +93,13 @@ class _Judging:
         suite = merged(await together(runs))
         self.suites["verified_io"] = suite
         return spec_tests.judge_suite(spec_tests.ACCEPTANCE, suite)
+
+    async def _project_tests(self) -> Judged:
+        """A Spec that brings no such tests of its own, as that of a review, may name the project's."""
+        judged = await project_tests.project_tests(self.bench, self.change)
+        if judged.suite and all(test.path.startswith(ACCEPTANCE_FOLDER) for test in self.change.spec.tests):
+            self.suites["self_reported"] = judged.suite
+        return judged
 
     async def _spec_tests(self, tests: tuple[TestFile, ...]) -> Judged:
         suite = await run_spec_tests(self.bench, self.change.head, tests)

@@ -19,11 +19,14 @@ from worksite.validator.domain.untrusted import read_json
 from worksite.validator.tree import Tree
 
 NAME = "lint"
+# What a project that has no rules is held to: faults, not style. The set is the one with which GitHub's workflow for
+# Python stops a build: syntax errors, comparisons and formats that cannot be meant, undefined names.
+_FAULTS = ("--isolated", "--select=E9,F63,F7,F82")
 _OWN_FILES = ("ruff.toml", ".ruff.toml")
 
 
 async def lint(bench: Bench, change: Change) -> Judged:
-    """New findings fail, and so do changed rules; a project that is new brings its own."""
+    """New findings fail, and so do changed rules; a new project brings its own, or is searched for faults only."""
 
     async def scan(tree: Tree) -> Scan:
         async with _with_rules(bench, tree, change.base or tree) as configured:
@@ -35,6 +38,7 @@ async def lint(bench: Bench, change: Change) -> Judged:
 async def _ruff(bench: Bench, tree: Tree) -> tuple[Finding, ...]:
     ruff = bench.tools.ruff / "bin" / "ruff"
     options = ("--no-cache", "--no-fix", "--no-respect-gitignore", "--output-format=json")
+    options += () if _has_rules(tree) else _FAULTS
     outcome = await run_tool(bench, tree, [str(ruff), "check", *options, "."], [bench.tools.ruff])
     return tuple(_finding(each) for each in read_json(outcome.stdout or b"[]"))
 
@@ -67,6 +71,11 @@ def _changed_rules(tree: Tree, base: Tree) -> list[Finding]:
     ours, theirs = _rules(base), _rules(tree)
     message = "the rules of ruff were changed; the change was judged by the rules of the base"
     return [Finding(check=NAME, message=message, path=name) for name in ours if theirs.get(name) != ours[name]]
+
+
+def _has_rules(tree: Tree) -> bool:
+    """A file of ruff's own counts even where it cannot be read, so that ruff says so."""
+    return any(PurePosixPath(name).name in _OWN_FILES for name in tree.files) or bool(_rules(tree))
 
 
 def _rules(tree: Tree) -> dict[str, Any]:

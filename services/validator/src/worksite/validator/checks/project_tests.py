@@ -29,7 +29,7 @@ async def project_tests(bench: Bench, change: Change) -> Judged:
         return Judged("fail", "no test was collected")
     relative = compare(base, head, kept, change.spec.removed_tests)
     charged, preexisting = (tuple(map(_finding, each)) for each in (relative.charged, relative.preexisting))
-    return Judged(_verdict(head, relative), _note(head, base, kept), charged, preexisting)
+    return Judged(_verdict(head, relative), _note(head, base, kept), charged, preexisting, head)
 
 
 def _verdict(head: Suite, relative: Relative) -> CheckVerdict:

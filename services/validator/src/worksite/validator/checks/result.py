@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from worksite.common.messages import CheckResult, CheckVerdict, Finding, Grade
+from worksite.validator.domain.cases import Suite
 from worksite.validator.domain.judgement import bounded, bounded_findings
 from worksite.validator.environment import EnvironmentUnavailable
 from worksite.validator.sandbox import LauncherError
@@ -21,12 +22,13 @@ class CannotJudge(Exception):
 
 @dataclass(frozen=True)
 class Judged:
-    """What a check came to. `note` is shown as evidence."""
+    """What a check came to. `note` is shown as evidence; `suite` is what ran, for criteria that name a test."""
 
     verdict: CheckVerdict
     note: str
     findings: tuple[Finding, ...] = ()
     preexisting: tuple[Finding, ...] = ()
+    suite: Suite | None = None
 
 
 Check = Callable[[], Awaitable[Judged]]
