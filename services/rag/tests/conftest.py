@@ -1,15 +1,22 @@
-"""The shipped model, loaded once, and a corpus small enough to index in a moment."""
+"""The shipped model, loaded once, a corpus small enough to index in a moment, and a client that sends documents."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from worksite.common import subjects
+from worksite.common.artifacts import Artifacts
+from worksite.common.bus import Bus, Envelope, KeyValue
+from worksite.common.messages import ArtifactRef, DocumentEntry, DocumentText, IndexDocuments, document_id
 from worksite.rag.domain.documents import Document, Vector
 from worksite.rag.embedder import SHIPPED, Embedder
 from worksite.rag.index import Indexer
+from worksite.rag.keeper import Keeper
 from worksite.rag.sparse import SparseEncoder
 from worksite.rag.stores.edge import EdgeStore, open_edge_store
 
@@ -70,3 +77,75 @@ def corpus() -> list[Document]:
         "docs/kitchen.md": "# Kitchen\n\nThe coffee machine is cleaned on Fridays.\n",
     }
     return [Document(path, text, "markdown") for path, text in texts.items()]
+
+
+@pytest.fixture
+def keeper(bus: Bus, indexer: Indexer) -> Keeper:
+    return Keeper(KeyValue(bus, subjects.DOCUMENTS), Artifacts(bus, store=subjects.KNOWLEDGE), indexer)
+
+
+@dataclass
+class Client:
+    """Does to the bus what the gateway does for a client: text, then row, then hint."""
+
+    bus: Bus
+    tenant: str = "acme"
+    clock: datetime = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+    @property
+    def rows(self) -> KeyValue:
+        return KeyValue(self.bus, subjects.DOCUMENTS)
+
+    @property
+    def texts(self) -> Artifacts:
+        return Artifacts(self.bus, store=subjects.KNOWLEDGE)
+
+    async def send(self, path: str, text: str, *tags: str, blob: bytes | None = None) -> str:
+        """Write text and row, as sent a second after whatever was sent before; returns the id."""
+        self.clock += timedelta(seconds=1)
+        whole = DocumentText(tenant=self.tenant, path=path, text=text, submitted_at=self.clock).to_json()
+        ref = await self.texts.put(whole if blob is None else blob, "application/json")
+        await self.write(path, ref, *tags)
+        return document_id(path)
+
+    async def write(self, path: str, text: ArtifactRef, *tags: str) -> None:
+        """The row alone."""
+        row = DocumentEntry(
+            tenant=self.tenant,
+            id=document_id(path),
+            path=path,
+            tags=tags,
+            text=text,
+            state="queued",
+            submitted_at=self.clock,
+        )
+        found = await self.rows.get(f"{self.tenant}.{row.id}")
+        if found:
+            await self.rows.update(found.key, row.to_json(), found.revision)
+        else:
+            await self.rows.create(f"{self.tenant}.{row.id}", row.to_json())
+
+    async def delete(self, path: str) -> str:
+        found = await self.rows.get(f"{self.tenant}.{document_id(path)}")
+        assert found
+        row = DocumentEntry.consume(found.value).model_copy(update={"state": "deleting"})
+        await self.rows.update(found.key, row.to_json(), found.revision)
+        return row.id
+
+    async def row(self, path: str) -> DocumentEntry | None:
+        found = await self.rows.get(f"{self.tenant}.{document_id(path)}")
+        return DocumentEntry.consume(found.value) if found else None
+
+    async def hint(self, *ids: str) -> None:
+        message = IndexDocuments(tenant=self.tenant, documents=ids)
+        envelope = Envelope(message.ce_type(), "gateway", self.tenant, "knowledge")
+        await self.bus.publish(subjects.work_subject("rag", self.tenant), message, envelope)
+
+    async def blobs(self) -> int:
+        """Messages in the object store: two of each small text."""
+        return (await self.bus.jetstream.stream_info("OBJ_knowledge")).state.messages
+
+
+@pytest.fixture
+def client(bus: Bus) -> Client:
+    return Client(bus)

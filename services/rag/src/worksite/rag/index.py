@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import TypeVar
 from uuid import UUID
 
 from worksite.rag.domain.changes import Changes, changes_of
 from worksite.rag.domain.chunking import VERSION as CHUNKER_VERSION
 from worksite.rag.domain.chunking import chunk
-from worksite.rag.domain.documents import Document, Passage, Point
+from worksite.rag.domain.documents import Document, Passage, Point, Unindexable
 from worksite.rag.domain.identity import Fingerprint, chunk_ids
 from worksite.rag.embedder import Embedder
+from worksite.rag.lane import Lane
 from worksite.rag.sparse import VERSION as SPARSE_VERSION
 from worksite.rag.sparse import SparseEncoder
 from worksite.rag.store import VectorStore
@@ -27,7 +29,8 @@ from worksite.rag.store import VectorStore
 logger = logging.getLogger(__name__)
 
 _BATCH = 16
-"""Chunks embedded and stored at a time: what a kill loses at most, and how long a stop waits."""
+"""Chunks stored at a time: what a kill loses at most."""
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,19 @@ class Indexer:
     encoder: SparseEncoder
     store: VectorStore
     index: str
+    lane: Lane = field(default_factory=Lane)
+
+    async def put(self, tenant: str, document: Document) -> int:
+        """Bring one document up to date; returns how many chunks it has. Raises Unindexable."""
+        known = await self.store.revisions(tenant, document.path)
+        report = IndexReport()
+        await self._put(tenant, document, known.get(document.path, {}), report)
+        return report.chunks
+
+    async def remove(self, tenant: str, path: str) -> None:
+        """Remove one document, as far as it is there."""
+        known = await self.store.revisions(tenant, path)
+        await self._delete(tenant, known.get(path, {}).keys(), IndexReport())
 
     async def sync(self, tenant: str, documents: Iterable[Document | Unreadable]) -> IndexReport:
         """Make what a tenant has indexed equal to these documents: add, change and remove.
@@ -92,7 +108,7 @@ class Indexer:
             _record_failure(report, document.path, f"{type(error).__name__}: {error}")
 
     async def _put(self, tenant: str, document: Document, known: Mapping[UUID, str], report: IndexReport) -> None:
-        chunks = await asyncio.to_thread(chunk, document, self.embedder.count)
+        chunks = await _computed(chunk, document, self.embedder.count)
         ids = chunk_ids(self.index, tenant, document.path, chunks)
         await self._apply(tenant, changes_of(document, ids, chunks, known), report)
         report.files += 1
@@ -100,7 +116,7 @@ class Indexer:
 
     async def _apply(self, tenant: str, changes: Changes, report: IndexReport) -> None:
         for first in range(0, len(changes.new), _BATCH):
-            points = await asyncio.to_thread(self._embedded, changes.new[first : first + _BATCH])
+            points = [await self._point(*new) for new in changes.new[first : first + _BATCH]]
             await self.store.upsert(tenant, points)
             report.embedded += len(points)
         if changes.moved:
@@ -108,15 +124,23 @@ class Indexer:
             report.moved += len(changes.moved)
         await self._delete(tenant, changes.gone, report)
 
-    def _embedded(self, new: Sequence[tuple[UUID, Passage, str]]) -> list[Point]:
-        return [
-            Point(one, passage, self.embedder.embed(text), self.encoder.document(text)) for one, passage, text in new
-        ]
+    async def _point(self, chunk_id: UUID, passage: Passage, text: str) -> Point:
+        async with self.lane.chunk():
+            dense = await _computed(self.embedder.embed, text)
+        return Point(chunk_id, passage, dense, self.encoder.document(text))
 
     async def _delete(self, tenant: str, ids: Collection[UUID], report: IndexReport) -> None:
         if ids:
             await self.store.delete(tenant, ids)
             report.deleted += len(ids)
+
+
+async def _computed(call: Callable[..., _T], *arguments: object) -> _T:
+    """In a thread. What a text makes fail is the text's fault, unlike what the store cannot do."""
+    try:
+        return await asyncio.to_thread(call, *arguments)
+    except Exception as error:  # neither the parser nor the model's binding names what it raises
+        raise Unindexable(f"its text cannot be indexed: {type(error).__name__}: {error}") from error
 
 
 def _record_failure(report: IndexReport, path: str, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""The RAG engine's process: open the index, bring it up to date, answer searches."""
+"""The RAG engine's process: open the index, bring it up to date, answer searches, keep tenants' documents."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from worksite.common.messages import SHARED_TENANT, SearchRequest
 from worksite.rag.embedder import Embedder
 from worksite.rag.handlers import search_endpoint
 from worksite.rag.index import Indexer, fingerprint_of
+from worksite.rag.lane import Lane
 from worksite.rag.search import SearchEngine
 from worksite.rag.settings import RagSettings
 from worksite.rag.sources import blueprints_in, markdown_in
 from worksite.rag.sparse import SparseEncoder
 from worksite.rag.store import VectorStore
 from worksite.rag.stores import edge
+from worksite.rag.tenants import keep_documents
 
 log = logging.getLogger(__name__)
 
@@ -31,16 +33,17 @@ def main() -> None:
 async def _main(settings: RagSettings, running: service.Running) -> None:
     embedder = await asyncio.to_thread(Embedder, settings.rag_embedder_path, settings.rag_embedder_threads)
     encoder, fingerprint = SparseEncoder(), fingerprint_of(embedder).digest()
+    lane = Lane()
     async with _opened_store(settings, fingerprint) as store:
-        indexer = Indexer(embedder, encoder, store, f"{settings.rag_collection}-{fingerprint}")
+        indexer = Indexer(embedder, encoder, store, f"{settings.rag_collection}-{fingerprint}", lane)
         indexing = asyncio.create_task(_index(settings, indexer))
         if not await _finished(indexing, running.stop):
             return
         await store.retire_others()
-        engine = SearchEngine(embedder, encoder, store, settings.rag_alpha)
+        engine = SearchEngine(embedder, encoder, store, settings.rag_alpha, lane)
         await bus.answer(running.micro, "search", SearchRequest, search_endpoint(engine))
         running.ready.set()
-        await running.stop.wait()
+        await keep_documents(settings, running, indexer)
         await running.micro.stop()
 
 

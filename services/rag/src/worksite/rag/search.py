@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from worksite.rag.domain.documents import SparseVector, Vector
 from worksite.rag.domain.fusion import ALPHA, convex, ranked
 from worksite.rag.domain.queries import Scope, SearchHit, SearchQuery, SearchResult
 from worksite.rag.embedder import Embedder
+from worksite.rag.lane import Lane
 from worksite.rag.sparse import SparseEncoder
 from worksite.rag.store import Scores, VectorStore
 
@@ -28,11 +29,12 @@ class SearchEngine:
     encoder: SparseEncoder
     store: VectorStore
     alpha: float = ALPHA
+    lane: Lane = field(default_factory=Lane)
 
     async def search(self, query: SearchQuery) -> SearchResult:
         """The best passages in the query's scope. Blocking work runs in threads."""
         timings: dict[str, float] = {}
-        with _timed(timings, "total"):
+        with self.lane.query(), _timed(timings, "total"):
             with _timed(timings, "embed"):
                 vector, terms = await self._encode(query)
             with _timed(timings, "retrieve"):

@@ -13,6 +13,10 @@ from worksite.rag.domain.queries import Scope
 Scores = dict[UUID, float]
 Revisions = dict[str, dict[UUID, str]]
 """Path -> chunk id -> the revision of what is stored under it."""
+Counts = dict[str, dict[str, int]]
+"""Tenant -> path -> chunks."""
+MOST_PATHS = 10_000_000
+"""Stores ask for a limit of what they count; more than any of them can hold."""
 
 
 class StoreError(SettingsError):
@@ -40,8 +44,12 @@ class VectorStore(Protocol):
         """What is stored under these ids; those out of scope are left out."""
         ...
 
-    async def revisions(self, tenant: str) -> Revisions:
-        """Everything that the tenant itself owns."""
+    async def revisions(self, tenant: str, path: str | None = None) -> Revisions:
+        """Everything that the tenant itself owns, or what it has under one path."""
+        ...
+
+    async def counts(self) -> Counts:
+        """How many points there are of every path of every tenant."""
         ...
 
     async def upsert(self, tenant: str, points: Sequence[Point]) -> None:

@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+from worksite.common.errors import Permanent
+
 Format = Literal["markdown", "manifest", "text"]
 """`manifest` is a `blueprint.toml`, of which only the prose is indexed."""
 Kind = Literal["document", "blueprint"]
 Vector = tuple[float, ...]
 DIMENSIONS = 384
 """Length of a dense vector, as stores are created for it."""
+
+
+class Unindexable(Permanent):
+    """A document that cannot be made searchable, whoever tries. The text is for whoever sent it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ def _section(path: list[_Block], blocks: list[_Block], starts: list[int], end: i
 
 def _markdown_blocks(text: str) -> list[_Block]:
     """The top-level blocks. What the parser leaves out (link definitions) belongs to the block before it."""
-    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    tokens = MarkdownIt("commonmark").enable("table").disable("inline").parse(text)
     blocks = [_block(token, tokens[n + 1 : n + 2]) for n, token in enumerate(tokens) if _opens_block(token)]
     return blocks if blocks and blocks[0].line == 0 else [_Block(0), *blocks]
 

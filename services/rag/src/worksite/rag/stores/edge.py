@@ -23,7 +23,7 @@ from uuid import UUID
 import qdrant_edge as edge
 from worksite.rag.domain.documents import DIMENSIONS, Passage, Point, SparseVector, Vector
 from worksite.rag.domain.queries import Scope
-from worksite.rag.store import Revisions, Scores, StoreError
+from worksite.rag.store import MOST_PATHS, Counts, Revisions, Scores, StoreError
 from worksite.rag.stores.payloads import INDEXED, passage_from, payload_of
 
 logger = logging.getLogger(__name__)
@@ -63,12 +63,12 @@ class EdgeStore:
         records, _ = await self._read(self._shard.scroll, page)
         return {_uuid(record.id): passage_from(record.payload or {}) for record in records}
 
-    async def revisions(self, tenant: str) -> Revisions:
+    async def revisions(self, tenant: str, path: str | None = None) -> Revisions:
         found: Revisions = {}
         offset = None
         while True:
             page = edge.ScrollRequest(
-                offset=offset, limit=_PAGE, filter=_own(tenant), with_payload=["path", "revision"]
+                offset=offset, limit=_PAGE, filter=_own(tenant, path=path), with_payload=["path", "revision"]
             )
             records, offset = await self._read(self._shard.scroll, page)
             for record in records:
@@ -76,6 +76,13 @@ class EdgeStore:
                 found.setdefault(payload["path"], {})[_uuid(record.id)] = payload["revision"]
             if offset is None:
                 return found
+
+    async def counts(self) -> Counts:
+        return {tenant: await self._facet("path", _own(tenant)) for tenant in await self._facet("tenant")}
+
+    async def _facet(self, key: str, within: edge.Filter | None = None) -> dict[str, int]:
+        request = edge.FacetRequest(key, limit=MOST_PATHS, exact=True, filter=within)
+        return {str(hit.value): hit.count for hit in (await self._read(self._shard.facet, request)).hits}
 
     async def upsert(self, tenant: str, points: Sequence[Point]) -> None:
         entries = [_point(tenant, point) for point in points]
@@ -180,8 +187,10 @@ def _visible(scope: Scope, among: Collection[UUID] | None) -> edge.Filter:
     return edge.Filter(must=conditions)
 
 
-def _own(tenant: str, among: Collection[UUID] | None = None) -> edge.Filter:
+def _own(tenant: str, among: Collection[UUID] | None = None, path: str | None = None) -> edge.Filter:
     conditions: list[edge.ConditionType] = [_owned_by(tenant)]
+    if path is not None:
+        conditions.append(edge.FieldCondition("path", match=edge.MatchValue(path)))
     if among is not None:
         conditions.append(edge.HasIdCondition(set(among)))
     return edge.Filter(must=conditions)

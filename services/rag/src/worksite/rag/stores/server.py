@@ -15,7 +15,7 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ApiException
 from worksite.rag.domain.documents import DIMENSIONS, Passage, Point, SparseVector, Vector
 from worksite.rag.domain.queries import Scope
-from worksite.rag.store import Revisions, Scores, StoreError
+from worksite.rag.store import MOST_PATHS, Counts, Revisions, Scores, StoreError
 from worksite.rag.stores.payloads import INDEXED, passage_from, payload_of
 
 _PAGE = 1000
@@ -63,13 +63,13 @@ class ServerStore:
         )
         return {UUID(str(record.id)): passage_from(record.payload or {}) for record in records}
 
-    async def revisions(self, tenant: str) -> Revisions:
+    async def revisions(self, tenant: str, path: str | None = None) -> Revisions:
         found: Revisions = {}
         offset = None
         while True:
             records, offset = await self._client.scroll(
                 self._collection,
-                scroll_filter=_own(tenant),
+                scroll_filter=_own(tenant, path=path),
                 limit=_PAGE,
                 offset=offset,
                 with_payload=["path", "revision"],
@@ -79,6 +79,13 @@ class ServerStore:
                 found.setdefault(payload["path"], {})[UUID(str(record.id))] = payload["revision"]
             if offset is None:
                 return found
+
+    async def counts(self) -> Counts:
+        return {tenant: await self._facet("path", _own(tenant)) for tenant in await self._facet("tenant")}
+
+    async def _facet(self, key: str, within: models.Filter | None = None) -> dict[str, int]:
+        found = await self._client.facet(self._collection, key, facet_filter=within, limit=MOST_PATHS, exact=True)
+        return {str(hit.value): hit.count for hit in found.hits}
 
     async def upsert(self, tenant: str, points: Sequence[Point]) -> None:
         await self._client.upsert(self._collection, [_point(tenant, point) for point in points], wait=True)
@@ -150,8 +157,10 @@ def _visible(scope: Scope, among: Collection[UUID] | None) -> models.Filter:
     return models.Filter(must=conditions)
 
 
-def _own(tenant: str, among: Collection[UUID] | None = None) -> models.Filter:
+def _own(tenant: str, among: Collection[UUID] | None = None, path: str | None = None) -> models.Filter:
     conditions: list[models.Condition] = [_owned_by(tenant)]
+    if path is not None:
+        conditions.append(models.FieldCondition(key="path", match=models.MatchValue(value=path)))
     if among is not None:
         conditions.append(models.HasIdCondition(has_id=list(among)))
     return models.Filter(must=conditions)

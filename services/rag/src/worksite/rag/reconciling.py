@@ -1,0 +1,75 @@
+"""A look at everything, at start and again and again: finds what no message speaks of any more.
+
+That is a row whose message was lost, a document whose chunks went with the index folder or belong to another
+fingerprint, chunks without a row, and texts that no row refers to since they were replaced or never came to have one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from worksite.common.artifacts import Artifacts
+from worksite.common.bus import KeyValue
+from worksite.common.bus.consumer import backoff
+from worksite.common.errors import MalformedMessage
+from worksite.common.messages import SHARED_TENANT, DocumentEntry, document_id
+from worksite.rag.backlog import Backlog
+from worksite.rag.domain.entries import is_settled, parse_row
+from worksite.rag.store import Counts, VectorStore
+
+log = logging.getLogger(__name__)
+
+INTERVAL_SECONDS = 600.0
+TEXT_GRACE = timedelta(hours=1)
+"""How long a text may wait for its row, which is written after it, before it counts as left over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    """Adds to the backlog whatever does not agree, and removes texts that are left over."""
+
+    rows: KeyValue
+    texts: Artifacts
+    store: VectorStore
+    backlog: Backlog
+
+    async def run(self) -> None:
+        """Until cancelled; sooner again after trouble."""
+        failures = 0
+        while True:
+            try:
+                await self.look(datetime.now(UTC))
+                failures = 0
+            except Exception as error:  # the boundary: bus or store are away, which their probes and logs tell
+                failures += 1
+                log.warning("not all documents could be looked at: %s", error or repr(error))
+            await asyncio.sleep(backoff(failures) if failures else INTERVAL_SECONDS)
+
+    async def look(self, now: datetime) -> None:
+        """Once over everything."""
+        found = await self.rows.entries()
+        entries: list[DocumentEntry] = []
+        for row in found:
+            try:
+                entries.append(parse_row(row.key, row.value))
+            except MalformedMessage as error:
+                log.error("%s; it is left alone", error)
+        self._add_unsettled(entries, await self.store.counts())
+        if len(entries) == len(found):  # else nobody knows which texts the others refer to
+            await self._remove_texts_but({entry.text.sha256 for entry in entries}, now)
+
+    def _add_unsettled(self, entries: Collection[DocumentEntry], stored: Counts) -> None:
+        for entry in entries:
+            if not is_settled(entry, stored.get(entry.tenant, {}).pop(entry.path, 0)):
+                self.backlog.add(entry.tenant, entry.id)
+        for tenant in stored.keys() - {SHARED_TENANT}:
+            for path in stored[tenant]:
+                self.backlog.add(tenant, document_id(path))
+
+    async def _remove_texts_but(self, kept: Collection[str], now: datetime) -> None:
+        if removed := await self.texts.remove_all_but(kept, now - TEXT_GRACE):
+            log.info("removed %d texts that no document refers to", removed)
