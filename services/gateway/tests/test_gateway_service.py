@@ -109,8 +109,17 @@ async def test_the_rights_that_the_subject_table_grants_are_enough(
             cancelled = await client.post(f"/v1/tasks/{task}/cancel")
             spec = {"spec": ref, "document": ref, "title": "x", "engine": "x", "criteria": 1}
             await admin.advance(task, "completed", spec=spec)
+            uploaded = await client.post(
+                "/v1/uploads", content=b"# v2 git bundle\n", headers={"Content-Type": "application/x-git-bundle"}
+            )
+            upload = uploaded.json()["id"]
+            waiting = {"request": "x", "project": {"upload": upload}}
+            asking = (await client.post("/v1/tasks", json=waiting)).json()["id"]
+            await admin.advance(asking, "needs_input")
             answers = [
                 cancelled,
+                await client.get(f"/v1/uploads/{upload}"),
+                await client.post(f"/v1/tasks/{asking}/input", json={"text": "x"}, headers=headers),
                 await client.post("/v1/tasks", json={"request": "x"}, headers=headers),
                 await client.get("/v1/tasks"),
                 await client.get(f"/v1/tasks/{task}"),
@@ -123,7 +132,7 @@ async def test_the_rights_that_the_subject_table_grants_are_enough(
         await bus.close()
         await root.close()
 
-    assert [answer.status_code for answer in answers] == [202, 202, 200, 200, 200, 200]
+    assert [answer.status_code for answer in answers] == [202, 200, 202, 202, 200, 200, 200, 200]
     assert answers[-1].content == b"# x" * 100_000
     assert search.json()["type"] == "urn:worksite:problem:service-unavailable"  # may ask, but nobody is there
     assert denied.status_code == 403

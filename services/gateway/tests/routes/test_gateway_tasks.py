@@ -200,6 +200,9 @@ async def test_without_nats_every_route_says_so_at_once(
             await client.get(f"/v1/tasks/{ABSENT}"),
             await client.get(f"/v1/tasks/{ABSENT}/events"),
             await client.post(f"/v1/tasks/{ABSENT}/cancel"),
+            await client.post(f"/v1/tasks/{ABSENT}/input", json={"text": "x"}),
+            await client.post("/v1/uploads", content=b"PK", headers={"Content-Type": "application/zip"}),
+            await client.get(f"/v1/uploads/{ABSENT * 2}"),
             await client.post("/v1/search", json={"query": "x"}),
         ]
 
