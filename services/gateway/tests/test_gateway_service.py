@@ -164,6 +164,18 @@ async def test_policies_that_cannot_be_used_keep_the_gateway_from_starting(
 
 
 @pytest.mark.asyncio
+async def test_a_folder_that_cannot_be_used_keeps_the_gateway_from_starting(
+    bus: Bus, settings: GatewaySettings, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    broken = settings.model_copy(update={"state_dir": tmp_path / "file"})
+
+    with pytest.raises(SettingsError, match="STATE_DIR"):
+        async with built(broken, bus, asyncio.Event()):
+            pass
+
+
+@pytest.mark.asyncio
 async def test_without_an_issuer_key_there_is_no_token_endpoint(bus: Bus, settings: GatewaySettings) -> None:
     external = settings.model_copy(update={"issuer_key": None, "jwt_jwks_url": "https://issuer.example/keys"})
     async with built(external, bus, asyncio.Event()) as parts:
