@@ -38,6 +38,7 @@ ROOT = Path(__file__).parents[3]
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 MAX_BODY_BYTES = 64 * 1024
 MAX_UPLOAD_BYTES = 1 << 20
+ALL_YOU_WANT = 10**6
 
 Mint = Callable[..., str]
 
@@ -79,6 +80,13 @@ def settings(issuer_key: OKPKey, tmp_path: Path) -> GatewaySettings:
         max_body_bytes=MAX_BODY_BYTES,
         max_upload_bytes=MAX_UPLOAD_BYTES,
         state_dir=tmp_path / "gateway",
+        max_knowledge_bytes=4 * MAX_BODY_BYTES,
+        rate_per_principal=ALL_YOU_WANT,
+        burst_per_principal=ALL_YOU_WANT,
+        rate_per_tenant=ALL_YOU_WANT,
+        burst_per_tenant=ALL_YOU_WANT,
+        rate_per_address=ALL_YOU_WANT,
+        burst_per_address=ALL_YOU_WANT,
     )
 
 

@@ -9,7 +9,7 @@ from worksite.gateway.body import BodyLimit
 from worksite.gateway.gateway import Gateway
 from worksite.gateway.middleware import Observed
 from worksite.gateway.rate_limits import RateLimitFields
-from worksite.gateway.routes import uploads
+from worksite.gateway.routes import knowledge, uploads
 from worksite.gateway.settings import GatewaySettings
 
 
@@ -22,7 +22,7 @@ def create_app(gateway: Gateway, health: Health, settings: GatewaySettings) -> F
         app.include_router(routes.issuer())
     app.router.routes.extend(health.routes())
     problems.install(app)
-    own_limits = {uploads.PATH: settings.max_upload_bytes}
+    own_limits = {uploads.PATH: settings.max_upload_bytes, knowledge.PATH: settings.max_knowledge_bytes}
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, own=own_limits)
     app.add_middleware(Observed)
     app.add_middleware(RateLimitFields)  # added last: outermost

@@ -15,6 +15,7 @@ from worksite.gateway.auth.authenticator import Authenticator
 from worksite.gateway.auth.issuer import Issuer
 from worksite.gateway.inputs import Inputs
 from worksite.gateway.intake import Intake
+from worksite.gateway.knowledge import Knowledge
 from worksite.gateway.memory import ByteBudget
 from worksite.gateway.rate_limits import RateLimiter
 from worksite.gateway.tasks import Tasks
@@ -36,6 +37,9 @@ class Gateway:
     uploads: Uploads
     artifacts: Artifacts
     artifact_memory: ByteBudget
+    knowledge: Knowledge
+    knowledge_memory: ByteBudget
+    max_knowledge_bytes: int
     issuer: Issuer | None
     stop: asyncio.Event
 

@@ -26,6 +26,7 @@ from worksite.gateway.auth.verifier import Verifier
 from worksite.gateway.gateway import Gateway
 from worksite.gateway.inputs import Inputs
 from worksite.gateway.intake import Intake
+from worksite.gateway.knowledge import Knowledge
 from worksite.gateway.memory import ByteBudget
 from worksite.gateway.rate_limits import RateLimiter
 from worksite.gateway.settings import GatewaySettings
@@ -67,6 +68,9 @@ async def built(settings: GatewaySettings, bus: Bus, stop: asyncio.Event) -> Asy
             uploads=await _uploads(settings, bus, artifacts),
             artifacts=artifacts,
             artifact_memory=ByteBudget(),
+            knowledge=Knowledge(bus),
+            knowledge_memory=ByteBudget(),
+            max_knowledge_bytes=settings.max_knowledge_bytes,
             issuer=_issuer(settings, trusted),
             stop=stop,
         )

@@ -11,11 +11,12 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 from worksite.gateway import problems, routes
+from worksite.gateway.domain.documents import NewDocuments
 from worksite.gateway.domain.queries import SearchQuery
 from worksite.gateway.domain.submission import Cancellation, NewTask, TaskInput
 
 API_VERSION = "1.0.0"
-_UNSEEN_MODELS = (NewTask, TaskInput, Cancellation, SearchQuery, problems.ProblemDocument)
+_UNSEEN_MODELS = (NewTask, TaskInput, Cancellation, NewDocuments, SearchQuery, problems.ProblemDocument)
 """Models that FastAPI does not see, because bodies and problems are not handled by it."""
 
 

@@ -156,6 +156,12 @@ def invalid(error: ValidationError) -> ProblemError:
     return _invalid([(entry["loc"], entry["msg"]) for entry in found])
 
 
+def knowledge_full() -> ProblemError:
+    """507: the bus has no room for more documents."""
+    detail = "there is no room for more documents; delete some, or ask an operator to make room"
+    return ProblemError(507, "knowledge-full", "Insufficient storage", detail)
+
+
 def rate_limited(limits: str, wait_seconds: int) -> ProblemError:
     """429: more requests than the named limits allow."""
     detail = f"too many requests for this {limits}; try again in {wait_seconds} s"
@@ -202,8 +208,8 @@ def install(app: FastAPI) -> None:
 def _of_ours(error: WorksiteError) -> ProblemError:
     match error:
         case QueueFull():
-            detail = "this tenant has as many tasks waiting as it may; try again when some have been taken up"
-            return ProblemError(429, "queue-full", "Too many tasks", detail, headers=_retry_after(QUEUE_RETRY_SECONDS))
+            detail = "this tenant has as much waiting as it may; try again when some of it has been taken up"
+            return ProblemError(429, "queue-full", "Queue full", detail, headers=_retry_after(QUEUE_RETRY_SECONDS))
         case BusUnavailable():
             return _unavailable("bus-unavailable", "the message bus does not answer")
         case ServiceUnavailable():

@@ -24,6 +24,9 @@ class GatewaySettings(ServiceSettings):
     )
     policy_dir: Path = Field(default=Path("policies"), description="directory of the Cedar policies and their schema")
     max_body_bytes: int = Field(default=1 << 20, ge=1024, le=64 << 20, description="largest request body accepted")
+    max_knowledge_bytes: int = Field(
+        default=16 << 20, ge=1024, le=64 << 20, description="largest request body of documents to be searched"
+    )
     rate_per_principal: float = Field(
         default=50, gt=0, le=1e6, description="requests a second that one principal may make in the long run"
     )

@@ -1,0 +1,99 @@
+"""/v1/knowledge/documents: what the team knows, to be searched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from worksite.common.messages.knowledge import DocumentState
+from worksite.gateway import problems
+from worksite.gateway.auth.access import may
+from worksite.gateway.body import json_body, json_schema
+from worksite.gateway.domain import cursors
+from worksite.gateway.domain.documents import (
+    AcceptedDocuments,
+    DocumentList,
+    DocumentView,
+    NewDocuments,
+    document_view,
+    is_document_id,
+)
+from worksite.gateway.domain.principal import Principal
+from worksite.gateway.gateway import GatewayOf
+from worksite.gateway.knowledge import KnowledgeFull
+from worksite.gateway.pages import Cursor, Limit, link_next, position
+
+PATH = "/v1/knowledge/documents"
+_BODY_SECONDS = 120.0
+_CURSOR = "document"
+
+router = APIRouter(prefix=PATH, tags=["knowledge"])
+
+
+async def whole_body(request: Request, gateway: GatewayOf) -> AsyncGenerator[None]:
+    """Reads a body that may be large, when there is room for it and while it keeps coming."""
+    async with gateway.knowledge_memory.take(gateway.max_knowledge_bytes):
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                await request.body()
+        except TimeoutError:
+            raise problems.too_slow(_BODY_SECONDS) from None
+        yield
+
+
+@router.post("", status_code=202, operation_id="submitDocuments", openapi_extra=json_schema(NewDocuments))
+async def submit(
+    gateway: GatewayOf,
+    caller: Annotated[Principal, Depends(may("submitDocuments"))],
+    _: Annotated[None, Depends(whole_body)],
+    wanted: Annotated[NewDocuments, Depends(json_body(NewDocuments))],
+) -> AcceptedDocuments:
+    """Accept texts to be searched; one that is there under the same path is replaced. The answer comes when all are
+    stored; after an error the same request again finishes what this one began."""
+    try:
+        entries = await gateway.knowledge.submit(caller.tenant, wanted.documents)
+    except KnowledgeFull as error:
+        raise problems.knowledge_full() from error
+    return AcceptedDocuments(documents=tuple(document_view(entry) for entry in entries))
+
+
+@router.get("", operation_id="listDocuments")
+async def index(
+    request: Request,
+    response: Response,
+    gateway: GatewayOf,
+    caller: Annotated[Principal, Depends(may("listDocuments"))],
+    state: Annotated[DocumentState | None, Query(description="only these")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> DocumentList:
+    """The tenant's documents, those that changed longest ago first."""
+    after = int(position(_CURSOR, cursor) or 0)
+    page = await gateway.knowledge.page(caller.tenant, state, after, limit)
+    following = None if page.go_on_after is None else cursors.encode(_CURSOR, str(page.go_on_after))
+    link_next(request, response, following)
+    return DocumentList(documents=tuple(document_view(entry) for entry in page.documents), next=following)
+
+
+@router.get("/{document_id}", operation_id="readDocument")
+async def read(
+    document_id: str, gateway: GatewayOf, caller: Annotated[Principal, Depends(may("readDocument"))]
+) -> DocumentView:
+    """One document: how far it has come, or why it failed."""
+    entry = await gateway.knowledge.get(caller.tenant, document_id) if is_document_id(document_id) else None
+    if entry is None:
+        raise problems.not_found("there is no such document")
+    return document_view(entry)
+
+
+@router.delete("/{document_id}", status_code=202, operation_id="deleteDocument")
+async def delete(
+    document_id: str, gateway: GatewayOf, caller: Annotated[Principal, Depends(may("deleteDocument"))]
+) -> DocumentView:
+    """Take a document out. It is found until the index has caught up; then it is gone from the list as well."""
+    entry = await gateway.knowledge.remove(caller.tenant, document_id) if is_document_id(document_id) else None
+    if entry is None:
+        raise problems.not_found("there is no such document")
+    return document_view(entry)
