@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 from worksite.cli.client import output, verdict
 from worksite.cli.client.access import Access, NoAccess
 from worksite.cli.client.display import Display, Progress
-from worksite.cli.client.gateway import Event
-from worksite.cli.commands import Submission
+from worksite.cli.client.events import Event
+from worksite.cli.commands_tasks import Submission
 from worksite.cli.main import app
 
 
@@ -23,13 +23,13 @@ def view(status, outcome=None, **more):
     [
         (view("completed", "PASS"), "PASS", 0),
         (view("completed", "FAIL"), "FAIL", 1),
-        (view("completed", "ENVIRONMENT"), "ENVIRONMENT", 1),
+        (view("completed", "ENVIRONMENT"), "ENVIRONMENT", 4),
         (view("completed"), "DONE", 0),
         (view("failed"), "FAIL", 1),
         (view("failed", "PASS"), "FAIL", 1),
         (view("cancelled"), "CANCELLED", 1),
-        (view("needs_input"), "NEEDS_INPUT", 2),
-        (view("needs_input", "PASS"), "NEEDS_INPUT", 2),
+        (view("needs_input"), "NEEDS_INPUT", 3),
+        (view("needs_input", "PASS"), "NEEDS_INPUT", 3),
     ],
 )
 def test_the_last_line_and_the_exit_code(shown, word, code):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import logging
 import os
 import signal
@@ -13,11 +14,34 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from pydantic import SecretStr
-from rich.console import Console
-from worksite.cli import commands
+from worksite.cli import commands, commands_knowledge, commands_repository, commands_tasks
 from worksite.cli.client.access import DEFAULT_ROLE, DEFAULT_TENANT, NoAccess
-from worksite.cli.client.gateway import GatewayError
-from worksite.cli.commands import Submission
+from worksite.cli.client.connection import GatewayError
+from worksite.cli.commands_knowledge import Ingestion
+from worksite.cli.commands_repository import Application, Review
+from worksite.cli.commands_tasks import Submission
+from worksite.cli.knowledge.files import NothingThere
+from worksite.cli.options import (
+    OUT,
+    ROOT,
+    STATE,
+    AdminPort,
+    GatewayPort,
+    GitUrl,
+    Name,
+    Out,
+    Ref,
+    Repo,
+    Request,
+    Root,
+    RouteName,
+    StateDir,
+    Task,
+    Tenant,
+)
+from worksite.cli.repository.criteria import CriteriaError
+from worksite.cli.repository.git import RepositoryError
+from worksite.cli.session import Screen, Session, StackOptions
 from worksite.cli.stack.embedded import NotReady, Ports
 from worksite.cli.stack.state import StateInUse
 from worksite.cli.stack.supervisor import CannotStart
@@ -26,39 +50,47 @@ from worksite.common.errors import WorksiteError
 
 T = TypeVar("T")
 app = typer.Typer(
-    help="Worksite turns a software request into a validated git branch.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+knowledge = typer.Typer(help="See and remove what was ingested.", no_args_is_help=True)
+app.add_typer(knowledge, name="knowledge")
 
-StateDir = Annotated[
-    Path, typer.Option("--state", envvar="WORKSITE_STATE", help="where the stack on this machine keeps its data")
-]
-Root = Annotated[
-    Path, typer.Option("--root", envvar="WORKSITE_ROOT", help="the directory that holds blueprints/ and policies/")
-]
-Tenant = Annotated[str, typer.Option("--tenant", help="in whose name")]
-Out = Annotated[Path, typer.Option("--out", help="where results are written")]
-Request = Annotated[str, typer.Argument(help='what you want, e.g. "Create auth system"', show_default=False)]
-RouteName = Annotated[str | None, typer.Option("--route", help="feature, fix, review, design or question")]
-GitUrl = Annotated[str | None, typer.Option("--git-url", help="work on this repository")]
-Ref = Annotated[str | None, typer.Option("--ref", help="its branch, tag or commit")]
-Name = Annotated[str | None, typer.Option("--name", help="name of the new project")]
-GatewayPort = Annotated[
-    int, typer.Option("--port", envvar="DASHBOARD_PORT", help="the gateway's port; 0: any free one")
-]
-AdminPort = Annotated[
-    int, typer.Option("--admin-port", envvar="ADMIN_PORT", help="admin's operations port; 0: any free one")
-]
+_FOR_A_PERSON = (
+    CannotStart,
+    CriteriaError,
+    GatewayError,
+    NoAccess,
+    NotReady,
+    NothingThere,
+    OSError,
+    RepositoryError,
+    StateInUse,
+    WorksiteError,
+)
+"""Errors whose text says what to do."""
 
-_STATE, _ROOT, _OUT = Path(".worksite"), Path(), Path("out")
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"worksite {importlib.metadata.version('worksite-cli')}")
+        raise typer.Exit
+
+
+@app.callback()
+def worksite(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and end")
+    ] = False,
+) -> None:
+    """Worksite turns a software request into a validated git branch."""
 
 
 @app.command()
-def up(state: StateDir = _STATE, root: Root = _ROOT, port: GatewayPort = 8000, admin_port: AdminPort = 8080) -> None:
+def up(state: StateDir = STATE, root: Root = ROOT, port: GatewayPort = 8000, admin_port: AdminPort = 8080) -> None:
     """Run the whole system on this machine until Ctrl-C."""
-    _await(commands.up(state.absolute(), _checked(root), Ports(port, admin_port), Console()))
+    _await(commands.up(state.absolute(), StackOptions(_checked(root), Ports(port, admin_port)), Screen()))
 
 
 @app.command()
@@ -67,22 +99,24 @@ def run(
     route: RouteName = None,
     name: Name = None,
     git_url: GitUrl = None,
+    repo: Repo = None,
     ref: Ref = None,
-    state: StateDir = _STATE,
-    root: Root = _ROOT,
-    out: Out = _OUT,
+    state: StateDir = STATE,
+    root: Root = ROOT,
+    out: Out = OUT,
     tenant: Tenant = DEFAULT_TENANT,
     port: GatewayPort = 0,
     admin_port: AdminPort = 0,
 ) -> None:
     """Submit a request, follow it, write out/<task>/; starts and stops a stack when none is running.
 
-    Ends with one line PASS|FAIL|NEEDS_INPUT and the exit code 0|1|2 (see the README of libs/cli for the rest).
+    Ends with one line PASS|FAIL|NEEDS_INPUT|ENVIRONMENT and the exit code 0|1|3|4.
     """
-    submission = Submission(request, route, name, git_url, ref)
-    ports = Ports(port, admin_port)
-    code = _await(commands.run(submission, state.absolute(), _checked(root), ports, out, tenant, Console()))
-    raise typer.Exit(code)
+    session = _session(state, tenant)
+    stack = _stack(session, root, port, admin_port)
+    raise typer.Exit(
+        _await(commands_tasks.run(_submission(request, route, name, git_url, repo, ref), session, stack, out))
+    )
 
 
 @app.command()
@@ -91,37 +125,143 @@ def submit(
     route: RouteName = None,
     name: Name = None,
     git_url: GitUrl = None,
+    repo: Repo = None,
     ref: Ref = None,
     idempotency_key: Annotated[
         str | None, typer.Option("--idempotency-key", help="repeat safely with the same key")
     ] = None,
-    state: StateDir = _STATE,
+    state: StateDir = STATE,
     tenant: Tenant = DEFAULT_TENANT,
 ) -> None:
     """Submit a request to the running stack and print the task's id."""
-    submission = Submission(request, route, name, git_url, ref)
-    print(_await(commands.submit(submission, state.absolute(), tenant, idempotency_key)))
+    submission = _submission(request, route, name, git_url, repo, ref)
+    print(_await(commands_tasks.submit(submission, _session(state, tenant), idempotency_key)))
 
 
 @app.command()
-def watch(
-    task: Annotated[str, typer.Argument(help="the task's id", show_default=False)],
-    state: StateDir = _STATE,
-    out: Out = _OUT,
-    tenant: Tenant = DEFAULT_TENANT,
-) -> None:
+def watch(task: Task, state: StateDir = STATE, out: Out = OUT, tenant: Tenant = DEFAULT_TENANT) -> None:
     """Follow a task to its end and fetch what it made; exit code as for run."""
-    raise typer.Exit(_await(commands.watch(task, state.absolute(), out, tenant, Console())))
+    raise typer.Exit(_await(commands_tasks.watch(task, _session(state, tenant), out)))
 
 
 @app.command()
-def cancel(
-    task: Annotated[str, typer.Argument(help="the task's id", show_default=False)],
-    state: StateDir = _STATE,
+def answer(
+    task: Task,
+    text: Annotated[str, typer.Argument(help="what the task needs to know", show_default=False)],
+    route: RouteName = None,
+    state: StateDir = STATE,
+    root: Root = ROOT,
+    out: Out = OUT,
+    tenant: Tenant = DEFAULT_TENANT,
+    port: GatewayPort = 0,
+    admin_port: AdminPort = 0,
+) -> None:
+    """Answer a task that ended NEEDS_INPUT, and follow it; exit code as for run."""
+    session = _session(state, tenant)
+    stack = _stack(session, root, port, admin_port)
+    raise typer.Exit(_await(commands_tasks.answer(task, text, route, session, stack, out)))
+
+
+@app.command()
+def tasks(
+    status: Annotated[
+        str | None, typer.Option("--status", help="queued, running, needs_input, completed, failed or cancelled")
+    ] = None,
+    route: RouteName = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="at most so many")] = 20,
+    everything: Annotated[bool, typer.Option("--all", help="no limit")] = False,
+    state: StateDir = STATE,
     tenant: Tenant = DEFAULT_TENANT,
 ) -> None:
+    """List tasks, newest first."""
+    _await(commands_tasks.show(status, route, None if everything else limit, _session(state, tenant)))
+
+
+@app.command()
+def cancel(task: Task, state: StateDir = STATE, tenant: Tenant = DEFAULT_TENANT) -> None:
     """Ask a task to end."""
-    _await(commands.cancel(task, state.absolute(), tenant))
+    _await(commands_tasks.cancel(task, _session(state, tenant)))
+
+
+@app.command()
+def apply(
+    task: Task,
+    path: Annotated[Path, typer.Argument(help="your repository, or a new folder")] = Path(),
+    branch: Annotated[str | None, typer.Option("--branch", help="name of the new branch; default: the task's")] = None,
+    switch: Annotated[bool, typer.Option("--switch", help="check it out, if nothing of yours can be lost")] = False,
+    unproved: Annotated[bool, typer.Option("--unproved", help="also what did not end PASS")] = False,
+    state: StateDir = STATE,
+    root: Root = ROOT,
+    tenant: Tenant = DEFAULT_TENANT,
+    port: GatewayPort = 0,
+    admin_port: AdminPort = 0,
+) -> None:
+    """Bring a task's branch into your repository, as a new branch; your files stay as they are."""
+    session = _session(state, tenant)
+    application = Application(task, path, branch, switch, unproved)
+    _await(commands_repository.apply(application, session, _stack(session, root, port, admin_port)))
+
+
+@app.command()
+def review(
+    path: Annotated[Path, typer.Argument(help="a local repository", show_default=False)],
+    ref: Annotated[
+        str | None, typer.Option("--ref", help="branch, tag or commit; default: what is checked out")
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option("--base", help="compare with this; default: where it left the default branch")
+    ] = None,
+    criteria: Annotated[
+        Path | None, typer.Option("--criteria", help="what must hold: YAML, JSON or lines of text")
+    ] = None,
+    state: StateDir = STATE,
+    root: Root = ROOT,
+    out: Out = OUT,
+    tenant: Tenant = DEFAULT_TENANT,
+    port: GatewayPort = 0,
+    admin_port: AdminPort = 0,
+) -> None:
+    """Have a local repository judged, as it is committed; exit code as for run."""
+    session = _session(state, tenant)
+    stack = _stack(session, root, port, admin_port)
+    raise typer.Exit(_await(commands_repository.review(Review(path, ref, base, criteria), session, stack, out)))
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="files and folders of text or source code", show_default=False)],
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="for the documents; may be repeated")] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="remove documents of the folders whose files are gone")
+    ] = False,
+    state: StateDir = STATE,
+    tenant: Tenant = DEFAULT_TENANT,
+) -> None:
+    """Put files into the knowledge base and wait until they can be searched."""
+    ingestion = Ingestion(tuple(paths), tuple(tag or ()), prune)
+    _end(_await(commands_knowledge.ingest(ingestion, _session(state, tenant))))
+
+
+@knowledge.command("ls")
+def list_documents(
+    status: Annotated[
+        str | None, typer.Option("--status", help="only these: queued, indexed, failed or deleting")
+    ] = None,
+    state: StateDir = STATE,
+    tenant: Tenant = DEFAULT_TENANT,
+) -> None:
+    """List documents with their states."""
+    _await(commands_knowledge.show(status, _session(state, tenant)))
+
+
+@knowledge.command("rm")
+def remove_documents(
+    documents: Annotated[list[str], typer.Argument(help="paths or ids", show_default=False)],
+    state: StateDir = STATE,
+    tenant: Tenant = DEFAULT_TENANT,
+) -> None:
+    """Remove documents."""
+    _end(_await(commands_knowledge.remove(tuple(documents), _session(state, tenant))))
 
 
 @app.command()
@@ -129,18 +269,18 @@ def search(
     query: Annotated[str, typer.Argument(help="what to look for", show_default=False)],
     top_k: Annotated[int, typer.Option("--top-k", min=1, max=50, help="how many passages")] = 5,
     mode: Annotated[str, typer.Option("--mode", help="dense, sparse or hybrid")] = "hybrid",
-    state: StateDir = _STATE,
+    state: StateDir = STATE,
     tenant: Tenant = DEFAULT_TENANT,
 ) -> None:
     """Search the knowledge base."""
-    _await(commands.search(query, top_k, mode, state.absolute(), tenant, Console()))
+    _await(commands_knowledge.search(query, top_k, mode, _session(state, tenant)))
 
 
 @app.command()
 def token(
     tenant: Tenant = DEFAULT_TENANT,
     role: Annotated[str, typer.Option("--role", help="viewer, developer, approver or operator")] = DEFAULT_ROLE,
-    state: StateDir = _STATE,
+    state: StateDir = STATE,
 ) -> None:
     """Print a bearer token for the running stack, e.g. for curl."""
     print(_await(commands.token(state.absolute(), tenant, role)))
@@ -164,6 +304,26 @@ def provision(
     print("provisioned")
 
 
+def _session(state: Path, tenant: str) -> Session:
+    return Session(state.absolute(), tenant)
+
+
+def _submission(
+    request: str, route: str | None, name: str | None, git_url: str | None, repo: Path | None, ref: str | None
+) -> Submission:
+    """Raises typer.BadParameter where it is not clear what to work on."""
+    if sum(option is not None for option in (name, git_url, repo)) > 1:
+        raise typer.BadParameter("give --name for a new project, --git-url or --repo for an existing one: one of them")
+    if ref is not None and git_url is None and repo is None:
+        raise typer.BadParameter("--ref needs --git-url or --repo")
+    return Submission(request, route, name, git_url, ref, repo)
+
+
+def _stack(session: Session, root: Path, port: int, admin_port: int) -> StackOptions:
+    """What is needed to start a stack is asked for only where one has to be started."""
+    return StackOptions(root if session.has_gateway() else _checked(root), Ports(port, admin_port))
+
+
 def _checked(root: Path) -> Path:
     """Raises typer.BadParameter where there are no blueprints."""
     if not (root / "blueprints").is_dir():
@@ -176,11 +336,15 @@ def _await(work: Coroutine[Any, Any, T]) -> T:
     logging.getLogger("worksite").addHandler(logging.NullHandler())  # what matters here is said by the command
     try:
         return asyncio.run(_until_terminated(work))
-    except (NoAccess, GatewayError, CannotStart, NotReady, StateInUse, WorksiteError, OSError) as error:
+    except _FOR_A_PERSON as error:
         print(f"worksite: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(130) from None
+
+
+def _end(well: bool) -> None:
+    raise typer.Exit(0 if well else 1)
 
 
 async def _until_terminated(work: Coroutine[Any, Any, T]) -> T:

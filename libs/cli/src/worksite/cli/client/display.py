@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
-from worksite.cli.client.gateway import Event
+from worksite.cli.client.events import Event
 
 _COLUMNS = ("step", "agent", "round", "engine", "status", "seconds", "cost")
 

@@ -3,47 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import httpx
-from httpx_sse import aconnect_sse
+from worksite.cli.client import events
 from worksite.cli.client.access import Access
+from worksite.cli.client.connection import Connection, Say
+from worksite.cli.client.events import Event
 
-_RECONNECT_SECONDS = 0.5
-_GIVE_UP_AFTER_SECONDS = 60.0
-
-
-class GatewayError(Exception):
-    """The gateway's problem document, as one line."""
-
-
-class _Unavailable(Exception):
-    """The gateway is there but cannot serve now."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """One event of a task."""
-
-    sequence: int
-    producer: str
-    step: str
-    kind: str
-    body: dict[str, Any]
+_UPLOAD_SECONDS = 300
+_CHUNK_BYTES = 1 << 20
+_PAGE = 200
 
 
 class Gateway:
-    """One client session; use as an async context manager."""
+    """One client session; use as an async context manager. Every method raises GatewayError."""
 
-    def __init__(self, access: Access, tenant: str) -> None:
-        self._access = access
-        self._tenant = tenant
-        self._http = httpx.AsyncClient(base_url=access.url, timeout=30, trust_env=False, auth=_Bearer(access, tenant))
+    def __init__(self, access: Access, tenant: str, say: Say = lambda _: None) -> None:
+        """`say` is told why a call takes longer."""
+        self._connection = Connection(access, tenant, say)
 
     async def __aenter__(self) -> Gateway:
         return self
@@ -51,100 +32,81 @@ class Gateway:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.aclose()
+        await self._connection.__aexit__(kind, error, trace)
+
+    async def upload(self, bundle: Path) -> str:
+        """Returns the id by which a submission names it."""
+        body = _File(bundle)
+        headers = {"Content-Type": "application/x-git-bundle", "Content-Length": str(body.size)}
+        options = {"content": body, "headers": headers, "timeout": _UPLOAD_SECONDS}
+        answer = await self._connection.call("POST", "/v1/uploads", **options)
+        return str(answer.json()["id"])
 
     async def submit(self, body: dict[str, object], idempotency_key: str) -> str:
         """Returns the task id. Safe to repeat with the same key."""
-        answer = await self._call("POST", "/v1/tasks", json=body, headers={"Idempotency-Key": idempotency_key})
+        headers = {"Idempotency-Key": idempotency_key}
+        answer = await self._connection.call("POST", "/v1/tasks", json=body, headers=headers)
         return str(answer.json()["id"])
 
     async def task(self, task: str) -> dict[str, Any]:
         """The task as the gateway shows it."""
-        return dict((await self._call("GET", f"/v1/tasks/{task}")).json())
+        return dict((await self._connection.call("GET", f"/v1/tasks/{task}")).json())
+
+    def tasks(self, page: int = _PAGE, **filters: str | None) -> AsyncGenerator[dict[str, Any]]:
+        """The tenant's tasks, newest first."""
+        return self._connection.listed("/v1/tasks", "tasks", min(page, _PAGE), filters)
+
+    async def answer(self, task: str, text: str, route: str | None) -> None:
+        """Answer a task that needs input."""
+        body = {"text": text} | ({"route": route} if route else {})
+        await self._connection.call("POST", f"/v1/tasks/{task}/input", json=body)
 
     async def cancel(self, task: str) -> None:
         """Ask for an end."""
-        await self._call("POST", f"/v1/tasks/{task}/cancel", json={})
+        await self._connection.call("POST", f"/v1/tasks/{task}/cancel", json={})
 
     async def search(self, body: dict[str, object]) -> dict[str, Any]:
         """Search the knowledge base."""
-        return dict((await self._call("POST", "/v1/search", json=body)).json())
+        return dict((await self._connection.call("POST", "/v1/search", json=body)).json())
 
     async def artifact(self, task: str, name: str) -> bytes:
         """One artifact's bytes."""
-        return (await self._call("GET", f"/v1/tasks/{task}/artifacts/{name}")).content
+        return (await self._connection.call("GET", f"/v1/tasks/{task}/artifacts/{name}")).content
 
-    async def events(self, task: str) -> AsyncGenerator[Event]:
-        """Every event of the task, once and in order, across reconnects; ends with the task."""
-        last, lost_for = 0, 0.0
-        while True:
-            try:
-                async with contextlib.aclosing(self._events_after(task, last)) as events:
-                    async for event in events:
-                        last, lost_for = event.sequence, 0.0
-                        yield event
-                        if _is_final(event):
-                            return
-            except (httpx.TransportError, _Unavailable) as error:
-                lost_for += _RECONNECT_SECONDS
-                if self._access.has_stopped():
-                    again = f"start it again and 'worksite watch {task}' goes on"
-                    raise GatewayError(f"the stack has stopped; nothing is lost: {again}") from error
-                if lost_for > _GIVE_UP_AFTER_SECONDS:
-                    raise GatewayError(f"lost the gateway: {error}") from error
-            await asyncio.sleep(_RECONNECT_SECONDS)
+    async def position(self, task: str) -> int:
+        """The sequence of the task's newest event; 0: none."""
+        return await events.position(self._connection, task)
 
-    async def _events_after(self, task: str, last: int) -> AsyncGenerator[Event]:
-        headers = {"Last-Event-ID": str(last)} if last else {}
-        path = f"/v1/tasks/{task}/events"
-        async with aconnect_sse(self._http, "GET", path, headers=headers, timeout=45) as source:
-            if source.response.status_code != 200:
-                await source.response.aread()
-                error = _Unavailable if source.response.status_code in {429, 502, 503, 504} else GatewayError
-                raise error(_problem(source.response))
-            async for message in source.aiter_sse():
-                if not message.data:  # `retry:` alone, sent when the gateway goes away
-                    continue
-                data = json.loads(message.data)
-                yield Event(data["sequence"], data["producer"], data["step"], data["kind"], data["body"])
+    def events(self, task: str, after: int = 0, known: int = 0) -> AsyncGenerator[Event]:
+        """See `events.follow`."""
+        return events.follow(self._connection, task, after, known)
 
-    async def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
-        try:
-            answer = await self._http.request(method, path, **options)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise GatewayError(f"{self._access.url} does not answer: {error}") from error
-        if answer.is_error:
-            raise GatewayError(_problem(answer))
-        return answer
+    async def add_documents(self, body: bytes) -> list[dict[str, Any]]:
+        """Put texts into the knowledge base; returns their entries."""
+        headers = {"Content-Type": "application/json"}
+        answer = await self._connection.call("POST", "/v1/knowledge/documents", content=body, headers=headers)
+        return list(answer.json()["documents"])
+
+    def documents(self, state: str | None = None) -> AsyncGenerator[dict[str, Any]]:
+        """The entries of the knowledge base."""
+        return self._connection.listed("/v1/knowledge/documents", "documents", _PAGE, {"state": state})
+
+    async def remove_document(self, document: str) -> None:
+        """Take a document out of the knowledge base. Raises NotThere."""
+        await self._connection.call("DELETE", f"/v1/knowledge/documents/{document}")
 
 
-class _Bearer(httpx.Auth):
-    """Fetches a token when there is none, and once more when it has expired."""
+@dataclass(frozen=True)
+class _File:
+    """A body that can be sent again, after a pause or with a new token."""
 
-    def __init__(self, access: Access, tenant: str) -> None:
-        self._access, self._tenant = access, tenant
-        self._token: str | None = None
+    path: Path
 
-    async def async_auth_flow(self, request: httpx.Request):
-        self._token = self._token or await self._access.token(self._tenant)
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        answer = yield request
-        if answer.status_code == 401:
-            self._token = await self._access.token(self._tenant)
-            request.headers["Authorization"] = f"Bearer {self._token}"
-            yield request
+    @property
+    def size(self) -> int:
+        return self.path.stat().st_size
 
-
-def _is_final(event: Event) -> bool:
-    return event.kind == "state" and event.body["status"] in {"completed", "failed", "cancelled", "needs_input"}
-
-
-def _problem(answer: httpx.Response) -> str:
-    """`title: detail (field: message; …)`."""
-    try:
-        document = answer.json()
-        parts = [str(document.get("title", answer.status_code)), str(document.get("detail") or "")]
-        fields = [f"{e.get('field', e.get('path', ''))}: {e.get('message', '')}" for e in document.get("errors", [])]
-    except ValueError:
-        return f"the gateway answered {answer.status_code}"
-    return ": ".join(part for part in parts if part) + (f" ({'; '.join(fields)})" if fields else "")
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with self.path.open("rb") as file:
+            while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
+                yield chunk

@@ -19,6 +19,7 @@ async def write(gateway: Gateway, view: dict[str, Any], directory: Path) -> tupl
     target.mkdir(parents=True, exist_ok=True)
     for name in view["artifacts"]:
         (target / name).write_bytes(await gateway.artifact(str(view["id"]), name))
+    (target / verdict.NEEDS_INPUT).unlink(missing_ok=True)  # of a question that was answered since
     for name, text in verdict.documents(view).items():
         (target / name).write_text(text)
     if (target / "branch.bundle").exists() and not (target / "project").exists():

@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-EXIT_OK, EXIT_FAILED, EXIT_NEEDS_INPUT = 0, 1, 2
+EXIT_OK, EXIT_FAILED, EXIT_NEEDS_INPUT, EXIT_ENVIRONMENT = 0, 1, 3, 4
+"""2 is left to wrong usage, which every command line tool ends with."""
+NEEDS_INPUT = "needs_input.md"
 
 
 def conclusion(view: dict[str, Any], out: Path | None) -> tuple[str, int]:
     """`PASS task=… out=…` and its exit code. PASS is said only of a task whose verdict is PASS."""
-    word, code = _word(view)
+    word, code = outcome(view)
     return f"{word} task={view['id']}" + (f" out={out}" if out else ""), code
 
 
-def _word(view: dict[str, Any]) -> tuple[str, int]:
+def outcome(view: dict[str, Any]) -> tuple[str, int]:
+    """The word for how a task ended, and its exit code."""
     status, verdict = view["status"], view["verdict"]
     if status == "needs_input":
         return "NEEDS_INPUT", EXIT_NEEDS_INPUT
@@ -22,10 +25,10 @@ def _word(view: dict[str, Any]) -> tuple[str, int]:
         return "PASS", EXIT_OK
     if status == "completed" and verdict is None:  # routes design and question end without a verdict
         return "DONE", EXIT_OK
-    if verdict == "ENVIRONMENT":
-        return "ENVIRONMENT", EXIT_FAILED
     if status == "cancelled":
         return "CANCELLED", EXIT_FAILED
+    if verdict == "ENVIRONMENT":
+        return "ENVIRONMENT", EXIT_ENVIRONMENT
     return "FAIL", EXIT_FAILED
 
 
@@ -35,7 +38,7 @@ def documents(view: dict[str, Any]) -> dict[str, str]:
     if answer := view.get("answer"):
         said["answer.md"] = str(answer["text"]) + "\n"
     if view.get("question"):
-        said["needs_input.md"] = "\n".join(explanation(view)) + "\n"
+        said[NEEDS_INPUT] = "\n".join(explanation(view)) + "\n"
     return said
 
 

@@ -1,0 +1,1 @@
+"""The user's own notes and sources on their way into the knowledge base."""

@@ -1,0 +1,34 @@
+"""The arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StateDir = Annotated[
+    Path, typer.Option("--state", envvar="WORKSITE_STATE", help="where the stack on this machine keeps its data")
+]
+Root = Annotated[
+    Path, typer.Option("--root", envvar="WORKSITE_ROOT", help="the directory that holds blueprints/ and policies/")
+]
+Tenant = Annotated[str, typer.Option("--tenant", help="in whose name")]
+Out = Annotated[Path, typer.Option("--out", help="where results are written")]
+Request = Annotated[str, typer.Argument(help='what you want, e.g. "Create auth system"', show_default=False)]
+RouteName = Annotated[str | None, typer.Option("--route", help="feature, fix, review, design or question")]
+GitUrl = Annotated[str | None, typer.Option("--git-url", help="work on this repository, cloned from its URL")]
+Repo = Annotated[Path | None, typer.Option("--repo", help="work on this local repository, as it is committed")]
+Ref = Annotated[str | None, typer.Option("--ref", help="its branch, tag or commit")]
+Name = Annotated[str | None, typer.Option("--name", help="name of the new project")]
+Task = Annotated[
+    str, typer.Argument(help="the task's id, 8 or more of its first digits, or 'last'", show_default=False)
+]
+GatewayPort = Annotated[
+    int, typer.Option("--port", envvar="DASHBOARD_PORT", help="the gateway's port; 0: any free one")
+]
+AdminPort = Annotated[
+    int, typer.Option("--admin-port", envvar="ADMIN_PORT", help="admin's operations port; 0: any free one")
+]
+
+STATE, ROOT, OUT = Path(".worksite"), Path(), Path("out")
