@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from worksite.common.bus import Bus, request
@@ -36,15 +37,19 @@ async def running(nats: NatsServer, state: Path, **environment: str) -> AsyncGen
 @asynccontextmanager
 async def started(nats: NatsServer, state: Path, **environment: str) -> AsyncGenerator[int, None]:
     """The process with its operations port, ready or not; SIGTERM must end it cleanly."""
-    port = free_port()
-    settings = {"NATS_URL": nats.url, "STATE_DIR": str(state), "OPS_PORT": str(port)} | environment
-    command = [sys.executable, "-m", "worksite.rag.main"]
-    process = await asyncio.create_subprocess_exec(*command, env=os.environ | settings)
+    process, port = await _process(nats, state, **environment)
     try:
         yield port
     finally:
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), 15) == 0
+
+
+async def _process(nats: NatsServer, state: Path, **environment: str) -> tuple[asyncio.subprocess.Process, int]:
+    port = free_port()
+    settings = {"NATS_URL": nats.url, "STATE_DIR": str(state), "OPS_PORT": str(port)} | environment
+    command = [sys.executable, "-m", "worksite.rag.main"]
+    return await asyncio.create_subprocess_exec(*command, env=os.environ | settings), port
 
 
 async def _answers(port: int, path: str) -> None:
@@ -113,3 +118,42 @@ async def test_requests_are_matched_to_our_blueprint(nats_server: NatsServer, bu
             answer = await search(bus, asked, filters=SearchFilters(kind="blueprint"), top_k=3)
             assert answer.results[0].name == "auth-service"
             assert answer.results[0].path.startswith("blueprints/auth-service/")
+
+
+@pytest.mark.asyncio
+async def test_killed_while_indexing_a_tenants_document_it_goes_on_at_the_next_start(
+    nats_server: NatsServer, bus: Bus, client: Any, tmp_path: Path
+) -> None:
+    notes, state = tmp_path / "notes", tmp_path / "state"
+    notes.mkdir()
+    (notes / "tokens.md").write_text("# Tokens\n\nRefresh tokens are rotated on every use.\n")
+    text = "".join(f"# Heading {n}\n\n{'Some words on the matter. ' * 20}\n\n" for n in range(80))
+
+    async def some_chunks_can_be_found(least: int) -> None:
+        filters = SearchFilters(path_prefix="long.md")
+        async with asyncio.timeout(60):
+            while len((await search(bus, "matter", filters=filters, top_k=50)).results) < least:
+                await asyncio.sleep(0.02)
+
+    process, port = await _process(nats_server, state, KNOWLEDGE_DIRS=str(notes))
+    await _answers(port, "/readyz")
+    await client.hint(await client.send("long.md", text))
+    await some_chunks_can_be_found(1)
+    process.kill()
+    await process.wait()
+    row = await client.row("long.md")
+    assert row
+    assert row.state == "queued"
+
+    async with running(nats_server, state, KNOWLEDGE_DIRS=str(notes)) as port:
+        answer = await search(bus, "when are refresh tokens rotated?", top_k=1)
+        assert answer.results[0].path == "notes/tokens.md"
+        async with asyncio.timeout(60):
+            while row is None or row.state != "indexed":
+                await asyncio.sleep(0.05)
+                row = await client.row("long.md")
+        assert row.chunks == 80
+        assert 'rag_documents_total{outcome="indexed"} 1.0' in await _get(port, "/metrics")
+    store = open_edge_store(state / "worksite", fingerprint_of(Embedder(SHIPPED, 1)).digest())
+    assert (await store.counts())["acme"] == {"long.md": 80}
+    await store.close()

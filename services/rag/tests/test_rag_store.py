@@ -171,6 +171,27 @@ async def test_revisions_of_more_points_than_one_page_are_complete(store: Vector
 
 
 @pytest.mark.asyncio
+async def test_revisions_can_be_had_of_one_path_only(store: VectorStore) -> None:
+    await store.upsert("acme", [point(n, axis(0), of=passage(f"docs/{n}.md")) for n in (1, 2, 21)])
+    await store.upsert("other", [point(3, axis(0), of=passage("docs/2.md"))])
+    assert await store.revisions("acme", "docs/2.md") == {"docs/2.md": {UUID(int=2): revision(passage("docs/2.md"))}}
+    assert await store.revisions("acme", "docs/") == {}
+
+
+@pytest.mark.asyncio
+async def test_points_are_counted_by_tenant_and_path(store: VectorStore) -> None:
+    assert await store.counts() == {}
+    await store.upsert("acme", [point(n, axis(0), of=passage(f"docs/{n % 30}.md")) for n in range(60)])
+    await store.upsert("other", [point(99, axis(0), of=passage("docs/0.md"))])
+    await store.delete("acme", [UUID(int=1), UUID(int=31), UUID(int=2)])
+    found = await store.counts()
+    assert found["other"] == {"docs/0.md": 1}
+    assert found["acme"] == {f"docs/{n}.md": 1 if n == 2 else 2 for n in range(30) if n != 1}
+    await store.delete("other", [UUID(int=99)])
+    assert found.keys() - (await store.counts()).keys() == {"other"}
+
+
+@pytest.mark.asyncio
 async def test_retiring_removes_the_indexes_of_other_fingerprints_of_this_collection_only() -> None:
     client = AsyncQdrantClient(":memory:")
     with warnings.catch_warnings():

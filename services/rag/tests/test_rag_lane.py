@@ -1,0 +1,69 @@
+"""Who may embed next."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from worksite.rag import lane as lanes
+from worksite.rag.lane import Lane
+
+pytestmark = pytest.mark.asyncio
+
+
+async def turns(count: int = 20) -> None:
+    """Let everything that can go on go on."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def chunks(lane: Lane, name: str, said: list[str], count: int = 3) -> None:
+    for _ in range(count):
+        async with lane.chunk():
+            said.append(name)
+            await turns()
+
+
+async def test_chunk_waits_until_the_last_query_has_ended() -> None:
+    lane, said = Lane(), list[str]()
+    with lane.query():
+        with lane.query():
+            waiting = asyncio.create_task(chunks(lane, "a", said, 1))
+            await turns()
+        await turns()
+        assert said == []
+    await waiting
+    assert said == ["a"]
+
+
+async def test_query_is_let_in_between_two_chunks_of_a_document() -> None:
+    lane, said = Lane(), list[str]()
+    indexing = asyncio.create_task(chunks(lane, "a", said))
+    while not said:
+        await asyncio.sleep(0)
+    with lane.query():
+        await turns(100)
+        assert said == ["a"]
+    await indexing
+    assert said == ["a"] * 3
+
+
+async def test_endless_queries_do_not_stop_indexing_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "PATIENCE_SECONDS", 0.01)
+    lane, said = Lane(), list[str]()
+    with lane.query():
+        await asyncio.wait_for(chunks(lane, "a", said), 5)
+    assert said == ["a"] * 3
+
+
+async def test_chunks_of_two_documents_take_turns() -> None:
+    lane, said = Lane(), list[str]()
+    await asyncio.gather(chunks(lane, "a", said), chunks(lane, "b", said))
+    assert said == ["a", "b"] * 3
+
+
+async def test_each_chunk_is_progress() -> None:
+    lane = Lane()
+    assert lane.progress.last_turn == 0
+    await chunks(lane, "a", [], 1)
+    assert lane.progress.last_turn > 0
