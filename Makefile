@@ -11,6 +11,12 @@ LOCKS := $(wildcard blueprints/*/template/requirements.lock)
 INSTALLED := $(VENV)/.installed
 DEV_INSTALLED := $(VENV)/.installed-dev
 WHEELHOUSE := .worksite/wheelhouse/.filled
+# Lines and branches that `make test` must have run, in percent: see [tool.coverage] in pyproject.toml.
+WELL_COVERED := libs/common/src $(patsubst %/,%,$(wildcard services/*/src/worksite/*/domain/))
+FULLY_COVERED := $(wildcard services/admin/src/worksite/admin/domain/*.py) services/gateway/src/worksite/gateway/auth \
+	$(addprefix libs/common/src/worksite/common/,ledger.py policy.py)
+at_least = $(BIN)/coverage report --fail-under=$(1) --include='$(2),$(2)/*' >.coverage.txt \
+	|| { cat .coverage.txt; echo "$(2): less than $(1) % of lines and branches are tested"; exit 1; };
 SOURCES := libs services tests benchmarks blueprints conftest.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # By the environment, not by the recipe: quotes, backticks and dollars in a request are text, not shell.
@@ -28,7 +34,9 @@ up: $(INSTALLED) $(WHEELHOUSE) ## run the whole system here until Ctrl-C
 	@$(BIN)/worksite up
 
 test: $(DEV_INSTALLED) $(WHEELHOUSE) ## run every test (no network, key or Docker needed)
-	$(BIN)/pytest -n 2 --dist worksteal -q
+	$(BIN)/pytest -n 2 --dist worksteal -q --cov --cov-report=
+	@$(foreach path,$(WELL_COVERED),$(call at_least,95,$(path)))
+	@$(foreach path,$(FULLY_COVERED),$(call at_least,100,$(path)))
 
 lint: $(DEV_INSTALLED) ## style, import rules, generated files that are out of date
 	$(BIN)/ruff check $(SOURCES)
@@ -52,7 +60,7 @@ bench: $(INSTALLED) ## measure the durable step against a raw loop, in one run
 	$(BIN)/python benchmarks/durable_step.py
 
 clean: ## remove everything that set-up, runs and tests have made
-	rm -rf $(VENV) .worksite out .pytest_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) .worksite out .pytest_cache .ruff_cache .hypothesis .coverage .coverage.txt
 
 $(INSTALLED): Makefile constraints.txt $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

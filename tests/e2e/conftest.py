@@ -8,7 +8,9 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +41,42 @@ class RunningStack:
     def token(self, *options: str) -> str:
         command = self.command("token", *options)
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+
+    def client(self, *token_options: str) -> httpx.Client:
+        """Speaks to the gateway; close it."""
+        headers = {"Authorization": f"Bearer {self.token(*token_options)}"}
+        return httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=30)
+
+    def watch(self, task: str) -> subprocess.CompletedProcess[str]:
+        """`worksite watch`, to the end of the task."""
+        command = [*self.command("watch", task), "--out", str(self.out)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+    def commits(self, task: str) -> list[str]:
+        """Of the delivered project, newest first."""
+        command = ["git", "-C", self.out / task / "project", "log", "--format=%H"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+    @staticmethod
+    def events(http: httpx.Client, task: str) -> list[tuple[str, str, dict[str, Any]]]:
+        """Every event so far, as (kind, step, body)."""
+        found = []
+        with http.stream("GET", f"/v1/tasks/{task}/events", params={"follow": "false"}) as source:
+            for line in source.iter_lines():
+                if line.startswith("data:") and len(line) > 6:
+                    event = json.loads(line[5:])
+                    found.append((event["kind"], event["step"], event["body"]))
+        return found
+
+    def kill_when(self, http: httpx.Client, task: str, step: str, service: str) -> None:
+        """SIGKILL the service as soon as the step is in flight; a gateway that restarts is asked again."""
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            if any(body.get("step") == step for _, _, body in self.events(http, task)):
+                self.kill(service)
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"{step} was never reached")
 
     def kill(self, service: str) -> None:
         """SIGKILL, as the out-of-memory killer would."""

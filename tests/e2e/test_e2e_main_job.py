@@ -3,60 +3,30 @@
 import json
 import subprocess
 import threading
-import time
 from pathlib import Path
 
-import httpx
 import pytest
 
 pytestmark = pytest.mark.timeout(400)
 
 
-def client(stack, *token_options):
-    headers = {"Authorization": f"Bearer {stack.token(*token_options)}"}
-    return httpx.Client(base_url=stack.url, headers=headers, trust_env=False, timeout=30)
-
-
-def events(http, task):
-    """Every event so far, as (kind, step, body)."""
-    found = []
-    with http.stream("GET", f"/v1/tasks/{task}/events", params={"follow": "false"}) as source:
-        for line in source.iter_lines():
-            if line.startswith("data:") and len(line) > 6:
-                event = json.loads(line[5:])
-                found.append((event["kind"], event["step"], event["body"]))
-    return found
-
-
-def kill_when(stack, http, task, step, service):
-    """SIGKILL the service as soon as the task has reached the step."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        if any(event_step == step for _, event_step, _ in events(http, task)):
-            stack.kill(service)
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"{step} was never reached")
-
-
 @pytest.fixture(scope="module")
 def survived(stack):
     """The main job once, with the builder killed in its build and admin killed while the validator judges."""
-    with client(stack) as http:
+    with stack.client() as http:
         answer = http.post("/v1/tasks", json={"request": "Create auth system"})
         assert answer.status_code == 202, answer.text
         task = answer.json()["id"]
         killers = [
-            threading.Thread(target=kill_when, args=(stack, http, task, "3-build", "builder")),
-            threading.Thread(target=kill_when, args=(stack, http, task, "4-validate", "admin")),
+            threading.Thread(target=stack.kill_when, args=(http, task, "3-build", "builder")),
+            threading.Thread(target=stack.kill_when, args=(http, task, "4-validate", "admin")),
         ]
         for killer in killers:
             killer.start()
-        command = [*stack.command("watch", task), "--out", str(stack.out)]
-        watched = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        watched = stack.watch(task)
         for killer in killers:
             killer.join()
-        yield task, watched, events(http, task)
+        yield task, watched, stack.events(http, task)
 
 
 def test_the_task_passes_although_builder_and_admin_were_killed(survived, stack):
@@ -74,8 +44,7 @@ def test_every_step_has_one_result_and_the_round_one_commit_and_one_report(survi
 def test_the_branch_has_one_commit_on_top_of_its_base_and_holds_the_project(survived, stack):
     task, _, seen = survived
     project = stack.out / task / "project"
-    log = subprocess.run(["git", "-C", project, "log", "--format=%H"], capture_output=True, text=True, check=True)
-    head, base = log.stdout.split()
+    head, base = stack.commits(task)
     built = next(body["reply"]["data"] for kind, step, body in seen if (kind, step) == ("result", "3-build"))
     assert (built["head_sha"], built["base_sha"]) == (head, base)
     branch = subprocess.run(["git", "-C", project, "branch", "--show-current"], capture_output=True, text=True)
@@ -104,7 +73,7 @@ def test_cost_and_documents_are_there(survived, stack):
 
 def test_a_request_that_asks_for_more_than_is_covered_needs_input_and_names_it(stack):
     done = stack.run("Create auth system with OAuth login")
-    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.returncode == 3, done.stdout + done.stderr
     assert "NEEDS_INPUT task=" in done.stdout.splitlines()[-1]
     assert "OAuth" in done.stdout
 
@@ -117,7 +86,7 @@ def test_a_question_is_answered_with_places(stack):
 
 def test_a_task_of_another_tenant_is_not_there(survived, stack):
     task, _, _ = survived
-    with client(stack, "--tenant", "other") as http:
+    with stack.client("--tenant", "other") as http:
         for path in (f"/v1/tasks/{task}", f"/v1/tasks/{task}/events", f"/v1/tasks/{task}/artifacts/report.json"):
             assert http.get(path).status_code == 404
         assert http.get("/v1/tasks").json()["tasks"] == []
@@ -125,7 +94,7 @@ def test_a_task_of_another_tenant_is_not_there(survived, stack):
 
 def test_a_viewer_may_look_but_not_ask(survived, stack):
     task, _, _ = survived
-    with client(stack, "--role", "viewer") as http:
+    with stack.client("--role", "viewer") as http:
         assert http.get(f"/v1/tasks/{task}").status_code == 200
         assert http.post("/v1/tasks", json={"request": "Create auth system"}).status_code == 403
 
