@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,6 +37,21 @@ def test_what_is_not_a_plain_word_is_no_word_of_the_grammar(text: str):
 def test_brackets_and_a_slash_between_two_words_are_marks():
     assert words("a (b, c) d") == ["a", "(", "b", ",", "c", ")", "d"]
     assert words("Login/logout, e-mail") == ["login", "/", "logout", ",", "e", "mail"]
+
+
+def test_a_field_with_its_type_is_words_and_marks():
+    assert words("unit_price:decimal?,done:boolean") == [
+        "unit",
+        "price",
+        ":",
+        "decimal",
+        "?",
+        ",",
+        "done",
+        ":",
+        "boolean",
+    ]
+    assert words("localhost:8000") == [None]
 
 
 @pytest.mark.parametrize("text", ["login...", "login…", "...", "?!"])
@@ -74,6 +91,6 @@ def test_no_text_is_too_strange_and_nothing_of_it_is_lost(text: str):
     end = 0
     for token in tokenise(text):
         assert token.start >= end
-        assert not text[end : token.start].replace("-", "").strip()
+        assert not re.sub(r"[-_\s]", "", text[end : token.start])
         end = token.end
-    assert not text[end:].replace("-", "").strip()
+    assert not re.sub(r"[-_\s]", "", text[end:])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from worksite.architect.domain.answers import answer_from
-from worksite.architect.domain.coverage import Coverage, cover
 from worksite.architect.domain.documents import spec_markdown
 from worksite.architect.domain.questions import no_fix, not_covered, not_empty, nothing_found
+from worksite.architect.domain.requests import Commission, read
 from worksite.architect.domain.specification import spec_for_review, spec_from_blueprint
 from worksite.architect.domain.templates import Template
 from worksite.architect.knowledge import Knowledge
@@ -32,26 +32,28 @@ class Architect:
         chosen = await self._choose(command, context)
         if isinstance(chosen, Question):
             return Reply(chosen, "needs_input")
-        return await self._written(spec_from_blueprint(command.request, chosen), context)
+        template, commission = chosen
+        return await self._written(spec_from_blueprint(commission, template, command.project_name), context)
 
     async def answer(self, command: AnswerQuestion, context: StepContext) -> Reply:
         """Handler of AnswerQuestion."""
         await context.progress("searching the knowledge base")
-        answer = answer_from(await self._knowledge.passages(command.tenant, command.request))
+        question = command.inputs[-1] if command.inputs else command.request
+        answer = answer_from(await self._knowledge.passages(command.tenant, question))
         return Reply(answer) if answer else Reply(nothing_found(), "needs_input")
 
-    async def _choose(self, command: DesignSpec, context: StepContext) -> Template | Question:
+    async def _choose(self, command: DesignSpec, context: StepContext) -> tuple[Template, Commission] | Question:
         """The best match among the blueprints that cover the whole request."""
         await context.progress("looking for a blueprint that covers the request")
-        names = await self._knowledge.blueprints(command.tenant, command.request)
+        wording = "\n".join((*reversed(command.inputs), command.request))
+        names = await self._knowledge.blueprints(command.tenant, wording)
         candidates = [self._library[name] for name in names if name in self._library]
-        coverages: list[Coverage] = []
-        for template in candidates:
-            coverages.append(cover(command.request, template.blueprint, template.lexicon))
-            if coverages[-1].full:
-                await context.progress(f"{template.blueprint.name} covers: {', '.join(coverages[-1].covered)}")
-                return template
-        return not_covered(coverages, tuple(self._library.values()))
+        reading = read(command.request, command.inputs, candidates)
+        if reading.chosen is None:
+            return not_covered(reading, tuple(self._library.values()))
+        template, commission = reading.chosen
+        await context.progress(f"{template.blueprint.name} covers: {', '.join(commission.covered)}")
+        return reading.chosen
 
     async def _written(self, spec: Spec, context: StepContext) -> Reply:
         artifact = await context.artifacts.put_message(spec)

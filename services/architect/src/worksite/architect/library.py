@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from worksite.architect.domain.lexicon import Lexicon
-from worksite.architect.domain.templates import Template, faults, purpose, render
+from worksite.architect.domain.templates import Template, faults, purpose
 from worksite.common import blueprints
 from worksite.common.errors import WorksiteError
 from worksite.common.messages import FileNote, TestFile
@@ -43,7 +43,7 @@ def load_template(folder: Path) -> Template:
         digest=blueprints.digest(folder),
         lexicon=Lexicon(blueprint.vocabulary),
         tests=tests,
-        files=tuple(_notes(folder / "template", {name: p.default for name, p in blueprint.parameters.items()})),
+        files=tuple(_notes(folder / "template")),
     )
 
 
@@ -53,9 +53,9 @@ def _tests(folder: Path) -> Iterator[TestFile]:
             yield TestFile(path=f"{name}/{path.name}", content=path.read_text())
 
 
-def _notes(template: Path, parameters: Mapping[str, str]) -> Iterator[FileNote]:
-    """What each Python file of the template says it is for."""
+def _notes(template: Path) -> Iterator[FileNote]:
+    """What each Python file of the template says it is for, with its parameters not yet filled in."""
     for path in blueprints.files(template):
         if path.name.removesuffix(".jinja").endswith(".py") and (text := purpose(path.read_text())):
             relative = path.relative_to(template).as_posix().removesuffix(".jinja")
-            yield FileNote(path=render(relative, parameters), purpose=render(text, parameters))
+            yield FileNote(path=relative, purpose=text)

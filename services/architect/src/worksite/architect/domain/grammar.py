@@ -55,6 +55,13 @@ Kind = Literal[
     "let",
     "be",
     "end",
+    "bearing",  # "with" for what is known of the resource; these last ones only where a blueprint has slots (ADR 0007)
+    "bears",
+    "bearer",  # a clause about one of them: "each book has"
+    "announce",  # "the following fields"
+    "field",
+    "doubtful field",  # a field only in the company of others: "email"
+    "open field",  # a noun that no dictionary has; only after an announcement
 ]
 State = Literal[
     "request", "asked", "object", "noun", "form", "product", "extended", "adding", "added",
@@ -62,6 +69,8 @@ State = Literal[
     "sentence", "fresh line", "opening", "header",
     "users", "doing", "done", "doing more", "told", "enumerating", "enumerated", "recited", "suffering",
     "system", "serving", "should", "being",
+    "itemised", "bearing", "borne", "bearing more", "described", "told of", "telling", "next attribute",
+    "announced", "named", "naming", "next field",
 ]  # fmt: skip
 
 _MODALS = ("should", "must", "shall", "will", "needs to", "has to")
@@ -136,6 +145,26 @@ PHRASES: Mapping[Kind, tuple[str, ...]] = {
     "end": (".", ";", "!"),
 }  # fmt: skip
 
+SLOT_PHRASES: Mapping[Kind, tuple[str, ...]] = {
+    "bearing": (
+        "with", "having", "containing", "with the following", "that has", "which has", "that have", "which have",
+        "that contain", "that contains", "that should have", "consisting of",
+    ),
+    "bears": ("has", "have"),
+    "announce": tuple(
+        f"{opening}{noun}{verb}"
+        for noun in ("fields", "columns", "attributes", "properties")
+        for opening in ("", "the ", "these ", "the following ", "following ", "its ", "their ")
+        for verb in ("", " are", " should be")
+    ),
+    "lets": (
+        "that lets me", "that lets us", "that allows me to", "that allows us to", "where i can", "where we can",
+        "so i can", "so that i can", "so we can", "so that we can",
+    ),
+    "users": ("i", "we", "clients"),
+}  # fmt: skip
+"""Beside `PHRASES`, where a blueprint has slots."""
+
 QUESTION_OPENERS = frozenset({("can", "you"), ("could", "you"), ("will", "you"), ("would", "you"), ("can", "we")})
 """Only a sentence that begins like this is a wish although it ends with a question mark."""
 
@@ -178,11 +207,15 @@ NEGATIONS = frozenset(
 """For explaining, not for deciding: whatever follows one in a sentence is not reported as covered."""
 
 _NOUN: dict[Kind, State] = {"plain": "noun", "modifier": "noun", "form": "form", "product": "product"}
-_ATTACHED: dict[Kind, State] = {"with": "item", "offering": "offer", "lets": "doing", "that": "serving"}
+_ATTACHED: dict[Kind, State] = {
+    "with": "item", "offering": "offer", "lets": "doing", "that": "serving", "bearing": "bearing",
+}  # fmt: skip
 """What speaks of the product, also after what it is built with. After another feature it would relate two features to
 each other, which nobody tested."""
 
-_SUBJECT: dict[Kind, State] = {"users": "users", "system": "system", "need": "offer"}
+_SUBJECT: dict[Kind, State] = {
+    "users": "users", "system": "system", "need": "offer", "bearer": "described", "announce": "announced",
+}  # fmt: skip
 """What begins a clause with a subject of its own."""
 _CLAUSE: dict[Kind, State] = {
     **_SUBJECT, "demand": "offer", "supports": "offer", "use": "item", "uses": "item", "can": "doing", "let": "doing",
@@ -193,6 +226,10 @@ _ITEM: dict[Kind, State] = {
 _OFFER: dict[Kind, State] = {"article": "offer", "colon": "offer", "bullet": "offer", "feature": "offered"}
 _ADDING: dict[Kind, State] = {**_CLAUSE, "article": "adding", "thing": "added", "duty": "added"}
 _JOINED: dict[Kind, State] = {**_ITEM, **_CLAUSE, "bullet": "joined", "and": "joined"}
+_KNOWN: tuple[Kind, ...] = ("field", "doubtful field")
+_BORNE: dict[Kind, State] = {**dict.fromkeys(_KNOWN, "borne"), "announce": "announced"}
+_TOLD: dict[Kind, State] = {**dict.fromkeys(_KNOWN, "told of"), "announce": "announced"}
+_NAMED: dict[Kind, State] = dict.fromkeys((*_KNOWN, "open field"), "named")
 _SENTENCE: dict[Kind, State] = {**_ADDING, **_ATTACHED, "determiner": "opening", "header": "header"}
 
 TRANSITIONS: Mapping[State, Mapping[Kind, State]] = {
@@ -206,9 +243,13 @@ TRANSITIONS: Mapping[State, Mapping[Kind, State]] = {
     "form": {"activity": "product"},
     "product": {
         **_ATTACHED, "linked": "product", "audience": "product", "open": "bracket", "and": "extended",
-        "bullet": "joined", "colon": "joined", "end": "sentence",
+        "bullet": "itemised", "colon": "itemised", "end": "sentence", "bearer": "described",
     },
-    "bracket": {"article": "bracket", "feature": "bracketed", "technology": "bracketed"},
+    "itemised": {**_JOINED, **_BORNE, "bullet": "itemised"},
+    "bracket": {
+        "article": "bracket", "feature": "bracketed", "technology": "bracketed", "announce": "bracket",
+        "colon": "bracket", **dict.fromkeys(_KNOWN, "bracketed"),
+    },
     "bracketed": {"and": "bracket", "close": "product"},
     # The product and more: neither a second product nor the next command.
     "extended": {**_ADDING, **_ATTACHED, "linked": "product", "bullet": "adding", "colon": "adding", "and": "extended"},
@@ -242,9 +283,24 @@ TRANSITIONS: Mapping[State, Mapping[Kind, State]] = {
     },
     "suffering": {"fate": "done"},
     "serving": {"duty": "listed"},
-    "system": {"should": "should", "supports": "offer", "uses": "item", "let": "doing", "duty": "listed"},
-    "should": {"support": "offer", "use": "item", "let": "doing", "duty": "listed", "be": "being"},
+    "system": {
+        "should": "should", "supports": "offer", "uses": "item", "let": "doing", "duty": "listed",
+        "bears": "bearing",
+    },
+    "should": {"bears": "bearing", "support": "offer", "use": "item", "let": "doing", "duty": "listed", "be": "being"},
     "being": {"linked": "built"},
+    # The resource has these fields. What a service "uses" or "supports" is none of them.
+    "bearing": {**_BORNE, "colon": "bearing", "bullet": "bearing"},
+    "borne": {**_ATTACHED, "global": "built", "and": "bearing more", "bullet": "next attribute", "end": "sentence"},
+    "bearing more": {**_JOINED, **_ATTACHED, **_BORNE, "and": "bearing more", "bullet": "bearing more"},
+    "described": {**_TOLD, "colon": "described", "bullet": "described"},
+    "told of": {"and": "telling", "bullet": "next attribute", "end": "sentence"},
+    "telling": {**_SUBJECT, **_TOLD, "and": "telling", "bullet": "telling"},
+    "next attribute": {**_SENTENCE, **_TOLD, "bullet": "next attribute", "end": "next attribute"},
+    "announced": {**_NAMED, "colon": "announced", "bullet": "announced"},
+    "named": {**_ATTACHED, "global": "built", "and": "naming", "bullet": "next field", "end": "sentence"},
+    "naming": {**_SUBJECT, **_ATTACHED, **_NAMED, "global": "built", "and": "naming", "bullet": "naming"},
+    "next field": {**_SENTENCE, **_NAMED, "bullet": "next field", "end": "next field"},
 }  # fmt: skip
 
 START: State = "request"
@@ -261,17 +317,25 @@ FINAL: frozenset[State] = frozenset(
         "fresh line",
         "told",
         "recited",
+        "borne",
+        "told of",
+        "next attribute",
+        "named",
+        "next field",
     }
 )
 """A request may end here."""
 LINE_ENDS: Mapping[State, State] = {
     "doing": "enumerating", "doing more": "enumerating", **{state: TRANSITIONS[state]["end"] for state in FINAL},
+    "borne": "next attribute", "told of": "next attribute", "named": "next field",
 }  # fmt: skip
 """A line break may end a sentence, or mean nothing; in the midst of what users can do it begins a list of it."""
 RESIDUE: Mapping[State, State] = {
     "extended": "added", "adding": "added", "offer": "offered", "offering more": "offered", "bracket": "bracketed",
     "bracketed": "bracketed", "users": "done", "suffering": "done", "doing": "done", "doing more": "done",
-    "done": "done", "enumerating": "enumerated", "enumerated": "enumerated",
+    "done": "done", "enumerating": "enumerated", "enumerated": "enumerated", "bearing": "borne",
+    "bearing more": "borne", "borne": "borne", "described": "told of", "telling": "told of", "told of": "told of",
+    "next attribute": "told of", "announced": "named", "naming": "named", "named": "named", "next field": "named",
 }  # fmt: skip
 """Where a residue stands for an item, what may follow is as after one that is known; elsewhere as after `listed`."""
 BEFORE_PRODUCT: frozenset[State] = frozenset({"request", "asked", "object", "noun", "form"})

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from worksite.architect.domain.fields import Field, fields_at
 from worksite.architect.domain.grammar import (
     ADJECTIVES,
     BASES,
@@ -17,9 +18,11 @@ from worksite.architect.domain.grammar import (
     LINKERS,
     PHRASES,
     QUESTION_OPENERS,
+    SLOT_PHRASES,
     TECHNOLOGIES,
     Kind,
 )
+from worksite.architect.domain.resources import Resource, bearers_at, deeds_at, products_at
 from worksite.architect.domain.words import Token, same_word, singular, tokenise
 from worksite.common.blueprints import Vocabulary
 
@@ -37,12 +40,14 @@ _EXACT: set[Kind] = {"action", "form", "modifier", "technology"}
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """A phrase found at a place: the tokens `start` to `end` (exclusive), and the feature that it names."""
+    """A phrase found at a place: the tokens `start` to `end` (exclusive), and the feature or the content of a slot that
+    it names."""
 
     kind: Kind
     start: int
     end: int
     feature: str | None = None
+    slot: Field | Resource | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,9 @@ class Lexicon:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._entries: defaultdict[str, list[_Entry]] = defaultdict(list)
-        for entry in (*_closed(), *_products(vocabulary), *_features(vocabulary)):
+        self._slots = vocabulary.slots
+        self._heads = tuple(map(_words, vocabulary.product))
+        for entry in (*_closed(), *(_slotted() if self._slots else _products(vocabulary)), *_features(vocabulary)):
             self._entries[singular(entry.words[0])].append(entry)
 
     def at(self, tokens: Sequence[Token], start: int) -> list[Symbol]:
@@ -83,15 +90,36 @@ class Lexicon:
         entries = self._entries.get(singular(word), []) if word else []
         found = [entry for entry in entries if entry.stands_at(tokens, start)]
         product = max((len(entry.words) for entry in found if entry.kind in _PRODUCTS), default=0)
-        return [
+        closed = [
             Symbol(entry.kind, start, start + len(entry.words), entry.feature)
             for entry in found
             if entry.kind not in _PRODUCTS or len(entry.words) == product
         ]
+        return [*closed, *self._fillings(tokens, start, {symbol.end for symbol in closed if symbol.feature})]
+
+    def _fillings(self, tokens: Sequence[Token], start: int, features: set[int]) -> Iterator[Symbol]:
+        """What may fill a slot. An open noun that is also a feature is none."""
+        if "resource" in self._slots:
+            for found in products_at(tokens, start, self._heads):
+                yield Symbol("product", start, found.end, slot=found.resource)
+            for found in deeds_at(tokens, start):
+                yield Symbol("action", start, found.end, slot=found.resource)
+        if "fields" in self._slots:
+            for found in bearers_at(tokens, start):
+                yield Symbol("bearer", start, found.end, slot=found.resource)
+            for reading in fields_at(tokens, start):
+                if reading.kind != "open field" or reading.end not in features:
+                    yield Symbol(reading.kind, start, reading.end, slot=reading.field)
 
 
 def _closed() -> Iterator[_Entry]:
     for kind, phrases in PHRASES.items():
+        for phrase in phrases:
+            yield _Entry(_words(phrase), kind)
+
+
+def _slotted() -> Iterator[_Entry]:
+    for kind, phrases in SLOT_PHRASES.items():
         for phrase in phrases:
             yield _Entry(_words(phrase), kind)
 

@@ -29,10 +29,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Parse:
-    """`complete`: a whole sentence of the grammar, without residue."""
+    """`complete`: a whole sentence of the grammar, without residue; `closed`: one at least with residue in it."""
 
     steps: tuple[Step, ...]
     complete: bool
+    closed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,9 @@ def parse(tokens: Sequence[Token], lexicon: Lexicon) -> Parse:
                 _offer(places[step.end], target, path.then(step))
     finals = places[-1]
     state, best = min(finals.items(), key=lambda item: (item[1].cost + (item[0] not in FINAL), item[1].length))
-    complete = best.cost == 0 and state in FINAL and len(read) == len(tokens)
+    closed = state in FINAL and len(read) == len(tokens)
     unread = tuple(Step(index, index + 1, None) for index in range(len(read), len(tokens)))
-    return Parse((*_steps(best), *unread), complete)
+    return Parse((*_steps(best), *unread), closed and best.cost == 0, closed)
 
 
 def _end_line(place: dict[State, _Path]) -> None:

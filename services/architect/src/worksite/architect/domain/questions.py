@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from worksite.architect.domain.coverage import Coverage
+from worksite.architect.domain.requests import Reading
 from worksite.architect.domain.templates import Template
+from worksite.common.blueprints import Blueprint, Slot
 from worksite.common.messages import Question
 
 _NO_MODEL = "Anything else needs a language model, which this version cannot use yet."
+_ANSWER = "worksite answer <task>"
+_NEEDED: Mapping[Slot, str] = {"resource": "what is kept", "fields": "which fields are known {}"}
+_EXAMPLES: Mapping[Slot, str] = {"resource": "books with title and price", "fields": "title, price and stock"}
+_MAX_FEATURES = 4
 _MAX_ITEMS = 20
 _MAX_ITEM_LENGTH = 300
 
 
-def not_covered(coverages: Sequence[Coverage], library: Sequence[Template]) -> Question:
-    """No blueprint covers all of the request. `coverages` are those of the candidates, best match first."""
-    fitting = [coverage for coverage in coverages if coverage.names_product]
-    best = min(fitting, key=lambda coverage: len(coverage.missing), default=None)
+def not_covered(reading: Reading, library: Sequence[Template]) -> Question:
+    """No blueprint covers all of the request, whatever the client answered so far."""
+    best, unread = reading.best, _unread(reading.unread)
     if best is None:
+        missing = next((coverage.missing for _, coverage in reading.coverages), ())
         return Question(
-            reason="No blueprint makes what this request asks for.",
-            missing=_shortened(coverages[0].missing) if coverages else (),
-            hint=_what_blueprints_do(library),
+            reason=f"{unread}No blueprint makes what this request asks for.",
+            missing=_shortened(missing),
+            hint=what_blueprints_do(library),
         )
+    needed = tuple(_NEEDED[slot].format(_thing(best)) for slot in best.unfilled)
+    partly = f"The blueprint {best.blueprint} covers a part of this request only" if best.missing else ""
+    asking = f"The request does not say {' and '.join(needed)}" if needed else ""
     return Question(
-        reason=f"The blueprint {best.blueprint} covers a part of this request only; nothing was built.",
+        reason=f"{unread}{'. '.join(filter(None, (partly, asking)))}; nothing was built.",
         covered=_shortened(best.covered),
-        missing=_shortened(best.missing),
-        hint=f"Ask for the covered part alone, or say the rest in other words. {_what_blueprints_do(library)}",
+        missing=_shortened((*best.missing, *needed)),
+        hint=f"{_how_to_answer(best)} {what_blueprints_do(library)}",
     )
 
 
@@ -55,20 +64,56 @@ def nothing_found() -> Question:
     )
 
 
-def _what_blueprints_do(library: Sequence[Template]) -> str:
+def what_blueprints_do(library: Sequence[Template]) -> str:
+    """One request per blueprint that is certain to be understood."""
     if not library:
         return f"No blueprint is installed. {_NO_MODEL}"
-    return f"{' '.join(map(_offer, library))} {_NO_MODEL}"
+    offers = "; ".join(f"{template.blueprint.name} makes “{headline(template.blueprint)}”" for template in library)
+    return f"Understood for certain: {offers}. {_NO_MODEL}"
 
 
-def _offer(template: Template) -> str:
-    """Name, title and one phrase per feature: these are certain to be understood."""
-    blueprint = template.blueprint
-    features = ", ".join(feature.phrases[0] for feature in blueprint.vocabulary.features)
-    return f"The blueprint {blueprint.name} ({blueprint.title}) understands: {features}."
+def headline(blueprint: Blueprint) -> str:
+    """A request for the blueprint's product, with a few of its features, or with slots filled."""
+    vocabulary = blueprint.vocabulary
+    product = min(vocabulary.product, key=_by_form)
+    if vocabulary.slots:
+        return f"{product} for books with title, price and stock"
+    features = [feature.phrases[0] for feature in vocabulary.features[:_MAX_FEATURES]]
+    return f"{product} with {', '.join(features)}" if features else product
+
+
+def _by_form(product: str) -> int:
+    """Names that say of themselves that they are a service come first."""
+    place = [product.startswith("crud"), product.endswith("system"), product.endswith("service")]
+    return place.index(True) if any(place) else len(place)
+
+
+def _how_to_answer(best: Coverage) -> str:
+    ways: list[str] = []
+    if best.unfilled:
+        ways.append(f"{_ANSWER} “{_EXAMPLES[best.unfilled[0]]}”")
+    if best.residue_after_product and not best.unfilled:
+        ways.append(f"{_ANSWER} “leave it out” builds the covered part alone")
+    if best.filling.resource and best.missing:
+        ways.append("a field that is not known needs its type: “colour (text)”")
+    ways.append(f"or say it in other words: {_ANSWER} “…”")
+    return f"{'; '.join(ways)}."
+
+
+def _thing(best: Coverage) -> str:
+    resource = best.filling.resource
+    return f"of {resource.plural.replace('_', ' ')}" if resource else "of it"
+
+
+def _unread(answer: str | None) -> str:
+    return f"The answer “{_cut(answer)}” was not understood. " if answer else ""
 
 
 def _shortened(items: tuple[str, ...]) -> tuple[str, ...]:
     """A long request must not make a message that is too long."""
-    texts = tuple(text if len(text) <= _MAX_ITEM_LENGTH else f"{text[:_MAX_ITEM_LENGTH]}…" for text in items)
+    texts = tuple(map(_cut, items))
     return texts if len(texts) <= _MAX_ITEMS else (*texts[:_MAX_ITEMS], f"and {len(texts) - _MAX_ITEMS} more")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_ITEM_LENGTH else f"{text[:_MAX_ITEM_LENGTH]}…"

@@ -1,4 +1,4 @@
-"""A blueprint with everything of it that goes into a Spec."""
+"""A blueprint with everything of it that goes into a Spec, before its parameters are filled in."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from worksite.architect.domain.lexicon import Lexicon
-from worksite.common.blueprints import Blueprint
+from worksite.common.blueprints import Blueprint, Slot
 from worksite.common.messages import Criterion, FileNote, TestFile
 
+SLOT_PARAMETERS: Mapping[Slot, tuple[str, ...]] = {"resource": ("resource", "plural"), "fields": ("fields",)}
 _DOCSTRING = re.compile(r'\A(?:#[^\n]*\n|\s)*"""(.+?)(?:\n\s*\n|""")', re.DOTALL)
 
 
@@ -23,11 +24,6 @@ class Template:
     lexicon: Lexicon
     tests: tuple[TestFile, ...]
     files: tuple[FileNote, ...]
-
-    @property
-    def defaults(self) -> dict[str, str]:
-        """The template's parameters, as far as no request chooses them."""
-        return {name: parameter.default for name, parameter in self.blueprint.parameters.items()}
 
 
 def faults(blueprint: Blueprint, folder: str, tests: Mapping[str, str]) -> list[str]:
@@ -48,12 +44,22 @@ def render(text: str, parameters: Mapping[str, str]) -> str:
     return text
 
 
+def render_code(text: str, parameters: Mapping[str, str]) -> str:
+    """Fill in parameters in Python, where only `{{ name }}` is one: `{name}` may stand in an f-string."""
+    for name, value in parameters.items():
+        text = text.replace(f"{{{{ {name} }}}}", value)
+    return text
+
+
 def _naming(blueprint: Blueprint, folder: str) -> Iterator[str]:
     if blueprint.name != folder:
         yield f"its name is {blueprint.name}, its folder's {folder}"
     for name, parameter in blueprint.parameters.items():
         if not re.fullmatch(parameter.pattern, parameter.default):
             yield f"the default of {name} does not match its pattern"
+    for slot in blueprint.vocabulary.slots:
+        for missing in [name for name in SLOT_PARAMETERS[slot] if name not in blueprint.parameters]:
+            yield f"slot {slot}: there is no parameter {missing}"
 
 
 def _proofs(blueprint: Blueprint, tests: Mapping[str, str]) -> Iterator[str]:

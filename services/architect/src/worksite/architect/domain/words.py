@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-_PLAIN = re.compile(r"[a-z0-9]+(?:['-][a-z0-9]+)*")
+_PLAIN = re.compile(r"[a-z0-9]+(?:['_-][a-z0-9]+)*")
 _PIECE = re.compile(r"[^,()]+|[,()]")
 _PAIR = re.compile(r"([A-Za-z]+)/([A-Za-z]+)")
+_TYPED = re.compile(r"([A-Za-z][A-Za-z0-9_-]*):([A-Za-z]+)(\??)")
 _END = re.compile(r"(?<![.!?;:])(?:[.;:?]|!+)\Z")
 """One mark ends a sentence. An ellipsis stays part of its word: it stands for things that were left out."""
 _BULLETS = {"-", "*", "•"}
@@ -52,6 +53,11 @@ def tokenise(text: str) -> list[Token]:
     return tokens
 
 
+def listed(phrases: str) -> frozenset[str]:
+    """A word list, written with commas."""
+    return frozenset(phrases.split(", "))
+
+
 def same_word(vocabulary: str, written: str | None) -> bool:
     """Equal, or the plural of what the vocabulary has in the singular: "after failed logins" is not after one.
 
@@ -82,7 +88,7 @@ def _tokens(chunk: str, offset: int) -> Iterator[Token]:
 
 
 def _words(piece: str, offset: int) -> Iterator[Token]:
-    """The parts of a hyphenated word are words: `log-in` is `log in`."""
+    """The parts of a hyphenated word are words: `log-in` is `log in`. `title:text?` is four of them."""
     word = piece.lower().replace("’", "'")
     if piece in _MARKS:
         yield Token(piece, offset, offset + 1)
@@ -90,9 +96,15 @@ def _words(piece: str, offset: int) -> Iterator[Token]:
         yield from _words(pair[1], offset)
         yield Token("/", offset + pair.end(1), offset + pair.start(2))
         yield from _words(pair[2], offset + pair.start(2))
+    elif typed := _TYPED.fullmatch(piece):
+        yield from _words(typed[1], offset)
+        yield Token(":", offset + typed.end(1), offset + typed.start(2))
+        yield from _words(typed[2], offset + typed.start(2))
+        if typed[3]:
+            yield Token("?", offset + typed.start(3), offset + typed.end(3))
     elif not piece.replace("’", "'").isascii() or not _PLAIN.fullmatch(word):
         yield Token(None, offset, offset + len(piece))
     else:
-        for part in re.finditer(r"[^-]+", word):
+        for part in re.finditer(r"[^-_]+", word):
             start, end = offset + part.start(), offset + part.end()
             yield Token(part.group(), start, end, shouted=len(part.group()) > 1 and piece.isupper())

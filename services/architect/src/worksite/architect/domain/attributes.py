@@ -1,0 +1,133 @@
+"""The dictionary of attributes: nouns that name one value of a thing, with the type that it has by common use.
+
+Compiled by hand, November 2026. A noun may stand here only if "with X" can mean nothing but such a value: what a
+service could *do* (search, login), relate (owner, members) or compute (total, average) stands nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from worksite.architect.domain.words import listed
+from worksite.common.blueprints import FieldType
+
+_NOUNS: Mapping[FieldType, str] = {
+    "text": (
+        "title, subtitle, name, nickname, surname, forename, given name, family name, maiden name, headline, "
+        "caption, label, summary, description, short description, long description, abstract, synopsis, excerpt, "
+        "body, content, question, answer, quote, subject, topic, comment, remark, remarks, note, notes, memo, "
+        "instructions, directions, steps, ingredients, author, artist, composer, director, publisher, "
+        "illustrator, singer, narrator, inventor, photographer, manufacturer, brand, model, genre, category, "
+        "kind, species, breed, variety, cuisine, material, flavour, flavor, ingredient, isbn, issn, ean, upc, "
+        "sku, serial number, part number, article number, item number, model number, product number, product "
+        "code, vin, license plate, licence plate, registration number, invoice number, order number, customer "
+        "number, employee number, student number, job title, position, department, company, organisation, "
+        "organization, company name, employer, profession, occupation, industry, school, university, degree, "
+        "major, course name, street, street address, house number, city, town, village, state, province, region, "
+        "county, country, continent, postcode, postal code, zip, zip code, nationality, venue, building, floor, "
+        "room, aisle, shelf, album, band, lyrics, plot, platform, series, chapter, edition, isbn number, mood, "
+        "symptoms, diagnosis, dosage, allergies, blood type, habitat, origin, roast, vintage, grape, scientific "
+        "name, latin name, common name, file name, domain name, team name, club, league, opponent, stadium, "
+        "instrument, recipe name, difficulty"
+    ),
+    "integer": (
+        "quantity, stock, stock level, stock quantity, pages, page count, number of pages, year, age, calories, "
+        "servings, number of servings, seats, number of seats, capacity, copies, number of copies, rooms, number "
+        "of rooms, bedrooms, number of bedrooms, bathrooms, number of bathrooms, floors, number of floors, doors, "
+        "horsepower, mileage, population, players, number of players, episodes, number of episodes, seasons, "
+        "number of seasons, issue number, page number, volume number, track number, jersey number, room number, "
+        "table number, shirt number, chapter number, reps, repetitions, sets, goals, runtime minutes, wheels, "
+        "units"
+    ),
+    "decimal": (
+        "price, cost, amount, weight, height, width, length, depth, diameter, thickness, area, surface area, "
+        "salary, wage, hourly rate, daily rate, rent, deposit, budget, latitude, longitude, altitude, elevation, "
+        "distance, temperature, humidity, pressure, voltage, wattage, gpa, percentage, alcohol content, alcohol "
+        "percentage, fat, protein, carbs, sugar"
+    ),
+    "boolean": (
+        "active, done, completed, finished, available, in stock, out of stock, discontinued, archived, published, "
+        "favourite, favorite, featured, urgent, fragile, vegetarian, vegan, gluten free, organic, resolved, is "
+        "active, is done, is completed, is finished, is available, is archived, is published, is favourite, is "
+        "favorite, paid, is paid, is urgent, in print, completed flag, done flag, active flag"
+    ),
+    "date": (
+        "date, birthday, birthdate, birth date, date of birth, date of death, due date, deadline, day, "
+        "anniversary, published on, released on, bought on, sold on, hired on, starts on, ends on, due on, date "
+        "of purchase, date of publication"
+    ),
+    "datetime": (
+        "starts at, ends at, start time, end time, departure time, arrival time, published at, departs at, "
+        "arrives at, date and time, timestamp"
+    ),
+    "email": "email, e mail, email address, e mail address, mail address, contact email, work email",
+    "url": (
+        "website, web site, homepage, home page, url, link, web address, website url, image url, photo url, "
+        "picture url, cover url, video url, image link, linkedin url, profile url, product url, source url, "
+        "repository url"
+    ),
+}  # fmt: skip
+
+_DOUBTFUL = listed(
+    "email, e mail, email address, e mail address, contact email, website, web site, homepage, home page, url, "
+    "link, phone, phone number, telephone, telephone number, mobile number, location, address, language, "
+    "currency, status, version, deadline, temperature, humidity, pressure, timestamp, comment, note, notes, "
+    "remarks, content, body, published, archived, paid, is paid, label, category, topic, state, position, "
+    "question, answer, day, active, available, stock, stock level, distance, latitude, longitude, plot, platform, "
+    "model, priority, quote, featured, favourite, favorite"
+)
+"""Alone they could also mean something that the service does ("with email"); next to another attribute they do not."""
+
+_DOUBTFUL_TEXT = (
+    "phone, phone number, telephone, telephone number, mobile number, location, address, language, currency, "
+    "status, version, priority"
+)
+_NO_ARTICLE = frozenset(("website", "web site", "homepage", "home page", "link"))
+"""A thing to be built once an article stands before it: "with a website"."""
+
+_MODIFIERS = listed(
+    "unit, purchase, buying, selling, sale, sales, retail, list, base, net, gross, original, first, last, full, "
+    "middle, birth, publication, publishing, release, start, end, due, expiry, expiration, issue, founding, "
+    "delivery, shipping, order, invoice, hire, hiring, joining, contact, home, work, mobile, business, billing, "
+    "short, long, display, product, item, book, author, company, job, project, event, customer, supplier, pet, "
+    "owner, artist, album, song, movie, film, team, player, course, recipe, cover, departure, arrival, return, "
+    "harvest, planting, vaccination, published, released, production, manufacturing, model, creation, opening, "
+    "closing, visit, meeting, exam, graduation, death, wedding"
+)
+"""First words of a compound whose head decides the type: "publication date", "unit price", "first name"."""
+_HEADS = listed(
+    "name, date, price, cost, title, year, weight, description, city, country, street, phone, email, code, number, "
+    "address, postcode, isbn, notes"
+)
+_HEAD_TYPES: Mapping[str, FieldType] = {"code": "text", "number": "text"}
+
+CANONICAL: Mapping[str, str] = {
+    "e mail": "email", "e mail address": "email_address", "zip": "zip_code", "web site": "website",
+}  # fmt: skip
+"""Names that differ from the words."""
+
+
+_TYPES: Mapping[str, FieldType] = {
+    **{phrase: kind for kind, phrases in _NOUNS.items() for phrase in phrases.split(", ")},
+    **dict.fromkeys(_DOUBTFUL_TEXT.split(", "), "text"),
+}
+
+
+def type_of(phrase: str) -> FieldType | None:
+    """The type of an attribute, or of a compound whose head is one; None for any other noun."""
+    if known := _TYPES.get(phrase):
+        return known
+    *modifiers, head = phrase.split(" ")
+    if len(modifiers) != 1 or modifiers[0] not in _MODIFIERS or head not in _HEADS:
+        return None
+    return _HEAD_TYPES.get(head) or _TYPES[head]
+
+
+def is_doubtful(phrase: str) -> bool:
+    """Does it name an attribute only in the company of others?"""
+    return phrase in _DOUBTFUL
+
+
+def bears_article(phrase: str) -> bool:
+    """May "a" or "the" stand before it without naming something to be built?"""
+    return phrase not in _NO_ARTICLE

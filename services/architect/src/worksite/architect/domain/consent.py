@@ -1,0 +1,48 @@
+"""Does an answer consent to leaving something out, and what?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from worksite.architect.domain.grammar import NEGATIONS
+from worksite.architect.domain.words import singular, tokenise
+
+_ALL = r"(?:it|that|this|them|those|these|(?:all )?the rest|everything else|what is missing|what's missing)"
+_OPENING = r"(?:(?:ok|okay|yes|fine|please|then|just|go on|go ahead|continue|proceed|build it|make it|do it)[, ]+)*"
+_CLOSING = r"(?:[, ]+(?:please|then|thanks|thank you|for now))*[.!]?"
+_EVERYTHING = re.compile(
+    rf"{_OPENING}(?:(?:leave|let) {_ALL} out|leave out {_ALL}|(?:skip|drop|omit|ignore|forget) {_ALL}|without {_ALL}"
+    rf"|(?:only|just|build|build only|go on with|go on with only)? ?(?:what is covered|what's covered|the covered part)"
+    rf"(?: only| alone)?){_CLOSING}"
+)
+_SOMETHING = re.compile(
+    rf"{_OPENING}(?:leave (?P<a>.+?) out|leave out (?P<b>.+?)|(?:skip|drop|omit|ignore|forget) (?P<c>.+?)"
+    rf"|without (?P<d>.+?)){_CLOSING}"
+)
+_SMALL = frozenset(("the", "a", "an", "and", ",", "part", "that", "with", "to", "of", "for", "it", "also", "about"))
+
+
+def left_out_by(answer: str, missing: Sequence[str]) -> tuple[str, ...]:
+    """Which of the missing parts the answer gives up. None where it names anything else, and never a part that takes
+    something away itself: to leave out "without lockout" would be to build the lockout."""
+    text = " ".join(answer.lower().replace("’", "'").split())
+    if _EVERYTHING.fullmatch(text):
+        named = tuple(missing)
+    elif found := _SOMETHING.fullmatch(text):
+        named = _named(next(part for part in found.groups() if part), missing)
+    else:
+        return ()
+    return () if any(_content(part) & NEGATIONS for part in named) else named
+
+
+def _named(words: str, missing: Sequence[str]) -> tuple[str, ...]:
+    content = _content(words)
+    chosen = tuple(part for part in missing if content & _content(part))
+    known = {word for part in chosen for word in _content(part)}
+    return chosen if content and content <= known else ()
+
+
+def _content(text: str) -> set[str]:
+    words = {token.word for token in tokenise(text) if token.word}
+    return {singular(word) for word in words - _SMALL}

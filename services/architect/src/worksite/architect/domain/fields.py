@@ -1,0 +1,214 @@
+"""Reads one field of a resource: "title", "an optional text nickname", "unit price (decimal)", "done:boolean?"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import Literal
+
+from worksite.architect.domain.attributes import CANONICAL, bears_article, is_doubtful, type_of
+from worksite.architect.domain.nouns import is_plural, numbers
+from worksite.architect.domain.things import ATTRIBUTES, OBJECTS, names_deed
+from worksite.architect.domain.words import Token, listed
+from worksite.common.blueprints import FieldType
+
+FieldKind = Literal["field", "doubtful field", "open field"]
+
+ARTICLES = frozenset(("a", "an", "the", "its", "their"))
+OPTIONAL = frozenset(("optional", "optionally", "nullable"))
+REQUIRED = frozenset(("required", "mandatory"))
+_TYPES: Mapping[tuple[str, ...], FieldType] = {
+    ("text",): "text", ("string",): "text", ("str",): "text",
+    ("integer",): "integer", ("int",): "integer", ("whole", "number"): "integer",
+    ("decimal",): "decimal", ("float",): "decimal", ("decimal", "number"): "decimal", ("number",): "decimal",
+    ("boolean",): "boolean", ("bool",): "boolean",
+    ("date",): "date", ("datetime",): "datetime", ("timestamp",): "datetime", ("date", "and", "time"): "datetime",
+    ("date", "time"): "datetime",
+    ("email",): "email", ("email", "address"): "email", ("e", "mail"): "email", ("url",): "url", ("uri",): "url",
+}  # fmt: skip
+_PREFIXES = tuple(
+    tuple(phrase.split())
+    for phrase in ("text", "string", "integer", "int", "whole number", "decimal", "float", "boolean", "bool")
+)
+"""Types that may stand before the name; "email", "date" or "url" there would begin a compound: "email alerts"."""
+_VALUES: frozenset[FieldType] = frozenset(("integer", "decimal", "boolean"))
+"""Nobody gives a numeric type to what a service does, as in "notifications: email"."""
+_MAX_WORDS = 4
+_SMALL = listed(
+    "a, all, also, an, and, any, are, array, as, at, attributes, be, but, by, can, columns, do, does, each, "
+    "entries, entry, every, few, field, fields, first, following, for, from, get, give, has, have, he, her, his, "
+    "i, id, if, in, into, is, it, item, items, its, last, list, lists, many, me, more, most, multiple, must, my, "
+    "no, not, of, on, one, only, optional, or, our, own, per, please, print, prints, properties, record, records, "
+    "required, return, returns, send, sends, set, several, shall, she, should, show, shows, so, some, sort, that, "
+    "the, their, them, then, there, they, this, those, to, two, type, unique, up, us, use, uses, via, want, we, "
+    "were, what, when, where, which, who, will, with, within, without, you, your"
+)
+"""Words that are no name of a field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """`assumed`: the request does not say the type."""
+
+    name: str
+    type: FieldType
+    optional: bool = False
+    assumed: bool = False
+
+    @property
+    def written(self) -> str:
+        """As blueprints take it."""
+        return f"{self.name}:{self.type}{'?' if self.optional else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One way to read the tokens up to `end`."""
+
+    kind: FieldKind
+    end: int
+    field: Field
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What stands before or behind a name. `tight`: in the notation of code, `name:type`."""
+
+    end: int
+    type: FieldType | None = None
+    optional: bool = False
+    tight: bool = False
+
+
+def fields_at(tokens: Sequence[Token], start: int) -> Iterator[Reading]:
+    """Every way to read a field that begins here."""
+    article = _word(tokens, start) in ARTICLES
+    for before in _before(tokens, start + article):
+        for end in range(before.end + 1, min(before.end + _MAX_WORDS, len(tokens)) + 1):
+            words = [token.word for token in tokens[before.end : end]]
+            if not all(word and word.isalnum() and not word[0].isdigit() for word in words):
+                break
+            for after in _behind(tokens, end):
+                if reading := _reading(" ".join(map(str, words)), before, after, article=article):
+                    yield reading
+
+
+def _reading(phrase: str, before: _Said, after: _Said, *, article: bool) -> Reading | None:
+    said = before.type or after.type
+    if before.type and after.type:
+        return None
+    known = type_of(phrase)
+    field = Field(_name(phrase), said or known or "text", before.optional or after.optional, said is None)
+    if said:
+        open_name = known is None and not _may_be_typed(phrase, said, prefix=before.type is not None, tight=after.tight)
+        return None if open_name else Reading("field", after.end, field)
+    if known is None:
+        return Reading("open field", after.end, field) if _may_be_open(phrase) else None
+    if article and not bears_article(phrase):
+        return None
+    return Reading("doubtful field" if is_doubtful(phrase) else "field", after.end, field)
+
+
+def _may_be_typed(phrase: str, said: FieldType, *, prefix: bool, tight: bool) -> bool:
+    """Is a noun that the dictionary has not an attribute, now that it has a type?"""
+    words = phrase.split(" ")
+    if len(words) > 2 or set(words) & _SMALL or (len(words) > 1 and (words[0],) in _TYPES):
+        return False
+    if tight:
+        return True
+    head = _singular(words[-1])
+    harmless = head in ATTRIBUTES | OBJECTS or not names_deed(head)
+    return (harmless and not (prefix and is_plural(words[-1]))) or (said in _VALUES and not prefix)
+
+
+def _may_be_open(phrase: str) -> bool:
+    """One noun that names neither several things nor anything that is done."""
+    if " " in phrase or phrase in _SMALL or (phrase,) in _TYPES or len(phrase) < 3:
+        return False
+    return not is_plural(phrase) and (phrase in ATTRIBUTES or not names_deed(phrase))
+
+
+def _singular(word: str) -> str:
+    both = numbers(word)
+    return both[0] if both else word
+
+
+def _name(phrase: str) -> str:
+    return CANONICAL.get(phrase, phrase).replace(" ", "_")
+
+
+def _before(tokens: Sequence[Token], start: int) -> Iterator[_Said]:
+    """Nothing, "optional", a type, or both."""
+    said = _Said(start)
+    if (word := _word(tokens, start)) in OPTIONAL | REQUIRED:
+        said = _Said(start + 1, optional=word in OPTIONAL)
+    yield said
+    for words, kind in _TYPES.items():
+        if words in _PREFIXES and _stand(tokens, said.end, words):
+            yield replace(said, end=said.end + len(words), type=kind)
+
+
+def _behind(tokens: Sequence[Token], end: int) -> Iterator[_Said]:
+    """Nothing, `: text`, `as text`, `of type text`, `(optional text)`, `: text (optional)`."""
+    said = [_Said(end), *_typed(tokens, end)]
+    for one in said:
+        yield one
+        bracket = _bracket(tokens, one.end)
+        if bracket and not (one.type and bracket.type):
+            yield replace(bracket, type=one.type or bracket.type)
+
+
+def _typed(tokens: Sequence[Token], end: int) -> Iterator[_Said]:
+    for opening in ((":",), ("as",), ("as", "a"), ("as", "an"), ("of", "type")):
+        if _stand(tokens, end, opening):
+            yield from _type_behind(tokens, end, end + len(opening))
+
+
+def _type_behind(tokens: Sequence[Token], end: int, start: int) -> Iterator[_Said]:
+    optional = _word(tokens, start) in OPTIONAL
+    start += _word(tokens, start) in OPTIONAL | REQUIRED
+    for words, kind in _TYPES.items():
+        if _stand(tokens, start, words):
+            after = start + len(words)
+            tight = tokens[end].start == tokens[end - 1].end and tokens[end + 1].start == tokens[end].end
+            said = _Said(after, kind, optional, tight)
+            yield said
+            if _word(tokens, after) == "?" and tight and tokens[after].start == tokens[after - 1].end:
+                yield replace(said, end=after + 1, optional=True)
+
+
+def _bracket(tokens: Sequence[Token], start: int) -> _Said | None:
+    """`(text)`, `(optional)`, `(optional text)`, `(text, optional)`; None for anything else in brackets."""
+    if _word(tokens, start) != "(":
+        return None
+    said, place = _Said(start), start + 1
+    while (word := _word(tokens, place)) is not None and word != ")":
+        if word in OPTIONAL | REQUIRED:
+            said = replace(said, optional=word in OPTIONAL)
+            place += 1
+        elif word == "," and place > start + 1:
+            place += 1
+        elif (found := _longest_type(tokens, place)) and said.type is None:
+            said = replace(said, type=found[1])
+            place += found[0]
+        else:
+            return None
+    closed = word == ")" and place > start + 1
+    return replace(said, end=place + 1) if closed else None
+
+
+def _longest_type(tokens: Sequence[Token], place: int) -> tuple[int, FieldType] | None:
+    found: list[tuple[int, FieldType]] = [
+        (len(words), kind) for words, kind in _TYPES.items() if _stand(tokens, place, words)
+    ]
+    return max(found, default=None, key=itemgetter(0))
+
+
+def _word(tokens: Sequence[Token], place: int) -> str | None:
+    return tokens[place].word if place < len(tokens) else None
+
+
+def _stand(tokens: Sequence[Token], place: int, words: Sequence[str]) -> bool:
+    found = tokens[place : place + len(words)]
+    return [token.word for token in found] == list(words)

@@ -1,0 +1,116 @@
+"""What a client asks for: the request, read together with the answers to our questions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from worksite.architect.domain.consent import left_out_by
+from worksite.architect.domain.coverage import Coverage, cover
+from worksite.architect.domain.filling import NOTHING, Filling
+from worksite.architect.domain.templates import Template
+from worksite.architect.domain.words import tokenise
+
+_JOINTS = (". Fields: ", " for ", ". ", " with ", ", ")
+"""How an answer may continue a request; the first is how we ask for fields."""
+
+
+@dataclass(frozen=True)
+class Commission:
+    """What is to be built: the words that stand for it, which of them were understood, what they fill in, and what the
+    client gave up."""
+
+    request: str
+    covered: tuple[str, ...] = ()
+    filling: Filling = NOTHING
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def constraints(self) -> tuple[str, ...]:
+        """For the Spec: nothing is left out silently."""
+        return tuple(f"Left out at the client's word: “{part}”." for part in self.left_out)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """`words` as every candidate covers them, best match first; `told` is what the client wrote for it. `anchor` is the
+    reading that the last answer tried in vain to complete, `unread` the last answer if nothing became of it."""
+
+    words: str
+    told: str
+    coverages: tuple[tuple[Template, Coverage], ...]
+    left_out: tuple[str, ...] = ()
+    anchor: Reading | None = None
+    unread: str | None = None
+
+    @property
+    def chosen(self) -> tuple[Template, Commission] | None:
+        """The first candidate that delivers all that is asked for, but what the client gave up."""
+        for template, coverage in self.coverages:
+            if coverage.full:
+                return template, Commission(self.told, coverage.covered, coverage.filling)
+            if coverage.left_out_are(self.left_out):
+                return template, Commission(self.told, coverage.covered, coverage.filling, coverage.missing)
+        return None
+
+    @property
+    def best(self) -> Coverage | None:
+        """Of the candidates whose product is asked for, the one with the least residue."""
+        fitting = [coverage for _, coverage in self.coverages if coverage.names_product]
+        return min(fitting, key=lambda coverage: (len(coverage.missing), len(coverage.unfilled)), default=None)
+
+
+def read(request: str, inputs: Sequence[str], candidates: Sequence[Template]) -> Reading:
+    """The request, and then every answer, oldest first: a new wording, words that complete it, or consent."""
+    reading = _read(request, request, candidates)
+    for text in inputs:
+        reading = _answered(reading, text, candidates)
+    return reading
+
+
+def _read(words: str, told: str, candidates: Sequence[Template], left_out: tuple[str, ...] = ()) -> Reading:
+    covered = tuple((template, cover(words, template.blueprint, template.lexicon)) for template in candidates)
+    return Reading(words, told, covered, left_out)
+
+
+def _answered(before: Reading, text: str, candidates: Sequence[Template]) -> Reading:
+    best = before.best
+    if best and (given_up := left_out_by(text, best.residue_after_product)):
+        told = f"{before.told}\n\n{text}"
+        return replace(before, told=told, left_out=(*before.left_out, *given_up), unread=None)
+    alone = _read(text, text, candidates)
+    if alone.chosen:
+        return alone
+    tries = [
+        _read(words, f"{base.told}\n\n{text}", candidates, base.left_out)
+        for base in (before.anchor, before)
+        if base
+        for words in _completions(base, text)
+    ]
+    if whole := next((reading for reading in tries if reading.chosen), None):
+        return whole
+    nearest = alone if alone.best else min(tries, key=_open_points)
+    if alone.best or _open_points(nearest) < _open_points(before):
+        return replace(nearest, anchor=before)
+    return replace(before, unread=text)
+
+
+def _completions(base: Reading, text: str) -> Iterator[str]:
+    """The answer in the place of what it repeats, or behind the request."""
+    words = _plain(text)
+    for start, end in base.best.residue if base.best else ():
+        missing = _plain(base.words[start:end])
+        if any(words[place : place + len(missing)] == missing for place in range(len(words))):
+            yield base.words[:start] + text + base.words[end:]
+    for joint in _JOINTS:
+        yield f"{base.words.rstrip().rstrip('.!')}{joint}{text}"
+
+
+def _open_points(reading: Reading) -> tuple[bool, int, int]:
+    """How far it is from being covered."""
+    best = reading.best
+    return (False, len(best.unfilled), len(best.missing)) if best else (True, 0, 0)
+
+
+def _plain(text: str) -> list[str | None]:
+    return [token.word for token in tokenise(text)]
