@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from worksite.builder.testing import TASK, TENANT, Desk, import_command
+from worksite.builder.testing import TASK, TENANT, Desk, a_zip, import_command
 from worksite.common import subjects
 from worksite.common.bus import Bus, Envelope
 from worksite.common.messages import (
@@ -93,6 +93,30 @@ async def test_a_builder_killed_while_it_renders_leaves_one_result_the_same_as_u
 
     (result,) = map(StepResult.consume, results)
     assert isinstance(result.reply.data, Changeset)
+    assert result.reply.data == undisturbed
+    assert desk.leftovers() == []
+
+
+async def test_a_builder_killed_while_it_unpacks_an_upload_leaves_one_result_the_same_as_undisturbed(
+    desk: Desk, bus: Bus, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    await _hurry(bus)
+    source = await desk.upload(a_zip({f"file{n}.txt": str(n) for n in range(2000)}), "zip")
+    command = import_command(source, deadline=_soon())
+    undisturbed = await Desk(desk.artifacts, tmp_path / "other", desk.blueprints_dir).handle(command)
+
+    async with _running(nats_server, desk) as builder:
+        await _send(bus, command)
+        async with asyncio.timeout(60):
+            while not desk.leftovers():
+                await asyncio.sleep(0.005)
+        builder.kill()
+    assert len(desk.leftovers()) == 1
+
+    async with _running(nats_server, desk):
+        results = await _events(bus, command.step, "result")
+
+    (result,) = map(StepResult.consume, results)
     assert result.reply.data == undisturbed
     assert desk.leftovers() == []
 

@@ -28,7 +28,9 @@ class BuilderSettings(ServiceSettings):
         le=_LARGEST_BYTES,
         description="largest upload that is imported, in bytes; give the gateway the same",
     )
-    clone_timeout_seconds: float = Field(default=600, gt=0, description="longest time one clone may take")
+    clone_timeout_seconds: float = Field(
+        default=600, gt=0, description="longest time one clone, or one run of git over an upload, may take"
+    )
     allow_file_urls: bool = Field(default=False, description="clone file:// URLs too, for trusted clients")
     allow_private_hosts: bool = Field(
         default=False, description="clone from loopback, link-local and private addresses too, for trusted clients"

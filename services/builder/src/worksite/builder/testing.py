@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
+import stat
 import subprocess
+import tarfile
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,6 +43,7 @@ TASK = "01990525fe007abcdef0123456789abc"
 """Submitted at NOW."""
 TENANT = "acme"
 NOW = datetime(2025, 9, 1, 12, tzinfo=UTC)
+LINK = stat.S_IFLNK | 0o777
 _GIT = ("git", "-c", "user.name=Ann", "-c", "user.email=ann@example.com", "-c", "protocol.file.allow=always")
 
 
@@ -163,6 +168,36 @@ def build_command(spec: ArtifactRef, project: ImportedProject, **options: object
 def a_spec(choice: BlueprintChoice | None) -> Spec:
     criterion = Criterion(id="greets", statement="GET / greets.", grade="verified_io")
     return Spec(title="Greeting service", request="say hello", engine="test", criteria=(criterion,), blueprint=choice)
+
+
+def a_zip(files: dict[str, str], modes: dict[str, int] | None = None) -> bytes:
+    """Names and modes as they are given, whatever they may be."""
+    output = io.BytesIO()
+    with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            info = zipfile.ZipInfo("x")
+            info.filename = name
+            info.create_system = 3
+            info.external_attr = (modes or {}).get(name, 0o100644) << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, content)
+    return output.getvalue()
+
+
+def a_member(name: str, content: bytes = b"", **fields: object) -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    for key, value in fields.items():
+        setattr(info, key, value)
+    return info, content
+
+
+def a_tar(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
+    output = io.BytesIO()
+    with tarfile.open(fileobj=output, mode="w") as archive:
+        for info, content in members:
+            archive.addfile(info, io.BytesIO(content))
+    return output.getvalue()
 
 
 @contextmanager

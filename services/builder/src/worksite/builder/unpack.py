@@ -27,6 +27,7 @@ from worksite.builder.domain.packs import check_sizes
 from worksite.common.errors import StepRefused
 
 REFUSED = 3
+MAX_SECONDS = 120
 STREAM = "commit.stream"
 COMMIT_REF = "refs/worksite/upload"
 MESSAGE = "Import of an uploaded archive\n"
@@ -66,6 +67,7 @@ def main() -> None:
     """Carry out the order."""
     order = Order(**json.load(sys.stdin))
     resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (MAX_SECONDS, MAX_SECONDS))  # holds when the builder is killed, too
     try:
         unpack(order, Path.cwd())
     except StepRefused as refusal:

@@ -18,15 +18,13 @@ from worksite.builder.domain.remote_refs import RemoteRefs, Wanted, WantedRef, e
 from worksite.builder.git import GitFailed
 from worksite.builder.remote import Limits, RemoteUnavailable
 from worksite.builder.repository import Repository
-from worksite.builder.unpack import COMMIT_REF, REFUSED, STREAM, Order
+from worksite.builder.unpack import COMMIT_REF, MAX_SECONDS, REFUSED, STREAM, Order
 from worksite.common.artifacts import Artifacts
 from worksite.common.errors import ArtifactCorrupt, ArtifactMissing, StepRefused
 from worksite.common.messages import UploadedProject
 
 log = logging.getLogger(__name__)
 
-UNPACK_SECONDS = 120.0
-"""For each program that reads an upload."""
 _PROGRAM = Path(__file__).with_name("unpack.py")
 _BRANCH = "refs/heads/main"
 
@@ -125,7 +123,7 @@ async def _unpack(order: Order, workplace: Path) -> None:
             env={"HOME": "/dev/null", "PATH": "/dev/null", "PYTHONUTF8": "1"},
             cwd=workplace,
             stdin=json.dumps(order._asdict()).encode(),
-            timeout_seconds=UNPACK_SECONDS,
+            timeout_seconds=MAX_SECONDS,
         )
     except TimeoutError as error:
         raise _too_slow(error) from error

@@ -39,7 +39,9 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     ),
     "admin": (),
     "architect": (),
-    "builder": ("MAX_REPOSITORY_BYTES", "CLONE_TIMEOUT_SECONDS", "ALLOW_FILE_URLS", "ALLOW_PRIVATE_HOSTS"),
+    "builder": (
+        "MAX_REPOSITORY_BYTES", "MAX_UPLOAD_BYTES", "CLONE_TIMEOUT_SECONDS", "ALLOW_FILE_URLS", "ALLOW_PRIVATE_HOSTS",
+    ),
     "validator": ("SANDBOX", "ALLOW_INDEX"),
     "rag": (
         "KNOWLEDGE_DIRS", "RAG_EMBEDDER_PATH", "RAG_EMBEDDER_THREADS", "RAG_ALPHA", "RAG_COLLECTION",

@@ -84,13 +84,13 @@ def unsafe(path: str, fault: str) -> StepRefused:
 
 def _parts(entry: Entry) -> list[str]:
     path = entry.path
-    if any(unicodedata.category(c) in _HIDDEN for c in path):
+    if _hides_something(path):
         raise unsafe(path, "has a control or invisible character in its name, or is not UTF-8: rename it")
     if "\\" in path:
         raise unsafe(path, "has a backslash in its name: pack the archive with '/' between folders")
-    if path.startswith("/") or _DRIVE.match(path):
-        raise unsafe(path, "is an absolute path: pack the archive from inside the project's folder")
     parts = [part for part in path.split("/") if part not in {"", "."}]
+    if path.startswith("/") or any(_DRIVE.fullmatch(part) for part in parts):
+        raise unsafe(path, "is an absolute path: pack the archive from inside the project's folder")
     if ".." in parts:
         raise unsafe(path, "leads out of the archive with '..': pack it from inside the project's folder")
     _check_lengths(path, parts)
@@ -101,6 +101,10 @@ def _parts(entry: Entry) -> list[str]:
             f"leave them out, or {USE_A_BUNDLE}",
         )
     return parts
+
+
+def _hides_something(text: str) -> bool:
+    return not text.isprintable() and any(unicodedata.category(c) in _HIDDEN for c in text)
 
 
 def _check_lengths(path: str, parts: list[str]) -> None:
@@ -134,6 +138,8 @@ def _enter(folder: _Folder, name: str, path: str) -> _Folder:
 
 
 def _folded(name: str) -> str:
+    if name.isascii():
+        return name.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
@@ -150,7 +156,7 @@ def _check_links(files: list[Entry]) -> None:
             continue
         if _GIT_FILE.match(_folded(entry.path.rpartition("/")[2])):
             raise unsafe(entry.path, "is a link where git expects a file")
-        if "\\" in entry.target or any(unicodedata.category(c) in _HIDDEN for c in entry.target):
+        if "\\" in entry.target or _hides_something(entry.target):
             raise unsafe(entry.path, "is a link whose target cannot be written")
         if (
             not entry.target
