@@ -20,6 +20,8 @@ from worksite.cli.client.connection import GatewayError
 from worksite.cli.commands_knowledge import Ingestion
 from worksite.cli.commands_repository import Application, Review
 from worksite.cli.commands_tasks import Submission
+from worksite.cli.doctor import finding
+from worksite.cli.doctor.checkup import examine
 from worksite.cli.knowledge.files import NothingThere
 from worksite.cli.options import (
     OUT,
@@ -42,9 +44,9 @@ from worksite.cli.options import (
 from worksite.cli.repository.criteria import CriteriaError
 from worksite.cli.repository.git import RepositoryError
 from worksite.cli.session import Screen, Session, StackOptions
-from worksite.cli.stack.embedded import NotReady, Ports
-from worksite.cli.stack.state import StateInUse
-from worksite.cli.stack.supervisor import CannotStart
+from worksite.cli.stack.embedded import Ports
+from worksite.cli.stack.errors import NotReady
+from worksite.cli.stack.state import State
 from worksite.common.bus import BusSettings
 from worksite.common.errors import WorksiteError
 
@@ -58,7 +60,6 @@ knowledge = typer.Typer(help="See and remove what was ingested.", no_args_is_hel
 app.add_typer(knowledge, name="knowledge")
 
 _FOR_A_PERSON = (
-    CannotStart,
     CriteriaError,
     GatewayError,
     NoAccess,
@@ -66,7 +67,6 @@ _FOR_A_PERSON = (
     NothingThere,
     OSError,
     RepositoryError,
-    StateInUse,
     WorksiteError,
 )
 """Errors whose text says what to do."""
@@ -287,6 +287,21 @@ def token(
 
 
 @app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    state: StateDir = STATE,
+    root: Root = ROOT,
+    port: GatewayPort = 8000,
+    admin_port: AdminPort = 8080,
+) -> None:
+    """Say what this machine lacks to run Worksite, and how to get it; exit code 1 when something is missing."""
+    work = examine(State(state.absolute()), root.absolute(), Ports(port, admin_port), os.environ)
+    findings = _await(work)
+    print(finding.as_json(findings) if as_json else "\n".join(finding.as_lines(findings)))
+    _end(finding.can_run(findings))
+
+
+@app.command()
 def provision(
     nats_url: Annotated[
         str, typer.Option("--nats-url", envvar="NATS_URL", help="the message bus")
@@ -338,6 +353,8 @@ def _await(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(_until_terminated(work))
     except _FOR_A_PERSON as error:
         print(f"worksite: {error}", file=sys.stderr)
+        if isinstance(error, NotReady):
+            print("run 'worksite doctor' to see what this machine lacks and how to get it", file=sys.stderr)
         raise typer.Exit(1) from None
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(130) from None

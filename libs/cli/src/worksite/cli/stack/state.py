@@ -55,9 +55,7 @@ class State:
 
     def of(self, service: str) -> Path:
         """The private directory of one service."""
-        path = self.root / service
-        path.mkdir(parents=True, exist_ok=True)
-        return path
+        return self.root / service
 
     def lock(self) -> int:
         """Held for the life of a stack, by its programs too. Raises StateInUse, StateUnusable."""
@@ -116,7 +114,7 @@ class State:
 
     def prepare(self) -> None:
         """Make directories and whatever secret is still missing."""
-        for directory in (self.root, self.nats, self.wheelhouse):
+        for directory in (self.root, self.nats, self.wheelhouse, *map(self.of, SERVICES)):
             directory.mkdir(parents=True, exist_ok=True)
         write_private(self.root / layout.FORMAT_FILE, f"{layout.FORMAT}\n")
         for user in (*SERVICES, PROVISIONER):
