@@ -16,7 +16,7 @@ Cursor = Annotated[
 ]
 
 
-def position(kind: str, cursor: str | None) -> str | None:
+def position(kind: cursors.Kind, cursor: str | None) -> str | None:
     """Where the page before ended; None for the first. Raises a 400 problem."""
     if cursor is None:
         return None

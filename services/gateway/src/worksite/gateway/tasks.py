@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from worksite.common import subjects
-from worksite.common.bus import Bus, KeyValue
+from worksite.common.bus import Bus, Entry, KeyValue
 from worksite.common.errors import Conflict
 from worksite.common.messages import TaskEntry
+from worksite.gateway.domain.listing import Selection, TaskPage, TaskQuery
 
 
 class Tasks:
@@ -19,11 +22,24 @@ class Tasks:
         found = await self._store.get(f"{tenant}.{task}")
         return TaskEntry.consume(found.value) if found else None
 
-    async def newest(self, tenant: str, limit: int) -> list[TaskEntry]:
-        """The tenant's newest tasks first; ids sort by time of creation. Reads all of the tenant's entries."""
-        # An entry that is updated while we read turns up twice; the later one counts.
-        found = {entry.key: entry.value for entry in await self._store.entries(tenant)}
-        return [TaskEntry.consume(found[key]) for key in sorted(found, reverse=True)[:limit]]
+    async def page(self, tenant: str, query: TaskQuery) -> TaskPage:
+        """The tenant's tasks, newest first. Raises BusUnavailable.
+
+        Reads about as many entries as the page and the pages before it show, and what was updated since; never the
+        whole history for the newest.
+        """
+        selection, newest, saw_all = Selection(query), 0, True
+        async with contextlib.aclosing(self._store.newest_first(tenant, window=2 * query.limit)) as batches:
+            async for batch in batches:
+                for row in batch:
+                    selection.add(_task(row), row.value, row.written_at)
+                newest = newest or (batch[0].revision if batch else 0)
+                if selection.is_settled:
+                    saw_all = False
+                    break
+        for row in await self._store.entries(tenant, after=newest):  # an entry that is updated leaves its place
+            selection.update(_task(row), row.value)
+        return selection.page(saw_all=saw_all)
 
     async def accepted(self, entry: TaskEntry) -> TaskEntry:
         """Make the task visible before anyone has taken it up. Admin may have been quicker: then its entry stands."""
@@ -33,3 +49,7 @@ class Tasks:
         except Conflict:
             return await self.get(tenant, task) or entry
         return entry
+
+
+def _task(row: Entry) -> str:
+    return row.key.rpartition(".")[2]

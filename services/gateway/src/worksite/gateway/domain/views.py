@@ -82,6 +82,7 @@ class TaskList(Model):
     """The newest tasks first."""
 
     tasks: tuple[TaskView, ...]
+    next: str | None = Field(description="cursor of the page after this one; null: there is none")
 
 
 def is_task_id(text: str) -> bool:

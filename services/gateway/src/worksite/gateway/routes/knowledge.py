@@ -27,7 +27,7 @@ from worksite.gateway.pages import Cursor, Limit, link_next, position
 
 PATH = "/v1/knowledge/documents"
 _BODY_SECONDS = 120.0
-_CURSOR = "document"
+_CURSOR: cursors.Kind = "document"
 
 router = APIRouter(prefix=PATH, tags=["knowledge"])
 

@@ -5,20 +5,25 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import AwareDatetime
 from worksite.common import subjects
 from worksite.common.bus import Envelope
-from worksite.common.messages import TERMINAL, CancelRequested, TaskEntry
+from worksite.common.messages import TERMINAL, CancelRequested, Route, TaskEntry, TaskStatus
 from worksite.gateway import problems
 from worksite.gateway.auth.access import may
 from worksite.gateway.body import json_body, json_schema
-from worksite.gateway.domain import idempotency
+from worksite.gateway.domain import cursors, idempotency
+from worksite.gateway.domain.listing import TaskQuery
 from worksite.gateway.domain.principal import Principal
 from worksite.gateway.domain.submission import Cancellation, NewTask
 from worksite.gateway.domain.views import TaskList, TaskView, task_view
 from worksite.gateway.gateway import Gateway, GatewayOf
 from worksite.gateway.intake import KeyReused
+from worksite.gateway.pages import Cursor, Limit, link_next, position
 
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
+
+_CURSOR: cursors.Kind = "task"
 
 
 def idempotency_key(
@@ -29,6 +34,18 @@ def idempotency_key(
         detail = f"Idempotency-Key must be 1 to {idempotency.MAX_KEY_LENGTH} printable ASCII characters"
         raise problems.malformed("malformed-idempotency-key", detail)
     return key
+
+
+def task_query(
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    status: Annotated[TaskStatus | None, Query(description="only these")] = None,
+    route: Annotated[Route | None, Query(description="only these")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="created then or later, with its time zone")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="created earlier than that")] = None,
+) -> TaskQuery:
+    """Raises a 400 problem for a cursor that is none."""
+    return TaskQuery(limit, position(_CURSOR, cursor), status, route, since, until)
 
 
 @router.post("", status_code=202, operation_id="submitTask", openapi_extra=json_schema(NewTask))
@@ -52,13 +69,17 @@ async def submit(
 
 @router.get("", operation_id="listTasks")
 async def newest(
+    request: Request,
+    response: Response,
     gateway: GatewayOf,
     caller: Annotated[Principal, Depends(may("listTasks"))],
-    limit: Annotated[int, Query(ge=1, le=200, description="at most so many")] = 50,
+    wanted: Annotated[TaskQuery, Depends(task_query)],
 ) -> TaskList:
-    """The tenant's tasks, newest first."""
-    entries = await gateway.tasks.newest(caller.tenant, limit)
-    return TaskList(tasks=tuple(task_view(entry) for entry in entries))
+    """The tenant's tasks, newest first. New ones do not move the pages that follow."""
+    page = await gateway.tasks.page(caller.tenant, wanted)
+    following = page.go_on_before and cursors.encode(_CURSOR, page.go_on_before)
+    link_next(request, response, following)
+    return TaskList(tasks=tuple(task_view(entry) for entry in page.entries), next=following)
 
 
 @router.get("/{task_id}", operation_id="readTask")
