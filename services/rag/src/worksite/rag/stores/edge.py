@@ -82,7 +82,7 @@ class EdgeStore:
 
     async def _facet(self, key: str, within: edge.Filter | None = None) -> dict[str, int]:
         request = edge.FacetRequest(key, limit=MOST_PATHS, exact=True, filter=within)
-        return {str(hit.value): hit.count for hit in (await self._read(self._shard.facet, request)).hits}
+        return {str(hit.value): hit.count for hit in (await self._read(self._shard.facet, request)).hits if hit.count}
 
     async def upsert(self, tenant: str, points: Sequence[Point]) -> None:
         entries = [_point(tenant, point) for point in points]

@@ -85,7 +85,7 @@ class ServerStore:
 
     async def _facet(self, key: str, within: models.Filter | None = None) -> dict[str, int]:
         found = await self._client.facet(self._collection, key, facet_filter=within, limit=MOST_PATHS, exact=True)
-        return {str(hit.value): hit.count for hit in found.hits}
+        return {str(hit.value): hit.count for hit in found.hits if hit.count}
 
     async def upsert(self, tenant: str, points: Sequence[Point]) -> None:
         await self._client.upsert(self._collection, [_point(tenant, point) for point in points], wait=True)
