@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from worksite.builder import uploads
-from worksite.builder.testing import LINK, Desk, a_member, a_tar, a_zip, run_git
+from worksite.builder.remote import RemoteUnavailable
+from worksite.builder.testing import LINK, Desk, Origin, a_member, a_tar, a_zip, run_git
 from worksite.common.errors import StepRefused
 from worksite.common.messages import ArchiveFormat
 
@@ -155,3 +156,38 @@ async def test_an_archive_that_takes_too_long_is_stopped(desk: Desk, monkeypatch
 
     assert refusal.code == "repository_too_large"
     assert "too long" in refusal.detail
+
+
+@pytest.mark.parametrize(("says", "error"), [("No space left on device", RemoteUnavailable), ("a bug", RuntimeError)])
+async def test_a_fault_of_ours_is_no_refusal_and_keeps_the_work_until_the_retry(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, error: type[Exception]
+) -> None:
+    program = tmp_path / "failing.py"
+    program.write_text(f"raise OSError({says!r})")
+    monkeypatch.setattr(uploads, "_PROGRAM", program)
+
+    with pytest.raises(error):
+        await desk.import_upload(a_zip({"a": "x"}), "zip")
+
+    assert len(desk.leftovers()) == 1
+
+
+async def test_a_large_zip_of_the_newer_kind_is_read(desk: Desk, tmp_path: Path) -> None:
+    output = io.BytesIO()
+    with zipfile.ZipFile(output, "w") as archive, archive.open("a", "w", force_zip64=True) as file:
+        file.write(b"x")
+
+    clone = await desk.unbundle((await desk.import_upload(output.getvalue(), "zip")).bundle, tmp_path / "clone")
+
+    assert (clone / "a").read_text() == "x"
+
+
+async def test_git_that_takes_too_long_over_an_upload_is_stopped(desk: Desk, origin: Origin) -> None:
+    origin.commit(a__txt="one")
+    bundle = origin.bundle()
+    desk.options["clone_timeout_seconds"] = 0.0001
+
+    for data, kind in ((bundle, "bundle"), (a_zip({"a": "x"}), "zip")):
+        refusal = await _refused(desk, data, kind)
+        assert refusal.code == "repository_too_large"
+        assert "git took longer" in refusal.detail

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import struct
 import zlib
 
@@ -54,6 +55,15 @@ def test_a_pack_within_the_limits_passes() -> None:
     check_sizes(
         memoryview(_pack(*entries, *(_entry(k, _delta(LIMIT)) for k in (OFFSET_DELTA, REFERENCE_DELTA)))), LIMIT
     )
+
+
+@pytest.mark.parametrize("size", [0, 1, 16 * 1024 - 1, 16 * 1024, 16 * 1024 + 1, 100_000])
+def test_the_next_object_is_found_behind_one_of_any_size(size: int) -> None:
+    """Content that shrinks a little, and content that shrinks to nearly nothing."""
+    noise = random.Random(size).randbytes(size)
+    entries = [_entry(BLOB, content) for content in (noise.hex().encode()[:size], noise, bytes(size))]
+
+    check_sizes(memoryview(_pack(*entries, *entries)), 100_000)
 
 
 @pytest.mark.parametrize(

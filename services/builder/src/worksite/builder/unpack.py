@@ -90,7 +90,8 @@ def unpack(order: Order, folder: Path) -> None:
     except _DAMAGED as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         raise StepRefused(
-            "upload_unreadable", f"the upload is damaged, or is no {order.format} file: pack it anew"
+            "upload_unreadable",
+            f"the upload is damaged, or is no {order.format} file (a tar may be plain or in gzip): pack it anew",
         ) from error
 
 

@@ -128,8 +128,9 @@ async def _unpack(order: Order, workplace: Path) -> None:
     except TimeoutError as error:
         raise _too_slow(error) from error
     if finished.returncode == REFUSED:
-        log.warning("upload refused: %s", presentable(finished.errors))
-        raise StepRefused(**json.loads(finished.output))
+        refusal = StepRefused(**json.loads(finished.output))
+        log.warning("upload refused as %s: %s", refusal.code, presentable(finished.errors))
+        raise refusal
     if finished.returncode != 0:
         if classify(finished.errors) is OURS:
             raise RemoteUnavailable(OURS.advice)

@@ -88,7 +88,7 @@ def _inflate(pack: memoryview, position: int, size: int) -> tuple[memoryview, in
     while not inflater.eof:
         given = pack[position : position + _SLICE_BYTES]
         output = inflater.decompress(given, _SLICE_BYTES)
-        taken = len(given) - len(inflater.unconsumed_tail) - len(inflater.unused_data)
+        taken = len(given) - len(inflater.unused_data if inflater.eof else inflater.unconsumed_tail)
         position, made = position + taken, made + len(output)
         start += output[: _DELTA_HEADER_BYTES - len(start)]
         if made > size or not (taken or output):
