@@ -105,6 +105,7 @@ async def test_the_same_archive_again_has_the_same_id_and_lives_longer(client: h
     assert (first.status_code, second.status_code) == (201, 200)
     assert second.headers["location"] == first.headers["location"]
     assert second.json()["expires_at"] > first.json()["expires_at"]
+    assert (await client.get(first.headers["location"])).json() == second.json()
     [record] = await listed(bus)
     assert record.principal == "ada"
     assert first.json() | {"expires_at": None} == second.json() | {"expires_at": None}
@@ -262,6 +263,7 @@ async def test_a_client_that_goes_away_leaves_no_file_and_no_record(
     bus: Bus,
     under_way: Callable[[], list[Path]],
     wait_until: Callable[..., Any],
+    caplog: pytest.LogCaptureFixture,
     framing: str,
 ) -> None:
     head = f"POST /v1/uploads HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {mint()}\r\nContent-Type: {BUNDLE}\r\n"
@@ -278,6 +280,7 @@ async def test_a_client_that_goes_away_leaves_no_file_and_no_record(
         await wait_until(lambda: under_way() == [])
 
     assert await listed(bus) == []
+    assert "failed" not in caplog.text, "it is no fault of the gateway's"
 
 
 @pytest.mark.asyncio
