@@ -12,7 +12,7 @@ from worksite.builder.domain.bundles import MAKE_ONE
 from worksite.common.errors import StepRefused
 
 MAX_GROWTH = 32
-"""Every version of every file counts, so that an honest history unpacks to 10 or 20 times its largest state."""
+"""Every version of every file counts: even a small project's history unpacks to hundreds of megabytes."""
 _HEADER = struct.Struct(">4sII")
 _HASH_BYTES = 20
 _OFFSET_DELTA, _REFERENCE_DELTA = 6, 7
