@@ -22,10 +22,12 @@ from worksite.common.messages import SHARED_TENANT, DeadLetter, DocumentEntry, I
 from worksite.common.service import Running
 from worksite.common.settings import ServiceSettings
 from worksite.common.testing import examples, start_nats
+from worksite.rag import reconciling
 from worksite.rag.backlog import Backlog
 from worksite.rag.index import Indexer
 from worksite.rag.keeper import Keeper
 from worksite.rag.reconciling import Reconciler
+from worksite.rag.store import VectorStore
 from worksite.rag.stores.edge import open_edge_store
 from worksite.rag.tenants import keep_documents
 
@@ -252,6 +254,34 @@ async def test_text_that_was_replaced_is_removed_once_nothing_refers_to_it_and_i
     await look(keeper, Added())
     assert await client.blobs() == 2
     assert await client.texts.get((await client.row("a.md")).text)
+
+
+async def test_look_at_everything_that_fails_is_repeated_soon(
+    client: Any, keeper: Keeper, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(reconciling, "backoff", lambda _: 0.001)
+    await client.send("a.md", TEXT)
+    added = Added()
+    reconciler = Reconciler(keeper.rows, keeper.texts, FailsOnce(keeper.indexer.store), added)  # pyright: ignore
+    looking = asyncio.create_task(reconciler.run())
+    await until(lambda: holds(len(added) == 1))
+    looking.cancel()
+    await asyncio.wait({looking})
+    assert "not all documents could be looked at: the store is away" in caplog.text
+
+
+class FailsOnce:
+    """A store that is away the first time it is asked."""
+
+    def __init__(self, store: VectorStore) -> None:
+        self._store = store
+        self._asked = 0
+
+    async def counts(self) -> Any:
+        self._asked += 1
+        if self._asked == 1:
+            raise RuntimeError("the store is away")
+        return await self._store.counts()
 
 
 async def test_outage_of_the_bus_fails_no_document(nats_server: Any, bus: Bus, client: Any, indexer: Indexer) -> None:
