@@ -111,18 +111,32 @@ def test_an_answer_is_shown_and_kept():
     assert verdict.documents(answered) == {"answer.md": "> quoted\n>\n> — docs/a.md:1-2\n"}
 
 
+@pytest.mark.asyncio
 @pytest.mark.parametrize("branch", ["worksite/t1", "main"])
-def test_a_bundle_is_checked_out_at_its_branch_whatever_its_name(tmp_path, branch):
+async def test_a_bundle_is_checked_out_at_its_branch_whatever_its_name(tmp_path, branch):
     git(tmp_path, "init", "-q", "-b", branch, "source")
     git(tmp_path / "source", "commit", "-q", "--allow-empty", "-m", "x")
-    git(tmp_path / "source", "bundle", "create", "-q", "../b.bundle", "HEAD", branch)
-    assert output.check_out(tmp_path / "b.bundle", tmp_path / "project") is None
+    git(tmp_path / "source", "bundle", "create", "-q", "../branch.bundle", "HEAD", branch)
+    assert await output.check_out(tmp_path) is None
     assert git(tmp_path / "project", "branch", "--show-current") == branch
+    assert git(tmp_path / "project", "remote") == ""
 
 
-def test_a_bundle_that_is_none_is_a_reason_not_an_error(tmp_path):
-    (tmp_path / "b.bundle").write_text("no bundle")
-    assert output.check_out(tmp_path / "b.bundle", tmp_path / "project")
+@pytest.mark.asyncio
+async def test_a_checked_out_branch_that_is_out_of_date_is_left_as_it_is_and_that_is_said(tmp_path):
+    git(tmp_path, "init", "-q", "-b", "main", "source")
+    for message in ("first", "second"):
+        git(tmp_path / "source", "commit", "-q", "--allow-empty", "-m", message)
+        git(tmp_path / "source", "bundle", "create", "-q", "../branch.bundle", "HEAD", "main")
+        said = await output.check_out(tmp_path)
+    assert said == "project/ is of an earlier round and was left as it is"
+    assert git(tmp_path / "project", "log", "--format=%s") == "first"
+
+
+@pytest.mark.asyncio
+async def test_a_bundle_that_is_none_is_a_reason_not_an_error(tmp_path):
+    (tmp_path / "branch.bundle").write_text("no bundle")
+    assert await output.check_out(tmp_path)
 
 
 def git(directory, *arguments):

@@ -104,8 +104,7 @@ def test_uncommitted_changes_are_said_to_be_left_out(gateway, worksite, mine, ch
     if change == "staged":
         mine("add", "app.py")
     done = worksite("review", mine.path)
-    assert "1 uncommitted change" in done.stderr
-    assert "only commits are" in done.stderr
+    assert "uncommitted changes are not part of it, only commits are (paths: 1)" in done.stderr
 
 
 def test_my_repository_is_as_it_was(gateway, worksite, mine):
@@ -178,8 +177,9 @@ def test_a_repository_that_is_too_large_is_said_with_its_size(gateway, worksite,
     gateway.refusals = [("/v1/uploads", 413, {}, too_large)]
     done = worksite("review", mine.path)
     assert done.exit_code == 1
+    size = len(gateway.sent("POST", "/v1/uploads")[0])
     assert done.stderr.splitlines()[-1] == (
-        "worksite: the repository's bundle of 0.0 MiB was not taken: Body too large: at most 10 bytes are accepted"
+        f"worksite: the repository's bundle of {size / 1024:.1f} KiB was not taken: Body too large: at most 10 bytes are accepted"
     )
 
 

@@ -63,7 +63,8 @@ async def review(review: Review, session: Session, stack: StackOptions, out: Pat
     repository = await LocalRepository.open(review.path)
     commit = await repository.commit(review.ref or "HEAD")
     criteria = await wanted.judgeable(repository.git, commit) if wanted else ()
-    request = f"{repository.top.name} at {review.ref or commit[:12]}"
+    branch = await repository.git.says("symbolic-ref", "--quiet", "--short", "HEAD")
+    request = f"{repository.top.name} at {review.ref or branch or commit[:12]}"
     submission = Submission(request, "review", ref=review.ref, repo=review.path, base=review.base, criteria=criteria)
     return await commands_tasks.run(submission, session, stack, out)
 

@@ -20,6 +20,7 @@ from worksite.cli.repository.bundle import Bundle, LocalRepository
 from worksite.cli.session import Session, StackOptions, on_some_stack
 from worksite.common.messages import Criterion
 
+_REPORT = "report.md"
 _LOOKS, _LOOK_AGAIN_SECONDS = 40, 0.1
 
 
@@ -120,7 +121,9 @@ async def _bundled(submission: Submission, session: Session) -> AsyncGenerator[B
         bundle = await repository.bundle(Path(workplace), submission.ref, submission.base)
         session.screen.say(f"{repository.top}: {bundle.head.short} at {bundle.head.commit[:12]}, {bundle.size}")
         if bundle.uncommitted:
-            session.screen.say(f"{bundle.uncommitted} uncommitted changes are not part of it: only commits are")
+            session.screen.say(
+                f"uncommitted changes are not part of it, only commits are (paths: {bundle.uncommitted})"
+            )
         yield bundle
 
 
@@ -165,7 +168,9 @@ async def _conclude(gateway: Gateway, session: Session, view: dict[str, Any], ou
     for text in verdict.explanation(view):
         session.screen.tell(text)
     if trouble:
-        session.screen.say(f"the branch is in branch.bundle, but was not checked out: {trouble}")
+        session.screen.say(f"the branch is in branch.bundle, but not checked out: {trouble}")
+    if target and (target / _REPORT).exists() and view["verdict"] != "PASS":
+        session.screen.say(f"the reasons are in {target / _REPORT}")
     line, code = verdict.conclusion(view, target)
     if code == verdict.EXIT_NEEDS_INPUT:
         session.screen.tell("answer with: " + session.command("answer", str(view["id"]), "your answer"))

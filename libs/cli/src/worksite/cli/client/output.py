@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from worksite.cli.client import verdict
 from worksite.cli.client.gateway import Gateway
+from worksite.cli.repository.git import Git, GitFailed
 
-_GIT_ENVIRONMENT = {"GIT_LFS_SKIP_SMUDGE": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+_BUNDLE, _PROJECT = "branch.bundle", "project"
 
 
 async def write(gateway: Gateway, view: dict[str, Any], directory: Path) -> tuple[Path, str | None]:
@@ -22,23 +21,29 @@ async def write(gateway: Gateway, view: dict[str, Any], directory: Path) -> tupl
     (target / verdict.NEEDS_INPUT).unlink(missing_ok=True)  # of a question that was answered since
     for name, text in verdict.documents(view).items():
         (target / name).write_text(text)
-    if (target / "branch.bundle").exists() and not (target / "project").exists():
-        return target, check_out(target / "branch.bundle", target / "project")
-    return target, None
+    return target, await check_out(target) if _BUNDLE in view["artifacts"] else None
 
 
-def check_out(bundle: Path, target: Path) -> str | None:
-    """A clone of the bundle at its branch; returns the reason where git refuses.
+async def check_out(target: Path) -> str | None:
+    """Clone the bundle in `target` at its branch; returns the reason where that is not possible.
 
     Hooks do not travel in bundles, and filters that the repository asks for are not configured here.
     """
-    command = ["git", "-c", "core.hooksPath=/dev/null", "clone", "--quiet", str(bundle), str(target)]
-    environment = os.environ | _GIT_ENVIRONMENT
+    git, project = Git(target), Git(target / _PROJECT)
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
+        if project.directory.exists():
+            return await _outdated(git, project)
+        await git("clone", "--quiet", _BUNDLE, _PROJECT)
+        await project("remote", "remove", "origin")
+    except (OSError, GitFailed) as error:
         return str(error)
-    if done.returncode:
-        return done.stderr.strip()
-    subprocess.run(["git", "-C", str(target), "remote", "remove", "origin"], capture_output=True, check=False)
     return None
+
+
+async def _outdated(git: Git, project: Git) -> str | None:
+    """What somebody may have worked on since is not replaced."""
+    heads = await git.lines("bundle", "list-heads", _BUNDLE, "HEAD")
+    commit = heads[0].split()[0] if heads else None
+    if commit is None or await project.agrees("merge-base", "--is-ancestor", commit, "HEAD"):
+        return None
+    return f"{_PROJECT}/ is of an earlier round and was left as it is"

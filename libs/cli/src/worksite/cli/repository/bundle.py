@@ -39,7 +39,8 @@ class Bundle:
 
     @property
     def size(self) -> str:
-        return f"{self.file.stat().st_size / (1 << 20):.1f} MiB"
+        kib = self.file.stat().st_size / 1024
+        return f"{kib:.1f} KiB" if kib < 1024 else f"{kib / 1024:.1f} MiB"
 
 
 @dataclass(frozen=True)
