@@ -138,12 +138,12 @@ async def test_an_agent_stores_and_reads_artifacts(connect, service):
 
 
 @pytest.mark.asyncio
-async def test_the_gateway_reads_artifacts_but_cannot_store_them(connect):
-    ref = await Artifacts(await connect("builder")).put(b"data", "text/plain")
+async def test_the_gateway_stores_uploads_for_the_builder_and_can_remove_nothing(connect):
     gateway = await connect("gateway")
-    assert await Artifacts(gateway).get(ref) == b"data"
+    ref = await Artifacts(gateway).put(b"data", "application/zip")
+    assert await Artifacts(await connect("builder")).get(ref) == b"data"
     with pytest.raises(PermissionDenied):
-        await gateway.publish_raw("$O.artifacts.C.x", b"", {})
+        await Artifacts(gateway).remove(ref)
 
 
 @pytest.mark.asyncio
