@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from worksite.architect.library import Library, load_library
+from worksite.architect.domain.templates import Template
+from worksite.architect.library import Library, load_library, load_template
 from worksite.common.blueprints import MANIFEST
 
 SHIPPED = Path(__file__).parents[3] / "blueprints"
@@ -75,6 +76,105 @@ id = "hello"
 phrases = ["hello page", "fastapi", "over http", "on fastapi", "in python", "log in", "login"]
 criteria = ["says-hello"]
 """
+
+
+KEEPER_TEXT = """
+name = "keeper"
+version = "1.0.0"
+title = "Keeper of {plural}"
+summary = "Keeps records."
+
+[interface]
+target = "{package}.main:create_app"
+
+[parameters.project_name]
+default = "keeper"
+pattern = "[a-z][a-z0-9]*(-[a-z0-9]+)*"
+description = "Name of the project."
+
+[parameters.package]
+default = "keeper"
+pattern = "[a-z][a-z0-9]*(_[a-z0-9]+)*"
+description = "Name of the package."
+
+[parameters.resource]
+default = "item"
+pattern = "[a-z][a-z0-9_]{0,20}"
+description = "What is kept."
+
+[parameters.plural]
+default = "items"
+pattern = "(?!docs$)[a-z][a-z0-9_]{0,20}"
+description = "The same in the plural."
+
+[parameters.fields]
+default = "name:text"
+pattern = "((?!id:)[a-z_]{1,30}:[a-z]+[?]?(,|$)){1,5}"
+description = "What is known of it."
+
+[[decisions]]
+title = "Storage of {plural}"
+choice = "One table."
+reason = "A {resource} is flat."
+rejected = [{ option = "A file per {resource}", reason = "Slow." }]
+
+[[constraints]]
+text = "Fields: {fields}."
+
+[[interfaces]]
+method = "GET"
+path = "/{plural}/{id}"
+summary = "Show one {resource}."
+
+[[criteria]]
+id = "keeps"
+statement = "A {resource} that was created is shown at /{plural}."
+grade = "verified_io"
+test = "acceptance/test_keeping.py::test_keeps"
+
+[[criteria]]
+id = "checks-emails"
+statement = "Malformed addresses are refused."
+grade = "verified_io"
+test = "acceptance/test_keeping.py::test_checks_emails"
+field_type = "email"
+
+[vocabulary]
+slots = ["resource", "fields"]
+product = ["api", "crud api", "service"]
+
+[[vocabulary.features]]
+id = "emails"
+phrases = ["validated address", "tests"]
+criteria = ["checks-emails"]
+"""
+
+KEEPER_TEST = """FIELDS = "{{ fields }}"
+
+
+async def test_keeps(app):
+    plural = "{{ plural }}"
+    assert f"/{plural}"
+
+
+async def test_checks_emails(app):
+    ...
+"""
+
+
+@pytest.fixture
+def keeper(tmp_path: Path) -> Template:
+    """A complete little blueprint with slots."""
+    folder = tmp_path / "slotted" / "keeper"
+    files = {
+        MANIFEST: KEEPER_TEXT,
+        "acceptance/test_keeping.py": KEEPER_TEST,
+        "template/src/{{ package }}/main.py.jinja": '"""Keeps {{ plural }}."""\n',
+    }
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(content)
+    return load_template(folder)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def test_a_template_brings_its_tests_and_says_what_its_files_are_for(library: Li
     assert template.digest == digest(greeter)
     assert [test.path for test in template.tests] == ["acceptance/test_hello.py", "unit/test_names.py"]
     assert [(note.path, note.purpose) for note in template.files] == [
-        ("src/greeter/main.py", "Wiring of greeter: settings in, app out.")
+        ("src/{{ package }}/main.py", "Wiring of {{ package }}: settings in, app out.")
     ]
 
 
@@ -38,6 +38,7 @@ def test_without_a_folder_there_are_no_blueprints(tmp_path: Path):
         ('id = "greets-by-name"', 'id = "says-hello"', "criterion says-hello stands there twice"),
         ('criteria = ["says-hello"]', 'criteria = ["sings"]', "feature hello: there is no tested criterion sings"),
         ('test = "unit/test_names.py::test_greets_by_name"', "", "feature names: there is no tested criterion"),
+        ("[vocabulary]", '[vocabulary]\nslots = ["fields"]', "slot fields: there is no parameter fields"),
         ('"hello page"', '"hello@page"', "'hello@page' is not made of plain words"),
         ('"hello page"', '""', "'' is not made of plain words"),
     ],

@@ -17,6 +17,7 @@ from worksite.architect.domain.grammar import (
     NEGATIONS,
     PHRASES,
     RESIDUE,
+    SLOT_PHRASES,
     START,
     TECHNOLOGIES,
     TRANSITIONS,
@@ -44,7 +45,8 @@ def test_every_kind_of_phrase_is_used():
 
 
 def test_the_closed_words_hold_no_word_that_takes_away_limits_or_counts():
-    closed = {token.word for phrases in PHRASES.values() for phrase in phrases for token in tokenise(phrase)}
+    every = chain(PHRASES.values(), SLOT_PHRASES.values())
+    closed = {token.word for phrases in every for phrase in phrases for token in tokenise(phrase)}
     limiting = {"or", "any", "all", "every", "both", "two", "before", "after", "if", "than", "other", "least", "most"}
     assert not closed & (NEGATIONS | limiting)
 

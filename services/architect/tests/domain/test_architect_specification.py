@@ -9,15 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from worksite.architect.domain.documents import escape, spec_markdown
+from worksite.architect.domain.requests import Commission, read
 from worksite.architect.domain.specification import OWN_TESTS, spec_for_review, spec_from_blueprint
-from worksite.architect.domain.templates import purpose
+from worksite.architect.domain.templates import Template, purpose
 from worksite.architect.library import Library
 from worksite.common.messages import Criterion, Spec
 
 
 @pytest.fixture
 def spec(library: Library) -> Spec:
-    return spec_from_blueprint("Make a greeter", library["greeter"])
+    return spec_from_blueprint(Commission("Make a greeter"), library["greeter"])
 
 
 def test_a_spec_names_the_blueprint_by_version_digest_and_parameters(spec: Spec, library: Library):
@@ -42,7 +43,7 @@ def test_parameters_are_filled_into_the_harness_and_random_values_are_left_to_th
 
 
 def test_equal_requests_give_equal_specs(spec: Spec, library: Library):
-    assert spec_from_blueprint("Make a greeter", library["greeter"]).to_json() == spec.to_json()
+    assert spec_from_blueprint(Commission("Make a greeter"), library["greeter"]).to_json() == spec.to_json()
 
 
 def test_a_review_is_judged_by_the_criteria_of_the_client():
@@ -98,3 +99,88 @@ def test_escaped_text_is_shown_as_it_was(text: str):
 def test_a_files_purpose_is_the_first_paragraph_of_its_docstring():
     assert purpose('# coding\n"""One ``line``\nand another.\n\nMore."""\n') == "One line and another."
     assert purpose("x = '''no docstring'''") is None
+
+
+@pytest.fixture
+def kept(keeper: Template) -> Spec:
+    return spec_of("a bookshop API with title, name as text and stock", keeper)
+
+
+def spec_of(request: str, template: Template, *inputs: str, project_name: str | None = None) -> Spec:
+    chosen = read(request, inputs, [template]).chosen
+    assert chosen is not None
+    return spec_from_blueprint(chosen[1], chosen[0], project_name)
+
+
+def test_parameters_from_the_request_are_filled_in_wherever_people_read(kept: Spec):
+    assert kept.title == "Keeper of books"
+    assert kept.constraints == ("Fields: title:text,name:text,stock:integer.",)
+    assert (kept.interfaces[0].name, kept.interfaces[0].summary) == ("GET /books/{id}", "Show one book.")
+    assert (kept.decisions[0].title, kept.decisions[0].reason) == ("Storage of books", "A book is flat.")
+    assert kept.decisions[0].rejected[0].option == "A file per book"
+    assert kept.criteria[0].statement == "A book that was created is shown at /books."
+    assert (kept.files[0].path, kept.files[0].purpose) == ("src/keeper/main.py", "Keeps books.")
+
+
+def test_parameters_are_filled_into_the_tests_of_a_spec_and_its_f_strings_are_left_alone(kept: Spec):
+    assert 'FIELDS = "title:text,name:text,stock:integer"' in kept.tests[0].content
+    assert 'plural = "books"' in kept.tests[0].content
+    assert 'f"/{plural}"' in kept.tests[0].content
+
+
+def test_the_choice_of_a_blueprint_carries_every_parameter(kept: Spec):
+    assert kept.blueprint is not None
+    assert kept.blueprint.parameters == {
+        "project_name": "keeper",
+        "package": "keeper",
+        "resource": "book",
+        "plural": "books",
+        "fields": "title:text,name:text,stock:integer",
+    }
+
+
+def test_a_criterion_about_a_type_that_no_field_has_is_left_out_and_the_others_are_plain_criteria(
+    kept: Spec, keeper: Template
+):
+    assert [criterion.id for criterion in kept.criteria] == ["keeps"]
+    assert {type(criterion) for criterion in kept.criteria} == {Criterion}
+    assert [c.id for c in spec_of("customer API with name and email", keeper).criteria] == ["keeps", "checks-emails"]
+
+
+def test_what_was_assumed_is_a_decision_and_what_was_said_is_none(kept: Spec):
+    assumed = {decision.title: decision.choice for decision in kept.decisions[1:]}
+    assert assumed == {
+        "What is kept": "Records of books.",
+        "Type of title": "title is of type text.",
+        "Type of stock": "stock is of type integer.",
+    }
+
+
+def test_what_is_left_out_is_a_constraint_in_the_words_of_the_client(keeper: Template):
+    spec = spec_of("a book API with title and {plural} printing", keeper, "leave it out")
+    assert spec.constraints[-1] == "Left out at the client's word: “{plural} printing”."
+    assert spec.request == "a book API with title and {plural} printing\n\nleave it out"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("my-books", ("my-books", "my_books")),
+        ("My Books", ("keeper", "keeper")),
+        (None, ("keeper", "keeper")),
+        ("json", ("json", "keeper")),
+        ("class", ("class", "keeper")),
+        ("fastapi", ("fastapi", "keeper")),
+    ],
+)
+def test_a_project_name_that_fits_names_the_project_and_a_package_that_hides_nothing(
+    keeper: Template, name: str | None, expected: tuple[str, str]
+):
+    spec = spec_of("a book API with title", keeper, project_name=name)
+    assert spec.blueprint is not None
+    assert (spec.blueprint.parameters["project_name"], spec.blueprint.parameters["package"]) == expected
+
+
+def test_the_same_request_gives_the_same_bytes(keeper: Template):
+    once, again = (spec_of("a book API with title, price and e-mail address", keeper) for _ in range(2))
+    assert once.to_json() == again.to_json()

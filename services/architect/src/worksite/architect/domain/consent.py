@@ -10,7 +10,7 @@ from worksite.architect.domain.words import singular, tokenise
 
 _ALL = r"(?:it|that|this|them|those|these|(?:all )?the rest|everything else|what is missing|what's missing)"
 _OPENING = r"(?:(?:ok|okay|yes|fine|please|then|just|go on|go ahead|continue|proceed|build it|make it|do it)[, ]+)*"
-_CLOSING = r"(?:[, ]+(?:please|then|thanks|thank you|for now))*[.!]?"
+_CLOSING = r"(?:[, ]+(?:please|then|too|as well|thanks|thank you|for now))*[.!]?"
 _EVERYTHING = re.compile(
     rf"{_OPENING}(?:(?:leave|let) {_ALL} out|leave out {_ALL}|(?:skip|drop|omit|ignore|forget) {_ALL}|without {_ALL}"
     rf"|(?:only|just|build|build only|go on with|go on with only)? ?(?:what is covered|what's covered|the covered part)"

@@ -9,7 +9,7 @@ from typing import Literal
 
 from worksite.architect.domain.attributes import CANONICAL, bears_article, is_doubtful, type_of
 from worksite.architect.domain.nouns import is_plural, numbers
-from worksite.architect.domain.things import ATTRIBUTES, OBJECTS, names_deed
+from worksite.architect.domain.things import ATTRIBUTES, OBJECTS, QUALIFIERS, names_deed
 from worksite.architect.domain.words import Token, listed
 from worksite.common.blueprints import FieldType
 
@@ -32,17 +32,20 @@ _PREFIXES = tuple(
     for phrase in ("text", "string", "integer", "int", "whole number", "decimal", "float", "boolean", "bool")
 )
 """Types that may stand before the name; "email", "date" or "url" there would begin a compound: "email alerts"."""
+_SAID = tuple(tuple(phrase.split()) for phrase in (":", "as", "as a", "as an", "is", "is a", "is an", "of type"))
 _VALUES: frozenset[FieldType] = frozenset(("integer", "decimal", "boolean"))
 """Nobody gives a numeric type to what a service does, as in "notifications: email"."""
 _MAX_WORDS = 4
 _SMALL = listed(
-    "a, all, also, an, and, any, are, array, as, at, attributes, be, but, by, can, columns, do, does, each, "
-    "entries, entry, every, few, field, fields, first, following, for, from, get, give, has, have, he, her, his, "
-    "i, id, if, in, into, is, it, item, items, its, last, list, lists, many, me, more, most, multiple, must, my, "
-    "no, not, of, on, one, only, optional, or, our, own, per, please, print, prints, properties, record, records, "
-    "required, return, returns, send, sends, set, several, shall, she, should, show, shows, so, some, sort, that, "
-    "the, their, them, then, there, they, this, those, to, two, type, unique, up, us, use, uses, via, want, we, "
-    "were, what, when, where, which, who, will, with, within, without, you, your"
+    "a, all, also, an, and, any, are, array, as, at, attributes, be, best, better, but, by, can, clean, columns, "
+    "do, does, each, easy, entries, entry, every, fast, few, field, fields, first, following, for, free, from, "
+    "get, give, good, has, have, he, her, his, i, id, if, in, into, is, it, item, items, its, last, list, lists, "
+    "many, me, modern, more, most, multiple, must, my, new, nice, no, not, of, old, on, one, only, optional, or, "
+    "our, own, per, please, pretty, print, prints, properties, quick, record, records, reliable, required, "
+    "return, returns, robust, safe, same, scalable, secure, send, sends, set, several, shall, she, should, show, "
+    "shows, simple, so, some, sort, that, the, their, them, then, there, they, this, those, to, two, type, "
+    "unique, up, us, use, uses, usual, via, want, we, were, what, when, where, which, who, will, with, within, "
+    "without, you, your"
 )
 """Words that are no name of a field."""
 
@@ -117,6 +120,8 @@ def _may_be_typed(phrase: str, said: FieldType, *, prefix: bool, tight: bool) ->
         return False
     if tight:
         return True
+    if len(words) > 1 and (words[0] in QUALIFIERS or names_deed(words[0])):
+        return False
     head = _singular(words[-1])
     harmless = head in ATTRIBUTES | OBJECTS or not names_deed(head)
     return (harmless and not (prefix and is_plural(words[-1]))) or (said in _VALUES and not prefix)
@@ -150,7 +155,7 @@ def _before(tokens: Sequence[Token], start: int) -> Iterator[_Said]:
 
 
 def _behind(tokens: Sequence[Token], end: int) -> Iterator[_Said]:
-    """Nothing, `: text`, `as text`, `of type text`, `(optional text)`, `: text (optional)`."""
+    """Nothing, `: text`, `is a text`, `of type text`, `(optional text)`, `: text (optional)`."""
     said = [_Said(end), *_typed(tokens, end)]
     for one in said:
         yield one
@@ -160,7 +165,7 @@ def _behind(tokens: Sequence[Token], end: int) -> Iterator[_Said]:
 
 
 def _typed(tokens: Sequence[Token], end: int) -> Iterator[_Said]:
-    for opening in ((":",), ("as",), ("as", "a"), ("as", "an"), ("of", "type")):
+    for opening in _SAID:
         if _stand(tokens, end, opening):
             yield from _type_behind(tokens, end, end + len(opening))
 

@@ -69,7 +69,7 @@ State = Literal[
     "sentence", "fresh line", "opening", "header",
     "users", "doing", "done", "doing more", "told", "enumerating", "enumerated", "recited", "suffering",
     "system", "serving", "should", "being",
-    "itemised", "bearing", "borne", "bearing more", "described", "told of", "telling", "next attribute",
+    "itemised", "bearing", "having", "borne", "bearing more", "described", "told of", "telling", "next attribute",
     "announced", "named", "naming", "next field",
 ]  # fmt: skip
 
@@ -285,12 +285,13 @@ TRANSITIONS: Mapping[State, Mapping[Kind, State]] = {
     "serving": {"duty": "listed"},
     "system": {
         "should": "should", "supports": "offer", "uses": "item", "let": "doing", "duty": "listed",
-        "bears": "bearing",
+        "bears": "having",
     },
-    "should": {"bears": "bearing", "support": "offer", "use": "item", "let": "doing", "duty": "listed", "be": "being"},
+    "should": {"bears": "having", "support": "offer", "use": "item", "let": "doing", "duty": "listed", "be": "being"},
     "being": {"linked": "built"},
     # The resource has these fields. What a service "uses" or "supports" is none of them.
     "bearing": {**_BORNE, "colon": "bearing", "bullet": "bearing"},
+    "having": {"field": "borne", "announce": "announced"},  # the service, so "it has email" would be in doubt
     "borne": {**_ATTACHED, "global": "built", "and": "bearing more", "bullet": "next attribute", "end": "sentence"},
     "bearing more": {**_JOINED, **_ATTACHED, **_BORNE, "and": "bearing more", "bullet": "bearing more"},
     "described": {**_TOLD, "colon": "described", "bullet": "described"},
@@ -333,7 +334,7 @@ LINE_ENDS: Mapping[State, State] = {
 RESIDUE: Mapping[State, State] = {
     "extended": "added", "adding": "added", "offer": "offered", "offering more": "offered", "bracket": "bracketed",
     "bracketed": "bracketed", "users": "done", "suffering": "done", "doing": "done", "doing more": "done",
-    "done": "done", "enumerating": "enumerated", "enumerated": "enumerated", "bearing": "borne",
+    "done": "done", "enumerating": "enumerated", "enumerated": "enumerated", "bearing": "borne", "having": "borne",
     "bearing more": "borne", "borne": "borne", "described": "told of", "telling": "told of", "told of": "told of",
     "next attribute": "told of", "announced": "named", "naming": "named", "named": "named", "next field": "named",
 }  # fmt: skip

@@ -43,7 +43,8 @@ def numbers(word: str) -> tuple[str, str] | None:
         return None
     one = _SINGULARS.get(word) or _as_singular(word)
     many = plural(one)
-    return (one, many) if one not in _SAME and word in {one, many} and one != many else None
+    certain = one not in _SAME and len(one) >= 3 and word in {one, many} and _as_singular(one) == one
+    return (one, many) if certain else None
 
 
 def is_plural(word: str) -> bool:

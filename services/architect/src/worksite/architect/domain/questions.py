@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
+from worksite.architect.domain.consent import left_out_by
 from worksite.architect.domain.coverage import Coverage
 from worksite.architect.domain.requests import Reading
 from worksite.architect.domain.templates import Template
@@ -11,6 +13,7 @@ from worksite.common.blueprints import Blueprint, Slot
 from worksite.common.messages import Question
 
 _NO_MODEL = "Anything else needs a language model, which this version cannot use yet."
+_LEAVE_OUT = "leave it out"
 _ANSWER = "worksite answer <task>"
 _NEEDED: Mapping[Slot, str] = {"resource": "what is kept", "fields": "which fields are known {}"}
 _EXAMPLES: Mapping[Slot, str] = {"resource": "books with title and price", "fields": "title, price and stock"}
@@ -29,13 +32,13 @@ def not_covered(reading: Reading, library: Sequence[Template]) -> Question:
             missing=_shortened(missing),
             hint=what_blueprints_do(library),
         )
+    missing = tuple(part for part in best.missing if part not in reading.left_out)
     needed = tuple(_NEEDED[slot].format(_thing(best)) for slot in best.unfilled)
-    partly = f"The blueprint {best.blueprint} covers a part of this request only" if best.missing else ""
-    asking = f"The request does not say {' and '.join(needed)}" if needed else ""
+    reasons = [*_partly(best, missing, needed), *_reserved(reading.blueprint(best), missing)]
     return Question(
-        reason=f"{unread}{'. '.join(filter(None, (partly, asking)))}; nothing was built.",
+        reason=f"{unread}{' '.join(reasons)} Nothing was built.",
         covered=_shortened(best.covered),
-        missing=_shortened((*best.missing, *needed)),
+        missing=_shortened((*missing, *needed)),
         hint=f"{_how_to_answer(best)} {what_blueprints_do(library)}",
     )
 
@@ -92,12 +95,28 @@ def _how_to_answer(best: Coverage) -> str:
     ways: list[str] = []
     if best.unfilled:
         ways.append(f"{_ANSWER} “{_EXAMPLES[best.unfilled[0]]}”")
-    if best.residue_after_product and not best.unfilled:
-        ways.append(f"{_ANSWER} “leave it out” builds the covered part alone")
+    elif best.left_out_are(left_out_by(_LEAVE_OUT, best.residue_after_product)):
+        ways.append(f"{_ANSWER} “{_LEAVE_OUT}” builds the covered part alone")
+    ways.append(f"{_ANSWER} “…” says it in other words")
     if best.filling.resource and best.missing:
         ways.append("a field that is not known needs its type: “colour (text)”")
-    ways.append(f"or say it in other words: {_ANSWER} “…”")
     return f"{'; '.join(ways)}."
+
+
+def _partly(best: Coverage, missing: Sequence[str], needed: Sequence[str]) -> Iterator[str]:
+    if missing or not needed:
+        yield f"The blueprint {best.blueprint} covers a part of this request only."
+    if needed:
+        yield f"The request does not say {' and '.join(needed)}."
+
+
+def _reserved(blueprint: Blueprint, missing: Sequence[str]) -> Iterator[str]:
+    """Names that would be fields, were they not the service's own."""
+    parameter = blueprint.parameters.get("fields")
+    for part in missing:
+        name = "_".join(re.findall(r"[a-z0-9]+", part.lower().partition(":")[0]))
+        if parameter and re.fullmatch(r"[a-z]\w{0,39}", name) and not re.fullmatch(parameter.pattern, f"{name}:text"):
+            yield f"“{_cut(part)}” cannot be a field: the service has that name for itself."
 
 
 def _thing(best: Coverage) -> str:
@@ -106,7 +125,7 @@ def _thing(best: Coverage) -> str:
 
 
 def _unread(answer: str | None) -> str:
-    return f"The answer “{_cut(answer)}” was not understood. " if answer else ""
+    return f"The answer “{_cut(answer)}” does not settle it. " if answer else ""
 
 
 def _shortened(items: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from worksite.architect.domain.coverage import Coverage, cover
 from worksite.architect.domain.filling import NOTHING, Filling
 from worksite.architect.domain.templates import Template
 from worksite.architect.domain.words import tokenise
+from worksite.common.blueprints import Blueprint
 
 _JOINTS = (". Fields: ", " for ", ". ", " with ", ", ")
 """How an answer may continue a request; the first is how we ask for fields."""
@@ -58,6 +59,10 @@ class Reading:
         """Of the candidates whose product is asked for, the one with the least residue."""
         fitting = [coverage for _, coverage in self.coverages if coverage.names_product]
         return min(fitting, key=lambda coverage: (len(coverage.missing), len(coverage.unfilled)), default=None)
+
+    def blueprint(self, coverage: Coverage) -> Blueprint:
+        """The blueprint that a coverage is of."""
+        return next(template.blueprint for template, found in self.coverages if found is coverage)
 
 
 def read(request: str, inputs: Sequence[str], candidates: Sequence[Template]) -> Reading:

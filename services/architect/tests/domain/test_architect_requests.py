@@ -1,0 +1,127 @@
+"""A request read together with the answers to our questions."""
+
+from __future__ import annotations
+
+import pytest
+from worksite.architect.domain.consent import left_out_by
+from worksite.architect.domain.requests import Commission, read
+from worksite.architect.library import Library
+
+RECIPES = "a recipe API with title and steps that also prints shopping lists"
+TITLE_AND_STEPS = "title:text,steps:text"
+
+
+@pytest.fixture
+def commission(shipped: Library):
+    def commissioned(request: str, *inputs: str) -> Commission | None:
+        chosen = read(request, inputs, tuple(shipped.values())).chosen
+        return chosen[1] if chosen else None
+
+    return commissioned
+
+
+def fields(commission: Commission | None) -> str | None:
+    return commission.filling.parameters.get("fields") if commission else None
+
+
+def test_a_new_wording_that_is_covered_stands_for_the_request(commission):
+    found = commission(RECIPES, "a recipe API with title and steps")
+    assert fields(found) == TITLE_AND_STEPS
+    assert (found.request, found.left_out) == ("a recipe API with title and steps", ())
+
+
+def test_a_new_wording_may_ask_for_another_product(shipped: Library):
+    chosen = read(RECIPES, ("Create an auth system",), tuple(shipped.values())).chosen
+    assert chosen is not None
+    assert chosen[0].blueprint.name == "auth-service"
+
+
+@pytest.mark.parametrize(
+    ("request_text", "answer", "expected"),
+    [
+        ("recipe API", "title and steps", "title:text,steps:text"),
+        ("recipe API.", "with title and price, please", "title:text,price:decimal"),
+        ("recipe API", "title, colour", "title:text,colour:text"),
+        ("recipe API", "each recipe has a title", "title:text"),
+        ("CRUD API", "books with title and price", "title:text,price:decimal"),
+        ("API for paints with name and colour", "colour (text)", "name:text,colour:text"),
+        ("API for paints with name and colour", "colour is text", "name:text,colour:text"),
+    ],
+)
+def test_an_answer_may_complete_the_request(commission, request_text: str, answer: str, expected: str):
+    found = commission(request_text, answer)
+    assert fields(found) == expected
+    assert found.request == f"{request_text}\n\n{answer}"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["leave it out", "Leave it out, please.", "without it", "skip that", "OK, go on without the shopping lists",
+     "only what is covered", "build what's covered", "leave the shopping lists out", "drop the rest",
+     "without that", "just the covered part", "ignore the shopping lists too"],
+)  # fmt: skip
+def test_what_is_missing_is_left_out_at_the_clients_word_and_said(commission, answer: str):
+    found = commission(RECIPES, answer)
+    assert fields(found) == TITLE_AND_STEPS
+    assert found.left_out == ("prints shopping lists",)
+    assert found.constraints == ("Left out at the client's word: “prints shopping lists”.",)
+
+
+@pytest.mark.parametrize(
+    "answer", ["yes", "leave out steps", "without the shopping lists and steps", "leave it", "?", ""]
+)
+def test_no_other_word_leaves_anything_out(commission, answer: str):
+    assert commission(RECIPES, answer) is None
+
+
+@pytest.mark.parametrize(
+    "request_text",
+    ["auth system without lockout", "auth system with no audit log", "delete auth system", "multi-tenant auth system",
+     "Write a Discord bot", "movie API", "movie API with payments", "explain the recipe API with title",
+     "API for recipes with title only"],
+)  # fmt: skip
+def test_what_would_turn_the_request_around_or_leave_nothing_of_it_is_not_left_out(commission, request_text: str):
+    assert commission(request_text, "leave it out") is None
+
+
+def test_parts_may_be_left_out_one_by_one(commission):
+    request = "a recipe API with title that prints shopping lists and sends mails"
+    assert commission(request, "without the shopping lists") is None
+    found = commission(request, "without the shopping lists", "skip the mails too")
+    assert found.left_out == ("prints shopping lists", "sends mails")
+
+
+def test_the_fields_of_what_is_left_out_do_not_become_those_of_the_resource(commission):
+    for request in (
+        "API for books with title and authors with name and birthday",
+        "API for books with title. Each author has a name and a birthday.",
+    ):
+        assert fields(commission(request, "leave it out")) == "title:text"
+
+
+def test_what_an_answer_adds_is_not_dropped_by_a_later_one(commission):
+    assert commission("recipe API", "title and shopping carts") is None
+    found = commission("recipe API", "title and shopping carts", "leave it out")
+    assert (fields(found), found.left_out) == ("title:text", ("shopping carts",))
+
+
+def test_an_answer_after_one_that_did_not_help_completes_the_request_itself(commission):
+    assert fields(commission("recipe API", "whatever you like", "title and steps")) == TITLE_AND_STEPS
+    assert fields(commission("recipe API", "title and search", "title and steps")) == TITLE_AND_STEPS
+
+
+def test_consent_may_come_before_the_fields(commission):
+    found = commission("movie API with payments", "leave it out", "title and year")
+    assert (fields(found), found.left_out) == ("title:text,year:integer", ("payments",))
+
+
+def test_consent_to_one_wording_is_none_to_another(commission):
+    assert commission(RECIPES, "a wine API with name and payments") is None
+    found = commission(RECIPES, "leave it out", "a wine API with name and shopping carts")
+    assert found is None
+
+
+def test_a_part_that_takes_something_away_is_never_left_out():
+    assert left_out_by("leave it out", ("without lockout",)) == ()
+    assert left_out_by("leave it out", ("payments", "never twice")) == ()
+    assert left_out_by("without payments", ("payments", "never twice")) == ("payments",)
