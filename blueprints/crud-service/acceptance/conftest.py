@@ -79,8 +79,7 @@ def _fields() -> list[Field]:
     ranges = {f"{end}_{name}" for name, kind in pairs for end in ("min", "max") if kind.rstrip("?") in RANGED}
     taken = ranges | {"limit", "cursor", "sort"}
     return [
-        Field(name, kind.rstrip("?"), kind.endswith("?"), name + "_" if name in taken else name)
-        for name, kind in pairs
+        Field(name, kind.rstrip("?"), kind.endswith("?"), name + "_" if name in taken else name) for name, kind in pairs
     ]
 
 
@@ -120,7 +119,7 @@ class Records:
         assert response.status == 200, response
         return response.json()
 
-    def find(self, **query: Any) -> list[dict[str, Any]]:
+    def find(self, /, **query: Any) -> list[dict[str, Any]]:
         """Everything that a query finds, from all pages."""
         found: list[dict[str, Any]] = []
         for _ in range(200):
@@ -133,7 +132,7 @@ class Records:
             query = query | {"cursor": page["next"]}
         raise AssertionError("the pages do not end")
 
-    def ids(self, **query: Any) -> list[int]:
+    def ids(self, /, **query: Any) -> list[int]:
         return [record["id"] for record in self.find(**query)]
 
     def empty(self) -> None:

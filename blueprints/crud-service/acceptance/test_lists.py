@@ -46,7 +46,7 @@ def test_the_list_shows_every_record_in_order_of_creation(app: Any, records: Any
 
 def test_pages_are_complete_and_do_not_overlap(app: Any, records: Any) -> None:
     made = [records.create() for _ in range(7)]
-    for size in (1, 2, 3, 7, 8, 100):
+    for size in (1, 3, 7, 100):
         pages, query = [], {"limit": size}
         while True:
             page = app.get(records.path, params=query).json()
@@ -61,7 +61,7 @@ def test_pages_are_complete_and_do_not_overlap(app: Any, records: Any) -> None:
 
 
 def test_pages_are_stable_under_inserts_and_deletes(app: Any, records: Any) -> None:
-    for sort in ("id", "-id", *(field.name for field in records.fields)):
+    for sort in ("id", "-id", _random.choice(records.fields).name):
         records.empty()
         made = [records.create() for _ in range(6)]
         order = records.ids(sort=sort)
@@ -84,8 +84,20 @@ def test_wrong_limits_and_cursors_are_refused(app: Any, records: Any, fresh: Any
     for _ in range(2):
         records.create()
     cursor = app.get(records.path, params={"limit": 1}).json()["next"]
-    forged = [{}, [], None, 1, {"sort": "id"}, {"sort": "id", "value": [], "id": 1}, {"sort": "id", "value": 1, "id": "1"}]
-    forged += [{"sort": "id", "value": 2**70, "id": 1}, {"sort": "id", "value": 1, "id": 2**70}, {"sort": 1, "value": 1, "id": 1}]
+    forged = [
+        {},
+        [],
+        None,
+        1,
+        {"sort": "id"},
+        {"sort": "id", "value": [], "id": 1},
+        {"sort": "id", "value": 1, "id": "1"},
+    ]
+    forged += [
+        {"sort": "id", "value": 2**70, "id": 1},
+        {"sort": "id", "value": 1, "id": 2**70},
+        {"sort": 1, "value": 1, "id": 1},
+    ]
     wrong = [fresh.word(), "", cursor[:-5], cursor[1:], "é", "=", *map(_encoded, forged)]
     for query in (
         *({"limit": limit} for limit in (0, -1, 101, 10**30, "x", "", "1.5")),
@@ -160,14 +172,13 @@ def test_datetime_fields_filter_by_range(app: Any, records: Any) -> None:
 
 def test_filters_combine_with_sorting_and_paging(records: Any) -> None:
     made = _some(records, 9)
-    for field in records.fields:
-        for other in records.fields:
-            query, expected = {}, made
-            for each in {field, other}:
-                value = next(record[each.name] for record in made if record[each.name] is not None)
-                query[each.filter] = _text(value)
-                expected = [record for record in expected if record[each.name] == value]
-            assert records.ids(**query, sort=f"-{other.name}", limit=2) == _sorted(other, expected, descending=True)
+    for field, other in zip(records.fields, [*records.fields[1:], records.fields[0]], strict=True):
+        query, expected = {}, made
+        for each in (field, other):
+            value = next(record[each.name] for record in made if record[each.name] is not None)
+            query[each.filter] = _text(value)
+            expected = [record for record in expected if record[each.name] == value]
+        assert records.ids(**query, sort=f"-{other.name}", limit=2) == _sorted(other, expected, descending=True)
 
 
 def test_wrong_queries_are_refused(app: Any, records: Any, fresh: Any) -> None:
@@ -213,6 +224,5 @@ def test_every_field_sorts_in_both_directions(records: Any) -> None:
 def test_pages_follow_the_order_of_any_field(records: Any) -> None:
     made = _some(records)
     for field in records.fields:
-        for size in (1, 2, 4):
-            assert records.ids(sort=field.name, limit=size) == _sorted(field, made), field
-            assert records.ids(sort=f"-{field.name}", limit=size) == _sorted(field, made, descending=True), field
+        assert records.ids(sort=field.name, limit=2) == _sorted(field, made), field
+        assert records.ids(sort=f"-{field.name}", limit=2) == _sorted(field, made, descending=True), field

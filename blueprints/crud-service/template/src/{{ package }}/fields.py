@@ -58,7 +58,9 @@ def _read_datetime(value: Any) -> Any:
 
 
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
-Integer = Annotated[int, Field(ge=-MAX_INTEGER - 1, le=MAX_INTEGER)]
+Integer = Annotated[
+    int, Field(ge=-MAX_INTEGER - 1, le=MAX_INTEGER, json_schema_extra={"format": "int64"})
+]
 Decimal = Annotated[
     decimal.Decimal,
     Field(gt=-(10**12), lt=10**12, decimal_places=DECIMAL_PLACES),
