@@ -10,6 +10,7 @@ from pathlib import Path
 from worksite.cli.doctor import isolation, machine, network, programs, storage, supplies, variables
 from worksite.cli.doctor.finding import Finding
 from worksite.cli.stack.embedded import Ports
+from worksite.cli.stack.errors import NotReady
 from worksite.cli.stack.state import State
 
 
@@ -30,5 +31,5 @@ def _checked(group: str, checks: Callable[[], Iterator[Finding]]) -> Iterator[Fi
     """What the operating system refuses to tell is a finding too, and does not end the examination."""
     try:
         yield from checks()
-    except OSError as error:
+    except (OSError, NotReady) as error:
         yield Finding(group, "warning", f"could not be checked further: {error}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from worksite.cli.doctor.finding import Finding
+from worksite.cli.stack import layout
 from worksite.cli.stack.embedded import Ports
 from worksite.cli.stack.ports import unavailable
 from worksite.cli.stack.state import State
@@ -12,7 +13,7 @@ from worksite.cli.stack.state import State
 
 def checks(ports: Ports, state: State) -> Iterator[Finding]:
     """A port that our own running stack has is well placed."""
-    running = state.root.is_dir() and state.in_use()
+    running = state.root.is_dir() and layout.problem(state.root) is None and state.in_use()
     ours = {str(url).rsplit(":", 1)[-1] for url in state.described().values()} if running else set[str]()
     for check, variable, port in (("port", "DASHBOARD_PORT", ports.gateway), ("admin port", "ADMIN_PORT", ports.admin)):
         yield _port(check, variable, port, str(port) in ours)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
@@ -62,6 +63,7 @@ async def _refusal(service: str, state: State, root: Path, environ: Mapping[str,
     """What the service says against its settings."""
     given = service_environment(service, state, root, "nats://127.0.0.1:4222", 0, environ)
     del given["SECRETS_DIR"]  # made at the first start
+    given["HOME"] = os.devnull  # ONNX Runtime would make a directory in it
     if service == "gateway":
         given["ISSUER_KEY"] = signing_key()  # likewise
     answer = await ask("-c", _LOADING.format(service, service.capitalize()), env=given)

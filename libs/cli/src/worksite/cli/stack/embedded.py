@@ -29,7 +29,7 @@ READY_SECONDS = 60.0
 ENDING_SECONDS = 20.0
 """How long the programs of a stack that was killed may take to end."""
 _INHERITED = (
-    "PATH", "HOME", "LANG", "TMPDIR", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "GRACE_SECONDS", "BIND_HOST",
+    "PATH", "LANG", "TMPDIR", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "GRACE_SECONDS", "BIND_HOST",
     "WORKER_CONCURRENCY",
 )  # fmt: skip
 _OPTIONS: dict[str, tuple[str, ...]] = {
@@ -188,6 +188,7 @@ def service_environment(
         "NATS_USER": service,
         "SECRETS_DIR": str(state.secrets(service)),
         "STATE_DIR": str(state.of(service)),
+        "HOME": str(state.of(service)),  # libraries keep caches in it (ONNX Runtime does); they go with the state
         "OPS_PORT": str(port),
         "PYTHONUNBUFFERED": "1",
     }
