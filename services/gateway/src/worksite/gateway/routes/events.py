@@ -18,7 +18,7 @@ from worksite.gateway.routes.tasks import find
 router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
 
 _DOCUMENTED: dict[int | str, dict[str, Any]] = {
-    200: {"description": "server-sent events", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+    200: {"description": "server-sent events", "content": {"text/event-stream": {}}},
     204: {"description": "the client has seen the task's last event: do not reconnect"},
 }
 

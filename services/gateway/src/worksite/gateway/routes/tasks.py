@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 from worksite.common import subjects
 from worksite.common.bus import Envelope
 from worksite.common.messages import TERMINAL, CancelRequested, Route, TaskEntry, TaskStatus
@@ -36,13 +36,23 @@ def idempotency_key(
     return key
 
 
+def _written_out(text: str) -> str:
+    if "T" not in text.upper():
+        raise ValueError("write it as RFC 3339 does, e.g. 2026-11-22T12:00:00Z")
+    return text
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+"""Not the seconds since 1970 that pydantic would also take."""
+
+
 def task_query(
     limit: Limit = 50,
     cursor: Cursor = None,
     status: Annotated[TaskStatus | None, Query(description="only these")] = None,
     route: Annotated[Route | None, Query(description="only these")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="created then or later, with its time zone")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="created earlier than that")] = None,
+    since: Annotated[Moment | None, Query(description="created then or later, with its time zone")] = None,
+    until: Annotated[Moment | None, Query(description="created earlier than that")] = None,
 ) -> TaskQuery:
     """Raises a 400 problem for a cursor that is none."""
     return TaskQuery(limit, position(_CURSOR, cursor), status, route, since, until)

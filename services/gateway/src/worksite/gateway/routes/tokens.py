@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from worksite.gateway import problems
 from worksite.gateway.auth.issuer import AUTH_METHODS, Issuer, TokenRequest
-from worksite.gateway.body import FORM, require_media_type
+from worksite.gateway.body import FORM, JSON, require_media_type
 from worksite.gateway.gateway import Gateway, GatewayOf
 
 router = APIRouter(tags=["tokens"])
@@ -30,12 +30,33 @@ _FORM_SCHEMA = {
         "client_secret": {"type": "string"},
     },
 }
+_TOKEN_SCHEMA = {
+    "type": "object",
+    "required": ["access_token", "token_type", "expires_in"],
+    "properties": {
+        "access_token": {"type": "string"},
+        "token_type": {"const": "Bearer"},
+        "expires_in": {"type": "integer", "description": "seconds"},
+    },
+}
+_ERROR_SCHEMA = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
+}
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "a token (RFC 6749 section 5.1)", "content": {JSON: {"schema": _TOKEN_SCHEMA}}},
+    400: {"description": "refused (RFC 6749 section 5.2)", "content": {JSON: {"schema": _ERROR_SCHEMA}}},
+    401: {"description": "an unknown client or a wrong secret", "content": {JSON: {"schema": _ERROR_SCHEMA}}},
+}
 _CACHED = {"Cache-Control": "public, max-age=300"}
 
 
 @router.post(
     "/oauth/token",
     operation_id="issueToken",
+    response_class=Response,
+    responses=_ANSWERS,
     openapi_extra={"requestBody": {"required": True, "content": {FORM: {"schema": _FORM_SCHEMA}}}},
 )
 async def issue(request: Request, gateway: GatewayOf) -> Response:
