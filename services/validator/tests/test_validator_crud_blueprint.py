@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,6 +15,10 @@ import copier
 import pytest
 from worksite.common import blueprints
 from worksite.common.messages import CriterionResult, Spec, TestFile
+from worksite.validator.acceptance.broker import examine
+from worksite.validator.bench import Bench
+from worksite.validator.domain.judgement import judge_criterion
+from worksite.validator.tree import Tree
 
 REPOSITORY = Path(__file__).parents[3]
 BLUEPRINT = REPOSITORY / "blueprints" / "crud-service"
