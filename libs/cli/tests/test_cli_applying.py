@@ -274,7 +274,8 @@ def test_a_damaged_bundle_changes_nothing(gateway, worksite, offered, mine, tmp_
     assert not (tmp_path / "fresh").exists()
 
 
-def test_a_broken_object_is_refused(gateway, worksite, offered, mine):
+@pytest.mark.parametrize("place", ["mine", "fresh"])
+def test_a_broken_object_is_refused(worksite, offered, mine, tmp_path, place):
     def evil(clone):
         blob = clone("hash-object", "-w", "new.py")
         entry = clone.path / "entry"
@@ -284,10 +285,11 @@ def test_a_broken_object_is_refused(gateway, worksite, offered, mine):
         clone("update-ref", f"refs/heads/{THEIRS}", clone("commit-tree", tree, "-p", "main", "-m", "evil"))
 
     task, _ = offered(evil)
-    done = worksite("apply", task, mine.path)
+    done = worksite("apply", task, tmp_path / place)
     assert done.exit_code == 1
     assert "hasDotgit" in done.stderr
     assert THEIRS not in mine("branch")
+    assert not (tmp_path / "fresh").exists()
 
 
 def test_a_bundle_with_another_branch_is_refused(worksite, offered, mine):

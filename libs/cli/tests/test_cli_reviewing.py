@@ -178,9 +178,8 @@ def test_a_repository_that_is_too_large_is_said_with_its_size(gateway, worksite,
     done = worksite("review", mine.path)
     assert done.exit_code == 1
     size = len(gateway.sent("POST", "/v1/uploads")[0])
-    assert done.stderr.splitlines()[-1] == (
-        f"worksite: the repository's bundle of {size / 1024:.1f} KiB was not taken: Body too large: at most 10 bytes are accepted"
-    )
+    said = f"worksite: the repository's bundle of {size / 1024:.1f} KiB was not taken: Body too large: at most 10 bytes"
+    assert done.stderr.splitlines()[-1].startswith(said)
 
 
 def test_an_upload_is_repeated_after_a_pause(gateway, worksite, mine):
