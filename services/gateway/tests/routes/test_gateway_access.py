@@ -37,6 +37,10 @@ ROUTES = [
     ("GET", f"/v1/tasks/{ABSENT}/artifacts"),
     ("GET", f"/v1/tasks/{ABSENT}/artifacts/spec.md"),
     ("POST", "/v1/search"),
+    ("POST", "/v1/knowledge/documents"),
+    ("GET", "/v1/knowledge/documents"),
+    ("GET", f"/v1/knowledge/documents/{ABSENT}"),
+    ("DELETE", f"/v1/knowledge/documents/{ABSENT}"),
 ]
 
 

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from worksite.common.bus import Bus, announce, answer
 from worksite.common.errors import Permanent, Retryable
-from worksite.common.messages import Message, Scores, SearchRequest, SearchResponse, SearchResult
+from worksite.common.messages import Message, Scores, SearchFilters, SearchRequest, SearchResponse, SearchResult
 
 HIT = SearchResult(
     path="docs/auth.md",
@@ -68,13 +68,34 @@ async def test_results_name_the_lines_they_stand_on(client: httpx.AsyncClient, r
 
 @pytest.mark.asyncio
 async def test_the_question_is_asked_in_the_name_of_the_tokens_tenant(client: httpx.AsyncClient, rag: Rag) -> None:
-    body = {"query": "x", "top_k": 3, "rerank": False, "mode": "dense", "filters": {"path_prefix": "docs/"}}
+    body = {
+        "query": "x",
+        "top_k": 3,
+        "rerank": False,
+        "mode": "dense",
+        "filters": {"path_prefix": "docs/", "tags": ["auth", "v2"]},
+    }
 
     assert (await client.post("/v1/search", json=body)).status_code == 200
 
     [asked] = rag.asked
     assert asked.tenant == "acme"
-    assert asked.model_dump(include=set(body)) == body | {"filters": {"path_prefix": "docs/", "kind": None, "tags": ()}}
+    assert asked.filters == SearchFilters(path_prefix="docs/", tags=("auth", "v2"))
+    assert asked.model_dump(include={"query", "top_k", "rerank", "mode"}) == {
+        name: value for name, value in body.items() if name != "filters"
+    }
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("filters", [{"path_prefix": "x" * 401}, {"tags": ["x" * 51]}, {"tags": ["x"] * 21}])
+async def test_a_filter_that_can_match_nothing_is_refused(
+    client: httpx.AsyncClient, rag: Rag, filters: dict[str, object]
+) -> None:
+    answer = await client.post("/v1/search", json={"query": "x", "filters": filters})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"].startswith("filters")
+    assert rag.asked == []
 
 
 @pytest.mark.asyncio

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from worksite.common.messages import Model, Scores, SearchFilters, SearchMode, SearchRequest, SearchResponse
+
+MAX_PATH_LENGTH, MAX_TAG_LENGTH = 400, 50
 
 
 class SearchQuery(Model):
@@ -14,6 +16,14 @@ class SearchQuery(Model):
     filters: SearchFilters = SearchFilters()
     rerank: bool = True
     mode: SearchMode = "hybrid"
+
+    @field_validator("filters")
+    @classmethod
+    def _can_match(cls, filters: SearchFilters) -> SearchFilters:
+        """Whatever is longer matches no document, and would not fit into a message."""
+        if len(filters.path_prefix or "") > MAX_PATH_LENGTH or max(map(len, filters.tags), default=0) > MAX_TAG_LENGTH:
+            raise ValueError(f"path_prefix has at most {MAX_PATH_LENGTH} characters, a tag {MAX_TAG_LENGTH}")
+        return filters
 
     def request(self, tenant: str) -> SearchRequest:
         """The message to the RAG engine, bound to the tenant of the token."""
