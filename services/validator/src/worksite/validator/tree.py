@@ -27,7 +27,7 @@ GIT_SECONDS = 60.0
 _CHUNK = 1 << 16
 
 _ENVIRONMENT = {
-    "PATH": os.defpath,
+    "PATH": os.environ.get("PATH", os.defpath),
     "LANG": "C.UTF-8",
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
