@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
+from worksite.architect.domain.templates import Template
 from worksite.architect.handlers import Architect
 from worksite.architect.knowledge import Knowledge
 from worksite.architect.library import Library
@@ -195,6 +196,40 @@ async def test_a_question_that_no_passage_is_about_needs_input(
     rag.results = (hit("greeter", cosine=0.1),)
     reply = await architect.answer(AnswerQuestion(**step("1-answer"), request="Who won?"), context)
     assert reply.status == "needs_input"
+
+
+@pytest.mark.asyncio
+async def test_an_answer_to_our_question_lets_the_design_go_on_and_what_is_left_out_is_recorded(
+    architect: Architect, context: StepContext, rag: FakeRag
+):
+    command = design("Make a greeter with a nameplate and fireworks")
+    reply = await architect.design(command.model_copy(update={"inputs": ("leave it out",)}), context)
+    assert isinstance(reply.data, SpecWritten)
+    spec = Spec.consume(await context.artifacts.get(reply.data.spec))
+    assert spec.constraints[-1] == "Left out at the client's word: “fireworks”."
+    assert rag.asked[0].query == "leave it out\nMake a greeter with a nameplate and fireworks"
+
+
+@pytest.mark.asyncio
+async def test_the_project_name_reaches_the_blueprint(bus: Bus, keeper: Template, context: StepContext, rag: FakeRag):
+    rag.results = (hit("keeper"),)
+    architect = Architect({"keeper": keeper}, Knowledge(bus))
+    command = design("a book API with title").model_copy(update={"project_name": "my-books"})
+    reply = await architect.design(command, context)
+    assert isinstance(reply.data, SpecWritten)
+    spec = Spec.consume(await context.artifacts.get(reply.data.spec))
+    assert spec.blueprint is not None
+    assert spec.blueprint.parameters["package"] == "my_books"
+    assert reply.data.title == "Keeper of books"
+
+
+@pytest.mark.asyncio
+async def test_a_question_in_other_words_is_searched_for_in_the_newest(
+    architect: Architect, context: StepContext, rag: FakeRag
+):
+    command = AnswerQuestion(**step("1-answer"), request="What?", inputs=("What of it?", "What does it do?"))
+    await architect.answer(command, context)
+    assert [asked.query for asked in rag.asked] == ["What does it do?"]
 
 
 @pytest.mark.asyncio

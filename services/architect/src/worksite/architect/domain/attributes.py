@@ -77,7 +77,8 @@ _DOUBTFUL = listed(
 """Alone they could also mean something that the service does ("with email"); next to another attribute they do not."""
 
 _DOUBTFUL_TEXT = (
-    "phone, phone number, telephone, telephone number, mobile number, location, address, language, currency, "
+    "phone, phone number, telephone, telephone number, mobile number, location, address, billing address, language, "
+    "currency, "
     "status, version, priority"
 )
 _NO_ARTICLE = frozenset(("website", "web site", "homepage", "home page", "link"))
@@ -86,7 +87,7 @@ _NO_ARTICLE = frozenset(("website", "web site", "homepage", "home page", "link")
 _MODIFIERS = listed(
     "unit, purchase, buying, selling, sale, sales, retail, list, base, net, gross, original, first, last, full, "
     "middle, birth, publication, publishing, release, start, end, due, expiry, expiration, issue, founding, "
-    "delivery, shipping, order, invoice, hire, hiring, joining, contact, home, work, mobile, business, billing, "
+    "delivery, shipping, order, invoice, hire, hiring, joining, contact, home, work, mobile, business, "
     "short, long, display, product, item, book, author, company, job, project, event, customer, supplier, pet, "
     "owner, artist, album, song, movie, film, team, player, course, recipe, cover, departure, arrival, return, "
     "harvest, planting, vaccination, published, released, production, manufacturing, model, creation, opening, "
@@ -119,6 +120,11 @@ def type_of(phrase: str) -> FieldType | None:
     if len(modifiers) != 1 or modifiers[0] not in _MODIFIERS or head not in _HEADS:
         return None
     return _HEAD_TYPES.get(head) or _TYPES[head]
+
+
+def is_modifier(word: str) -> bool:
+    """May it stand before an attribute and only say which one?"""
+    return word in _MODIFIERS or word in _TYPES
 
 
 def is_doubtful(phrase: str) -> bool:

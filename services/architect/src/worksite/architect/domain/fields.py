@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Literal
 
-from worksite.architect.domain.attributes import CANONICAL, bears_article, is_doubtful, type_of
+from worksite.architect.domain.attributes import CANONICAL, bears_article, is_doubtful, is_modifier, type_of
 from worksite.architect.domain.nouns import is_plural, numbers
-from worksite.architect.domain.things import ATTRIBUTES, OBJECTS, QUALIFIERS, names_deed
+from worksite.architect.domain.things import ATTRIBUTES, OBJECTS, QUALIFIERS, THINGS, TOPICS, names_deed
 from worksite.architect.domain.words import Token, listed
 from worksite.common.blueprints import FieldType
 
@@ -37,15 +37,15 @@ _VALUES: frozenset[FieldType] = frozenset(("integer", "decimal", "boolean"))
 """Nobody gives a numeric type to what a service does, as in "notifications: email"."""
 _MAX_WORDS = 4
 _SMALL = listed(
-    "a, all, also, an, and, any, are, array, as, at, attributes, be, best, better, but, by, can, clean, columns, "
-    "do, does, each, easy, entries, entry, every, fast, few, field, fields, first, following, for, free, from, "
-    "get, give, good, has, have, he, her, his, i, id, if, in, into, is, it, item, items, its, last, list, lists, "
-    "many, me, modern, more, most, multiple, must, my, new, nice, no, not, of, old, on, one, only, optional, or, "
-    "our, own, per, please, pretty, print, prints, properties, quick, record, records, reliable, required, "
-    "return, returns, robust, safe, same, scalable, secure, send, sends, set, several, shall, she, should, show, "
-    "shows, simple, so, some, sort, that, the, their, them, then, there, they, this, those, to, two, type, "
-    "unique, up, us, use, uses, usual, via, want, we, were, what, when, where, which, who, will, with, within, "
-    "without, you, your"
+    "a, all, also, an, and, any, are, array, as, asap, at, attributes, be, best, better, but, by, can, clean, "
+    "columns, do, does, each, easy, eg, entries, entry, etc, every, fast, few, field, fields, first, following, "
+    "for, free, from, get, give, good, has, have, he, her, his, i, id, ie, if, in, into, is, it, item, items, "
+    "its, last, list, lists, many, me, misc, modern, more, most, multiple, must, my, new, nice, no, not, of, old, "
+    "on, one, only, optional, or, others, our, own, per, please, pretty, print, prints, properties, quick, "
+    "record, records, reliable, required, return, returns, robust, safe, same, scalable, secure, send, sends, "
+    "set, several, shall, she, should, show, shows, simple, so, some, sort, tbd, that, the, their, them, then, "
+    "there, they, this, those, to, todo, two, type, unique, up, us, use, uses, usual, via, want, we, were, what, "
+    "when, where, which, who, will, with, within, without, you, your"
 )
 """Words that are no name of a field."""
 
@@ -93,18 +93,20 @@ def fields_at(tokens: Sequence[Token], start: int) -> Iterator[Reading]:
             if not all(word and word.isalnum() and not word[0].isdigit() for word in words):
                 break
             for after in _behind(tokens, end):
-                if reading := _reading(" ".join(map(str, words)), before, after, article=article):
+                name = tokens[before.end : end]
+                if reading := _reading(name, before, after, article=article):
                     yield reading
 
 
-def _reading(phrase: str, before: _Said, after: _Said, *, article: bool) -> Reading | None:
+def _reading(name: Sequence[Token], before: _Said, after: _Said, *, article: bool) -> Reading | None:
+    phrase = " ".join(str(token.word) for token in name)
     said = before.type or after.type
     if before.type and after.type:
         return None
     known = type_of(phrase)
     field = Field(_name(phrase), said or known or "text", before.optional or after.optional, said is None)
     if said:
-        open_name = known is None and not _may_be_typed(phrase, said, prefix=before.type is not None, tight=after.tight)
+        open_name = known is None and not _may_be_typed(name, said, before, after)
         return None if open_name else Reading("field", after.end, field)
     if known is None:
         return Reading("open field", after.end, field) if _may_be_open(phrase) else None
@@ -113,18 +115,21 @@ def _reading(phrase: str, before: _Said, after: _Said, *, article: bool) -> Read
     return Reading("doubtful field" if is_doubtful(phrase) else "field", after.end, field)
 
 
-def _may_be_typed(phrase: str, said: FieldType, *, prefix: bool, tight: bool) -> bool:
+def _may_be_typed(name: Sequence[Token], said: FieldType, before: _Said, after: _Said) -> bool:
     """Is a noun that the dictionary has not an attribute, now that it has a type?"""
-    words = phrase.split(" ")
-    if len(words) > 2 or set(words) & _SMALL or (len(words) > 1 and (words[0],) in _TYPES):
+    words = [str(token.word) for token in name]
+    first, head = words[0], _singular(words[-1])
+    if len(words) > 2 or set(words) & _SMALL or (len(words) > 1 and (first,) in _TYPES):
         return False
-    if tight:
+    one_word = all(token.joined for token in name[1:])
+    if after.tight and one_word:
         return True
-    if len(words) > 1 and (words[0] in QUALIFIERS or names_deed(words[0])):
+    if (len(words) > 1 and not (is_modifier(first) or first in THINGS | TOPICS)) or first in QUALIFIERS:
         return False
-    head = _singular(words[-1])
+    if said in _VALUES and not before.type:
+        return len(words) == 1 or not names_deed(head)
     harmless = head in ATTRIBUTES | OBJECTS or not names_deed(head)
-    return (harmless and not (prefix and is_plural(words[-1]))) or (said in _VALUES and not prefix)
+    return harmless and not (before.type and is_plural(words[-1]))
 
 
 def _may_be_open(phrase: str) -> bool:

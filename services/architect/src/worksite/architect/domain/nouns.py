@@ -5,16 +5,17 @@ from __future__ import annotations
 from worksite.architect.domain.words import listed
 
 _PAIRS = listed(
-    "person/people, child/children, man/men, woman/women, mouse/mice, goose/geese, foot/feet, tooth/teeth, "
-    "ox/oxen, knife/knives, wife/wives, life/lives, leaf/leaves, shelf/shelves, wolf/wolves, loaf/loaves, "
-    "half/halves, thief/thieves, calf/calves, scarf/scarves, elf/elves, analysis/analyses, thesis/theses, "
-    "crisis/crises, hypothesis/hypotheses, diagnosis/diagnoses, criterion/criteria, phenomenon/phenomena, "
-    "matrix/matrices, vertex/vertices, appendix/appendices, cactus/cacti, fungus/fungi, nucleus/nuclei, "
-    "quiz/quizzes, potato/potatoes, tomato/tomatoes, hero/heroes, echo/echoes, volcano/volcanoes, mango/mangoes, "
-    "bus/buses, gas/gases, lens/lenses, atlas/atlases, canvas/canvases, alias/aliases, menu/menus, gnu/gnus, "
-    "tofu/tofus, movie/movies, cookie/cookies, pie/pies, tie/ties, zombie/zombies, calorie/calories, "
-    "selfie/selfies, brownie/brownies, smoothie/smoothies, cache/caches, niche/niches, axe/axes, shoe/shoes, "
-    "toe/toes, canoe/canoes, house/houses"
+    "alias/aliases, analysis/analyses, appendix/appendices, atlas/atlases, axe/axes, bonus/bonuses, "
+    "brownie/brownies, bus/buses, cache/caches, cactus/cacti, calf/calves, calorie/calories, campus/campuses, "
+    "canoe/canoes, canvas/canvases, census/censuses, child/children, circus/circuses, cookie/cookies, "
+    "crisis/crises, criterion/criteria, diagnosis/diagnoses, echo/echoes, elf/elves, foot/feet, fungus/fungi, "
+    "gas/gases, genius/geniuses, gnu/gnus, goose/geese, half/halves, hero/heroes, house/houses, "
+    "hypothesis/hypotheses, knife/knives, leaf/leaves, lens/lenses, life/lives, loaf/loaves, man/men, "
+    "mango/mangoes, matrix/matrices, menu/menus, mouse/mice, movie/movies, niche/niches, nucleus/nuclei, "
+    "octopus/octopuses, ox/oxen, person/people, phenomenon/phenomena, pie/pies, potato/potatoes, quiz/quizzes, "
+    "scarf/scarves, selfie/selfies, shelf/shelves, shoe/shoes, smoothie/smoothies, status/statuses, "
+    "thesis/theses, thief/thieves, tie/ties, toe/toes, tofu/tofus, tomato/tomatoes, tooth/teeth, vertex/vertices, "
+    "virus/viruses, volcano/volcanoes, walrus/walruses, wife/wives, wolf/wolves, woman/women, zombie/zombies"
 )
 _IRREGULAR = dict(pair.split("/") for pair in sorted(_PAIRS))
 _SINGULARS = {plural: singular for singular, plural in _IRREGULAR.items()}
@@ -41,9 +42,9 @@ def numbers(word: str) -> tuple[str, str] | None:
     """Singular and plural of a noun that may be either; None where one cannot be told from the other."""
     if word in _SAME or len(word) < 3 or not word.isalpha():
         return None
-    one = _SINGULARS.get(word) or _as_singular(word)
+    one = _as_singular(word)
     many = plural(one)
-    certain = one not in _SAME and len(one) >= 3 and word in {one, many} and _as_singular(one) == one
+    certain = one not in _SAME and len(one) >= 3 and word in {one, many} and _as_singular(many) == one
     return (one, many) if certain else None
 
 
@@ -55,6 +56,8 @@ def is_plural(word: str) -> bool:
 
 def _as_singular(word: str) -> str:
     """The word itself where it is a singular."""
+    if known := _SINGULARS.get(word):
+        return known
     if word in _IRREGULAR or not word.endswith("s") or word.endswith(("ss", "us", "is")):
         return word
     if word.endswith("ies") and len(word) > 4:

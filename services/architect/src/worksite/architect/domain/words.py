@@ -24,7 +24,7 @@ class Token:
     """A word or mark of a request, and where it stands: `request[start:end]` is what the client wrote.
 
     `word` is how the grammar sees it; None for what no grammar may consume: quotes, code, addresses, other scripts.
-    `shouted`: in capitals in a text that is not.
+    `shouted`: in capitals in a text that is not. `joined`: by a hyphen or underscore to the word before.
     """
 
     word: str | None
@@ -32,6 +32,7 @@ class Token:
     end: int
     starts_line: bool = False
     shouted: bool = False
+    joined: bool = False
 
 
 def tokenise(text: str) -> list[Token]:
@@ -107,4 +108,5 @@ def _words(piece: str, offset: int) -> Iterator[Token]:
     else:
         for part in re.finditer(r"[^-_]+", word):
             start, end = offset + part.start(), offset + part.end()
-            yield Token(part.group(), start, end, shouted=len(part.group()) > 1 and piece.isupper())
+            shouted = len(part.group()) > 1 and piece.isupper()
+            yield Token(part.group(), start, end, shouted=shouted, joined=part.start() > 0)
