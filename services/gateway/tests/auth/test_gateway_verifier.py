@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from joserfc import jws
+from joserfc.errors import UnsupportedAlgorithmError
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from worksite.gateway.auth.errors import InvalidToken
 from worksite.gateway.auth.jwks import Jwks
@@ -237,3 +238,20 @@ def test_a_token_with_one_character_changed_is_never_another_token(
     found = asyncio.run(verify())
     # The last character of base64 carries unused bits: a changed token may have the same signature, never other claims.
     assert found is None or changed.rsplit(".", 1)[0] == token.rsplit(".", 1)[0]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("payload", [b"[]", b'"ada"', b"null", b""])
+async def test_a_signed_text_that_holds_no_claims_is_refused(
+    verifier: Verifier, issuer_key: OKPKey, payload: bytes
+) -> None:
+    header = {"alg": "EdDSA", "kid": issuer_key.kid}
+    token = jws.serialize_compact(header, payload, issuer_key, registry=AllowList(["EdDSA"]))
+
+    with pytest.raises(InvalidToken):
+        await verifier.verify(token)
+
+
+def test_an_algorithm_that_is_not_named_is_not_there() -> None:
+    with pytest.raises(UnsupportedAlgorithmError, match="HS256"):
+        AllowList(["EdDSA"]).get_alg("HS256")

@@ -12,6 +12,7 @@ import pytest
 from joserfc.jwk import OctKey, OKPKey
 from worksite.common import subjects
 from worksite.common.bus import Bus, KeyValue
+from worksite.common.errors import BusUnavailable
 from worksite.common.messages import AuditRecord
 from worksite.gateway.audit import recording
 from worksite.gateway.auth import authenticator
@@ -211,3 +212,40 @@ async def test_a_known_token_does_not_outlive_its_expiry(gateway: Gateway, mint:
     now = start + 5 + LEEWAY_SECONDS
     with pytest.raises(InvalidToken, match="expired"):
         await door.authenticate(token)
+
+
+@pytest.mark.asyncio
+async def test_only_so_many_tokens_are_remembered(
+    gateway: Gateway, mint: Mint, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authenticator, "_CACHE_ENTRIES", 1)
+    door = gateway.authenticator
+    forgotten, remembered = mint(jti="forgotten"), mint(jti="remembered")
+    for token in (forgotten, remembered):
+        await door.authenticate(token)
+    for name in ("forgotten", "remembered"):
+        await KeyValue(bus, subjects.REVOKED).create(storage_key(name), b"")
+
+    assert (await door.authenticate(remembered)).token_id == "remembered"
+    with pytest.raises(authenticator.RevokedToken):
+        await door.authenticate(forgotten)
+
+
+class Away:
+    """A bus that takes nothing."""
+
+    async def publish(self, *_: object) -> None:
+        raise BusUnavailable("away")
+
+
+@pytest.mark.asyncio
+async def test_a_denial_stands_and_is_logged_when_it_cannot_be_recorded(
+    gateway: Gateway, client: httpx.AsyncClient, mint: Mint, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway.audit._bus = Away()  # pyright: ignore
+
+    answer = await client.post("/v1/tasks", json={"request": "x"}, headers=bearer(mint(roles=["viewer"], sub="eve")))
+
+    assert answer.status_code == 403
+    assert "audit record lost" in caplog.text
+    assert "eve" in caplog.text

@@ -225,7 +225,7 @@ async def test_a_fault_of_the_gateway_is_a_problem_without_details(
     app: FastAPI, client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken:
-        async def newest(self, tenant: str, limit: int) -> None:
+        async def page(self, tenant: str, query: object) -> None:
             raise RuntimeError(SECRET_INPUT)
 
     parts: Gateway = app.state.gateway
