@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from worksite.architect.domain.coverage import Coverage, cover
 from worksite.architect.domain.templates import Template
@@ -39,6 +39,9 @@ COVERED = (
     ("We need a microservice for support tickets with subject. A ticket has a due date.", "support_ticket",
      "subject:text,due_date:date"),
     ("API for todo items with title. Each item has a due date.", "todo_item", "title:text,due_date:date"),
+    ("An API to create and delete movies with title. Users can list them.", "movie", "title:text"),
+    ("To-do API with title and done", "todo", "title:text,done:boolean"),
+    ("API for to-do entries with title and done", "todo_entry", "title:text,done:boolean"),
     ("movie database API with title. It should have a release year.", "movie", "title:text,release_year:integer"),
     ("API for sensors with name, unit value as a decimal and homepage (url)", "sensor",
      "name:text,unit_value:decimal,homepage:url"),
@@ -516,6 +519,7 @@ def served() -> list[str]:
     return [entry["request"] for entry in tomllib.loads(WORDINGS.read_text())["wordings"]] + [c[0] for c in COVERED]
 
 
+@settings(deadline=None)
 @given(
     request_text=st.sampled_from(served()),
     clause=st.sampled_from(HOSTILE),
@@ -530,11 +534,17 @@ def test_a_hostile_clause_makes_any_request_uncovered(shipped: Library, request_
     assert coverage.missing
 
 
-@given(request_text=st.sampled_from(served()), place=st.integers(0, 200), word=st.sampled_from(HOSTILE))
+@settings(deadline=None)
+@given(
+    request_text=st.sampled_from(served()),
+    place=st.integers(0, 200),
+    word=st.sampled_from([clause for clause in HOSTILE if clause != "users"]),  # "book users" are users
+)
 def test_a_hostile_clause_within_a_request_makes_it_uncovered(
     shipped: Library, request_text: str, place: int, word: str
 ):
     template = shipped["crud-service"]
+    assume(cover(request_text, template.blueprint, template.lexicon).full)
     chunks = request_text.split(" ")
     chunks.insert(place % (len(chunks) + 1), word)
     assert not cover(" ".join(chunks), template.blueprint, template.lexicon).full

@@ -124,12 +124,16 @@ def _may_be_typed(name: Sequence[Token], said: FieldType, before: _Said, after: 
     one_word = all(token.joined for token in name[1:])
     if after.tight and one_word:
         return True
-    if (len(words) > 1 and not (is_modifier(first) or first in THINGS | TOPICS)) or first in QUALIFIERS:
+    if len(words) > 1 and not _is_compound(first, words[-1]):
         return False
     if said in _VALUES and not before.type:
         return len(words) == 1 or not names_deed(head)
     harmless = head in ATTRIBUTES | OBJECTS or not names_deed(head)
     return harmless and not (before.type and is_plural(words[-1]))
+
+
+def _is_compound(first: str, head: str) -> bool:
+    return first not in QUALIFIERS and (is_modifier(first) or first in THINGS | TOPICS) and not is_plural(head)
 
 
 def _may_be_open(phrase: str) -> bool:

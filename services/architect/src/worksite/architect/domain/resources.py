@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from worksite.architect.domain.nouns import numbers
+from worksite.architect.domain.nouns import is_plural, numbers
 from worksite.architect.domain.things import COLLECTIONS, PLACES, SHOPS, THINGS, TOPICS, WARES, names_deed
 from worksite.architect.domain.words import Token, listed
 
@@ -148,8 +148,9 @@ def _heads(tokens: Sequence[Token], start: int, heads: Collection[tuple[str, ...
 
 
 def _behind_collection(tokens: Sequence[Token], end: int) -> Iterator[int]:
+    """A collection is named after one of its things: a "movie collection"."""
     yield end
-    if _word(tokens, end) in COLLECTIONS:
+    if _word(tokens, end) in COLLECTIONS and not is_plural(_word(tokens, end - 1) or ""):
         yield end + 1
 
 
