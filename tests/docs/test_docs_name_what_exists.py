@@ -56,6 +56,18 @@ def named(pattern: str):
     ]
 
 
+@pytest.mark.parametrize(
+    ("document", "target"),
+    [
+        pytest.param(document, target, id=f"{document.relative_to(ROOT)}:{target}")
+        for document in DOCUMENTS
+        for target in sorted(set(re.findall(r"\]\((?!https?:|#)([^)#\s]+)", document.read_text())))
+    ],
+)
+def test_a_link_leads_somewhere(document, target):
+    assert (document.parent / target).exists()
+
+
 def setting_names() -> set[str]:
     names = {name.upper() for name in ServiceSettings.model_fields} | {"SECRETS_DIR", "WORKSITE_STATE", "WORKSITE_ROOT"}
     for service, model in SETTINGS.items():
