@@ -79,6 +79,7 @@ class FakeGateway:
 
     def _routes(self):
         return (
+            (r"POST /oauth/token", lambda **_: as_json(200, {"access_token": "t", "token_type": "Bearer"})),
             (r"POST /v1/uploads", self._upload),
             (r"POST /v1/tasks", self._submit),
             (r"GET /v1/tasks", self._list_tasks),

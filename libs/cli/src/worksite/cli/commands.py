@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 from worksite.cli.client.access import Access
+from worksite.cli.client.refusals import patiently
 from worksite.cli.session import Screen, StackOptions
 from worksite.cli.stack.embedded import Stack, running_stack
 from worksite.cli.stack.log import StackLog
@@ -26,9 +27,10 @@ async def up(state_dir: Path, options: StackOptions, screen: Screen) -> None:
                 screen.say("stopping: finishing or handing back what is running")
 
 
-async def token(state_dir: Path, tenant: str, role: str) -> str:
+async def token(state_dir: Path, tenant: str, role: str, screen: Screen) -> str:
     """A bearer token."""
-    return await Access.find(state_dir).token(tenant, role)
+    access = Access.find(state_dir)
+    return await patiently(lambda: access.token(tenant, role), screen.say)
 
 
 async def create_streams(settings: BusSettings, disk_bytes: int, replicas: int) -> None:

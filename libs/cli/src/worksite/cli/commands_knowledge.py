@@ -12,8 +12,8 @@ from textwrap import shorten
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from worksite.cli.client.connection import GatewayError, NotThere
 from worksite.cli.client.gateway import Gateway
+from worksite.cli.client.refusals import GatewayError, NotThere
 from worksite.cli.knowledge import files
 from worksite.cli.knowledge.batches import batches
 from worksite.cli.knowledge.files import Skipped, Text

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from worksite.cli.client import output, tasks, verdict
-from worksite.cli.client.connection import GatewayError
 from worksite.cli.client.display import Display
 from worksite.cli.client.events import Event
 from worksite.cli.client.gateway import Gateway
+from worksite.cli.client.refusals import GatewayError
 from worksite.cli.repository.bundle import Bundle, LocalRepository
 from worksite.cli.session import Session, StackOptions, on_some_stack
 from worksite.common.messages import Criterion

@@ -16,7 +16,7 @@ import typer
 from pydantic import SecretStr
 from worksite.cli import commands, commands_knowledge, commands_repository, commands_tasks
 from worksite.cli.client.access import DEFAULT_ROLE, DEFAULT_TENANT, NoAccess
-from worksite.cli.client.connection import GatewayError
+from worksite.cli.client.refusals import GatewayError
 from worksite.cli.commands_knowledge import Ingestion
 from worksite.cli.commands_repository import Application, Review
 from worksite.cli.commands_tasks import Submission
@@ -283,7 +283,7 @@ def token(
     state: StateDir = STATE,
 ) -> None:
     """Print a bearer token for the running stack, e.g. for curl."""
-    print(_await(commands.token(state.absolute(), tenant, role)))
+    print(_await(commands.token(state.absolute(), tenant, role, Screen())))
 
 
 @app.command()

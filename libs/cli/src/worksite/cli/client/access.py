@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from worksite.cli.client.refusals import TooMany, problem
 from worksite.cli.stack.state import CLIENT_ID, State
 
 DEFAULT_TENANT, DEFAULT_ROLE = "local", "developer"
@@ -54,18 +56,21 @@ class Access:
         return self.settings.url is None and not self.state.in_use()
 
     async def token(self, tenant: str = DEFAULT_TENANT, role: str = DEFAULT_ROLE) -> str:
-        """A bearer token by the client-credentials grant (RFC 6749 section 4.4). Raises NoAccess."""
+        """A bearer token by the client-credentials grant (RFC 6749 section 4.4). Raises NoAccess, TooMany."""
         if self.settings.token:
             return self.settings.token.get_secret_value()
         client_class: Any = AsyncOAuth2Client  # untyped
         async with client_class(self.settings.client_id, self._client_secret(), trust_env=False) as client:
+            client.register_compliance_hook("access_token_response", _refused)  # RFC 6749 knows no 429
             try:
                 answer = await client.fetch_token(
                     f"{self.url}/oauth/token", grant_type="client_credentials", tenant=tenant, role=role
                 )
+                return str(answer["access_token"])
+            except (NoAccess, TooMany):
+                raise
             except Exception as error:  # Authlib documents neither its transport's errors nor its own
                 raise NoAccess(f"no token from {self.url}: {error}") from error
-        return str(answer["access_token"])
 
     def _client_secret(self) -> str:
         if self.settings.client_secret:
@@ -74,6 +79,15 @@ class Access:
             return self.state.secret("cli", "client_secret")
         except FileNotFoundError as error:
             raise NoAccess("no credentials: set WORKSITE_TOKEN or WORKSITE_CLIENT_SECRET") from error
+
+
+def _refused(answer: httpx.Response) -> httpx.Response:
+    """Raises for what is no answer of RFC 6749, so that Authlib need not make sense of it."""
+    if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        raise TooMany(answer)
+    if answer.is_error and answer.headers.get("Content-Type", "").startswith("application/problem+json"):
+        raise NoAccess(f"no token: {problem(answer)}")
+    return answer
 
 
 def _running(state: State) -> str | None:

@@ -11,7 +11,8 @@ from typing import Any
 
 import httpx
 from httpx_sse import aconnect_sse
-from worksite.cli.client.connection import Connection, GatewayError, pause, problem
+from worksite.cli.client.connection import Connection
+from worksite.cli.client.refusals import GatewayError, TooMany, pause, problem
 
 _RECONNECT_SECONDS = 0.5
 _GIVE_UP_AFTER_SECONDS = 60.0
@@ -49,7 +50,7 @@ async def position(connection: Connection, task: str) -> int:
         async with contextlib.aclosing(_stream(connection, f"/v1/tasks/{task}/events?follow=false", 0)) as events:
             async for event in events:
                 sequence = event.sequence
-    except (httpx.TransportError, _Unavailable) as error:
+    except (httpx.TransportError, TooMany, _Unavailable) as error:
         raise GatewayError(f"lost the gateway: {error}") from error
     return sequence
 
@@ -70,8 +71,8 @@ async def follow(connection: Connection, task: str, after: int, known: int) -> A
                         return
         except _Over:
             return
-        except (httpx.TransportError, _Unavailable) as error:
-            wait = max(_RECONNECT_SECONDS, error.seconds if isinstance(error, _Unavailable) else 0)
+        except (httpx.TransportError, TooMany, _Unavailable) as error:
+            wait = max(_RECONNECT_SECONDS, 0 if isinstance(error, httpx.TransportError) else error.seconds)
             lost_for += wait
             _check_patience(connection, task, lost_for, error)
         else:

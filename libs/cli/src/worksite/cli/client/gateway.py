@@ -11,8 +11,9 @@ from typing import Any
 
 from worksite.cli.client import events
 from worksite.cli.client.access import Access
-from worksite.cli.client.connection import Connection, Say
+from worksite.cli.client.connection import Connection
 from worksite.cli.client.events import Event
+from worksite.cli.client.refusals import Say
 
 _UPLOAD_SECONDS = 300
 _CHUNK_BYTES = 1 << 20

@@ -9,8 +9,8 @@ from textwrap import shorten
 from typing import Any
 
 from worksite.cli.client import verdict
-from worksite.cli.client.connection import GatewayError
 from worksite.cli.client.gateway import Gateway
+from worksite.cli.client.refusals import GatewayError
 
 LAST = "last"
 _TASK_ID = re.compile(r"[0-9a-f]{32}")
