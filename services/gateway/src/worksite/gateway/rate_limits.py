@@ -96,6 +96,6 @@ def _network(request: Request) -> str:
         address = ip_address(host)
     except ValueError:
         return host
-    if isinstance(address, IPv6Address):
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
         return str(int(address) >> (128 - _IPV6_NETWORK_BITS))
-    return host
+    return host  # an IPv4 client, also as a socket for both writes it: all of those lie in one network
