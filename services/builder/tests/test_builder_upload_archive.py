@@ -126,6 +126,15 @@ async def test_filters_in_an_archive_are_refused(desk: Desk) -> None:
     assert "line 2" in refusal.detail
 
 
+async def test_attributes_that_would_take_long_to_read_are_refused(desk: Desk) -> None:
+    half = "ab\n" * 200_000
+
+    refusal = await _refused(desk, a_zip({".gitattributes": half, "x/.gitattributes": half, "a": ""}), "zip")
+
+    assert refusal.code == "repository_too_large"
+    assert ".gitattributes" in refusal.detail
+
+
 async def test_a_zip_that_unpacks_to_a_thousand_times_its_size_is_refused(desk: Desk) -> None:
     desk.options["max_repository_bytes"] = 1_000_000
     bomb = a_zip({f"{n}.txt": "0" * 600_000 for n in range(2)})

@@ -111,7 +111,8 @@ async def open_upload(
     file = workplace / "upload"
     await asyncio.to_thread(file.write_bytes, data)
     if source.format == "bundle":
-        return UploadedBundle(file, parse_bundle(data), limits)
+        bundle = await asyncio.to_thread(parse_bundle, data)  # a header may have millions of lines
+        return UploadedBundle(file, bundle, limits)
     return UploadedArchive(file, source, limits)
 
 
