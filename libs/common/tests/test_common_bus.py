@@ -322,6 +322,19 @@ async def test_entries_can_be_read_newest_write_first_in_steps(bus: Bus) -> None
 
 
 @pytest.mark.asyncio
+async def test_a_long_history_is_read_newest_first_in_batches_that_fit_into_memory(bus: Bus) -> None:
+    store = KeyValue(bus, subjects.TASKS)
+    for n in range(700):
+        await store.create(f"{'b' if 500 <= n < 690 else 'a'}.{n:03}", b"")  # a gap, after which windows are wide
+    expected = [f"a.{n:03}" for n in range(699, -1, -1) if not 500 <= n < 690]
+
+    batches = [[entry.key for entry in batch] async for batch in store.newest_first("a", window=300)]
+
+    assert [key for batch in batches for key in batch] == expected
+    assert max(map(len, batches)) <= 256
+
+
+@pytest.mark.asyncio
 async def test_entries_can_be_read_in_pages(bus: Bus) -> None:
     store = KeyValue(bus, subjects.TASKS)
     for n in range(6):

@@ -69,28 +69,27 @@ class KeyValue:
         return found
 
     async def newest_first(self, prefix: str, window: int) -> AsyncGenerator[list[Entry]]:
-        """Live entries whose key starts with `prefix.`, in batches, newest write first.
+        """Live entries whose key starts with `prefix.`, newest write first, in batches of _READ_BATCH at most.
 
         Streams are read forwards, so it steps back by windows of revisions: `window` at first, then twice as many each
-        time. What is written meanwhile is not among them; `entries(after=…)` has it.
+        time while they hold little, and half as many where they hold more than a batch, which has to fit into memory.
+        What is written meanwhile is not among them; `entries(after=…)` has it.
         """
         newest = await self._bus.last(self._stream, self._below(prefix))
         high = newest.sequence if newest else 0
         while high > 0:
             low = max(0, high - window)
-            yield (await self._between(prefix, low, high))[::-1]
-            high, window = low, window * 2
+            found = await self._between(prefix, low, high)
+            if len(found) > _READ_BATCH:
+                window = (high - low) // 2
+                continue
+            yield found[::-1]
+            high, window = low, window if 2 * len(found) > _READ_BATCH else window * 2
 
     async def _between(self, prefix: str, low: int, high: int) -> list[Entry]:
-        """Live entries of revisions greater than `low` and not greater than `high`."""
-        found: list[Entry] = []
-        while low < high:
-            batch = await self.entries(prefix, after=low, limit=min(_READ_BATCH, high - low))
-            if not batch:
-                break
-            found += [entry for entry in batch if entry.revision <= high]
-            low = batch[-1].revision
-        return found
+        """Live entries of revisions greater than `low` and not greater than `high`; the oldest of more than a batch."""
+        found = await self.entries(prefix, after=low, limit=min(_READ_BATCH + 1, high - low))
+        return [entry for entry in found if entry.revision <= high]
 
     def _below(self, prefix: str | None) -> str:
         return f"{self._prefix}{prefix}.>" if prefix else f"{self._prefix}>"
