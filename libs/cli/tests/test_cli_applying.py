@@ -1,6 +1,10 @@
 """worksite apply: a task's branch comes into my repository, and nothing of mine is lost or run."""
 
+import asyncio
+
 import pytest
+from worksite.cli.repository.applying import _make
+from worksite.cli.repository.git import Git
 
 THEIRS = "worksite/0123"
 
@@ -298,3 +302,60 @@ def test_a_bundle_with_another_branch_is_refused(worksite, offered, mine):
     assert done.exit_code == 1
     assert "should hold one branch worksite/" in done.stderr
     assert mine("branch", "--format=%(refname:short)") == "main"
+
+
+async def _interrupted(mine, *command):
+    """Give up a command of git that a filter holds up, in the middle of its work on the index."""
+    lock = mine.path / ".git" / "index.lock"
+    working = asyncio.create_task(Git(mine.path)(*command))
+    async with asyncio.timeout(60):
+        while not (lock.exists() and (mine.path / "filtering").exists()):
+            await asyncio.sleep(0.01)
+        assert not working.done()
+        working.cancel()
+        await asyncio.sleep(0)
+        (mine.path / "go").touch()
+        await asyncio.wait({working})
+    assert working.cancelled()
+    assert not lock.exists()
+
+
+def _held_up(mine, kind):
+    mine(
+        "config",
+        f"filter.slow.{kind}",
+        f"touch '{mine.path}/filtering'; until [ -e '{mine.path}/go' ]; do :; done; cat",
+    )
+    mine.write(".gitattributes", "*.slow filter=slow\n")
+    mine.write(".gitignore", "filtering\ngo\n")
+
+
+@pytest.mark.asyncio
+async def test_an_interruption_leaves_no_lock_behind(mine):
+    _held_up(mine, "clean")
+    mine.write("a.slow", "")
+    await _interrupted(mine, "add", "a.slow")
+
+
+@pytest.mark.asyncio
+async def test_an_interruption_leaves_no_branch_half_checked_out(mine):
+    _held_up(mine, "smudge")
+    mine.commit("rules")
+    mine("switch", "-q", "-c", THEIRS)
+    mine.commit("files", **{"a.slow": "1", "b.txt": "2"})
+    mine("switch", "-q", "main")
+    await _interrupted(mine, "switch", "--quiet", THEIRS)
+    assert mine("branch", "--show-current") == THEIRS
+    assert mine("status", "--porcelain") == ""
+
+
+def test_what_was_made_goes_again_and_what_it_links_to_stays(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "kept").write_text("")
+    target = tmp_path / "new" / "deep"
+    remove = _make(target)
+    (target / "sub").mkdir()
+    (target / "link").symlink_to(tmp_path / "mine")
+    remove()
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    assert (tmp_path / "mine" / "kept").exists()

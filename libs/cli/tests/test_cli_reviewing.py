@@ -122,6 +122,19 @@ def test_no_hook_and_no_monitor_of_mine_runs(gateway, worksite, mine):
     assert not (mine.path / "ran").exists()
 
 
+@pytest.mark.parametrize("kind", ["clean", "process"])
+def test_no_filter_of_the_repository_runs(gateway, worksite, mine, tmp_path, kind):
+    """An index that was written in the same second as a file makes `git status` read the file."""
+    mine.commit("filtered", **{".gitattributes": "* filter=theirs\n"})
+    mine("config", f"filter.theirs.{kind}", f"touch '{tmp_path}/ran'; cat")
+    mine("config", "filter.theirs.required", "true")
+    mine.write("app.py", "print(3)\n")
+    done = worksite("review", mine.path)
+    assert done.exit_code == 0, done.stderr
+    assert "uncommitted changes" in done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_worktree_and_a_bare_repository_can_be_judged(gateway, worksite, mine, tmp_path, repository):
     mine("worktree", "add", "-q", "-b", "aside", tmp_path / "aside")
     mine("clone", "-q", "--bare", ".", tmp_path / "bare.git")

@@ -94,14 +94,15 @@ def _is_free(path: Path) -> bool:
 
 def _make(path: Path) -> Callable[[], None]:
     """Make a folder where there is none; returns what takes everything away again that was not there before."""
-    existed = path.exists()
+    path = path.absolute()
+    absent = [place for place in (path, *path.parents) if not place.exists()]
     path.mkdir(parents=True, exist_ok=True)
 
     def remove() -> None:
         for made in path.iterdir():
-            shutil.rmtree(made) if made.is_dir() else made.unlink()
-        if not existed:
-            path.rmdir()
+            shutil.rmtree(made) if made.is_dir() and not made.is_symlink() else made.unlink()
+        for place in absent:
+            place.rmdir()
 
     return remove
 

@@ -74,7 +74,8 @@ class LocalRepository:
     async def uncommitted(self) -> int:
         """How many paths differ from the last commit."""
         try:
-            return len(await self.git.lines("status", "--porcelain", "--no-renames"))
+            git = await self.git.without_filters()  # to be judged by us a repository runs nothing of its own
+            return len(await git.lines("status", "--porcelain", "--no-renames"))
         except GitFailed:  # a bare repository
             return 0
 

@@ -7,11 +7,16 @@ fetched besides what was asked for.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
 _TIMEOUT_SECONDS = 300.0
+_GRACE_SECONDS = 10.0
+_WHOLE = frozenset({"switch", "reset"})
+"""Commands that write a working tree: when we are to end they may go on, so that none is left half checked out."""
 _KEPT = frozenset({"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH"})
 # Harmless, and common in the history of old and respectable repositories; the builder tolerates the same:
 _TOLERATED = ("badTimezone", "missingEmail", "missingNameBeforeEmail", "missingSpaceBeforeDate", "zeroPaddedFilemode")
@@ -26,6 +31,7 @@ _CONFIG = (
     "submodule.recurse=false",
     *(f"fetch.fsck.{fault}=ignore" for fault in _TOLERATED),
 )
+_FILTER_OFF = ("clean=", "smudge=", "process=", "required=false")
 
 
 class RepositoryError(Exception):
@@ -45,9 +51,17 @@ def directory(path: Path) -> Path:
 
 @dataclass(frozen=True)
 class Git:
-    """git in one directory."""
+    """git in one directory; `settings` (name=value) come before all others."""
 
     directory: Path
+    settings: tuple[str, ...] = ()
+
+    async def without_filters(self) -> Git:
+        """The same, but the filters that the repository's configuration names run no program (they run on `status`)."""
+        names = await self.says("config", "--name-only", "--get-regexp", r"^filter\..")
+        drivers = {name.rpartition(".")[0] for name in (names or "").splitlines()}
+        settings = (f"{driver}.{key}" for driver in sorted(drivers) for key in _FILTER_OFF)
+        return Git(self.directory, tuple(settings))
 
     async def __call__(self, *arguments: str | Path, timeout_seconds: float = _TIMEOUT_SECONDS) -> str:
         """Standard output of one command. Raises GitFailed."""
@@ -71,11 +85,12 @@ class Git:
         return (await self._run(arguments, _TIMEOUT_SECONDS))[0] == 0
 
     async def _run(self, arguments: tuple[str | Path, ...], timeout_seconds: float) -> tuple[int, str, str]:
-        command = ["git", *(part for entry in _CONFIG for part in ("-c", entry)), *arguments]
+        command = ["git", *(part for entry in (*_CONFIG, *self.settings) for part in ("-c", entry)), *arguments]
         pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         process = await asyncio.create_subprocess_exec(
-            *command, cwd=self.directory, env=_environment(), stdin=nothing, stdout=pipe, stderr=pipe
-        )
+            *command, cwd=self.directory, env=_environment(), stdin=nothing, stdout=pipe, stderr=pipe,
+            start_new_session=True,  # Ctrl-C reaches only us
+        )  # fmt: skip
         try:
             async with asyncio.timeout(timeout_seconds):
                 output, errors = await process.communicate()
@@ -83,9 +98,28 @@ class Git:
             raise GitFailed(f"git {arguments[0]} has not ended within {timeout_seconds:.0f} s") from None
         finally:
             if process.returncode is None:
-                process.kill()
-                await process.communicate()
+                await _end(process, whole=arguments[0] in _WHOLE)
         return process.returncode or 0, os.fsdecode(output), errors.decode(errors="replace")
+
+
+async def _end(process: asyncio.subprocess.Process, *, whole: bool) -> None:
+    """In order, and with its filters: asked to end git removes its locks and temporary files, killed it leaves them."""
+    if whole and await _has_ended(process):
+        return
+    for request in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, request)
+        if await _has_ended(process):
+            return
+
+
+async def _has_ended(process: asyncio.subprocess.Process) -> bool:
+    try:
+        async with asyncio.timeout(_GRACE_SECONDS):
+            await process.communicate()
+    except TimeoutError:
+        return False
+    return True
 
 
 def _environment() -> dict[str, str]:
