@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from worksite.cli.client.access import Access, NoAccess
-from worksite.cli.stack.embedded import NotReady, Ports, running_stack
+from worksite.cli.stack.embedded import NotReady, Ports, running_stack, service_environment
 from worksite.cli.stack.log import StackLog
 from worksite.cli.stack.state import State, StateInUse
 from worksite.cli.stack.supervisor import CannotStart, Program, Supervisor
@@ -200,3 +200,11 @@ async def test_a_port_that_is_none_is_refused_before_anything_starts(tmp_path, t
         async with running_stack(State(tmp_path), tmp_path, Ports(taken, 0), log):
             pass
     assert log.lines == []
+
+
+def test_what_libraries_leave_behind_is_left_in_the_state(tmp_path):
+    """Seen of ONNX Runtime: a cache in the home, and `.ses` where temporary files go."""
+    state = State(tmp_path)
+    environ = {"HOME": "/home/me", "TMPDIR": "/elsewhere"}
+    given = service_environment("rag", state, tmp_path, "nats://127.0.0.1:4222", 1, environ)
+    assert given["HOME"] == given["TMPDIR"] == str(tmp_path / "rag")

@@ -203,8 +203,10 @@ def service_environment(
         "validator": {"WHEELHOUSE_DIR": str(state.wheelhouse)},
         "rag": blueprints | {"KNOWLEDGE_DIRS": str(root / "docs")},
     }
+    # ONNX Runtime leaves a file of its telemetry, .ses, where temporary files go.
+    kept = {"TMPDIR": str(state.of(service))} if service == "rag" else {}
     given = {name: environ[name] for name in (*_INHERITED, *_OPTIONS[service]) if name in environ}
-    return wiring | own[service] | given
+    return wiring | own[service] | given | kept
 
 
 def _grace_seconds() -> float:
