@@ -126,6 +126,7 @@ class FakeGateway:
         added = []
         for document in json.loads(body)["documents"]:
             entry = {"id": document_id(document["path"]), "path": document["path"], "state": "queued", "error": None}
+            entry["tags"] = document.get("tags", [])
             self.documents[entry["id"]] = entry
             added.append(dict(entry))
         return as_json(202, {"documents": added})

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from worksite.cli.knowledge.batches import MAX_DOCUMENTS, batches
-from worksite.cli.knowledge.files import Text
+from worksite.cli.knowledge.files import NothingThere, Text, _walk, origin
 from worksite.common.messages import document_id
 
 
@@ -29,8 +29,8 @@ def test_a_folder_is_sent_under_its_name_and_waited_for(gateway, worksite, notes
     done = worksite("ingest", notes, "--tag", "team", "--tag", "v1")
     assert done.exit_code == 0, done.stderr
     assert sent(gateway) == {
-        "notes/deep/a.md": {"path": "notes/deep/a.md", "text": "# A\n", "tags": ["team", "v1"]},
-        "notes/main.py": {"path": "notes/main.py", "text": "print('ä')\n", "tags": ["team", "v1"]},
+        "notes/deep/a.md": {"path": "notes/deep/a.md", "text": "# A\n", "tags": ["team", "v1", origin(notes)]},
+        "notes/main.py": {"path": "notes/main.py", "text": "print('ä')\n", "tags": ["team", "v1", origin(notes)]},
     }
     assert done.stdout == "2 indexed\n"
 
@@ -142,6 +142,24 @@ def test_prune_removes_what_is_gone_below_the_folder_and_nothing_else(gateway, w
     assert done.stdout.splitlines()[-1] == "1 indexed, 1 skipped, 1 removed"
     left = sorted(document["path"] for document in gateway.documents.values())
     assert left == ["notes/c.md", "notes/deep/a.md", "notes2/d.md"]
+
+
+def test_prune_leaves_what_another_folder_of_the_same_name_brought(gateway, worksite, notes, tmp_path):
+    other = tmp_path / "other" / "notes"
+    other.mkdir(parents=True)
+    (other / "mine.md").write_text("mine")
+    worksite("ingest", notes)
+    gateway.looks_until_indexed = 1
+    done = worksite("ingest", other, "--prune")
+    assert done.exit_code == 0
+    assert "1 documents of such paths came from elsewhere and were kept" in done.stderr
+    assert sorted(each["path"] for each in gateway.documents.values()) == ["notes/deep/a.md", "notes/mine.md"]
+
+
+def test_a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path):
+    """What seems to be gone would be pruned. (Root may read everything, so the folder is one that vanished.)"""
+    with pytest.raises(NothingThere, match="vanished cannot be read"):
+        list(_walk(tmp_path / "vanished"))
 
 
 def test_batches_keep_both_limits_and_lose_nothing():

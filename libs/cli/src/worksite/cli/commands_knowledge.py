@@ -52,7 +52,7 @@ async def ingest(ingestion: Ingestion, session: Session) -> bool:
     async with session.gateway() as gateway:
         outcome = await _sent(gateway, texts, ingestion.tags, session)
         if ingestion.prune:
-            outcome.removed = await _pruned(gateway, ingestion.paths, {one.path for one in found})
+            outcome.removed = await _pruned(gateway, ingestion.paths, {one.path for one in found}, session)
     _summarise(outcome, skipped, session)
     return not outcome.failed and bool(texts)
 
@@ -133,18 +133,27 @@ async def _outcome(gateway: Gateway, entries: dict[str, dict[str, Any]]) -> Outc
     return Outcome(indexed=len(entries) - len(failed), failed=failed)
 
 
-async def _pruned(gateway: Gateway, paths: tuple[Path, ...], seen: set[str]) -> int:
-    """Remove what is known below the folders but no longer there. A file that is there but skipped stays."""
-    folders = tuple(f"{path.resolve().name}/" for path in paths if path.is_dir())
+async def _pruned(gateway: Gateway, paths: tuple[Path, ...], seen: set[str], session: Session) -> int:
+    """Remove what came from these very folders but is no longer there. A file that is there but skipped stays, and so
+    does what another folder of the same name brought."""
+    folders = [path.resolve() for path in paths if path.is_dir()]
+    origins = {files.origin(folder) for folder in folders}
     gone = [
         entry
         for entry in await _all(gateway, None)
-        if entry["state"] != "deleting" and entry["path"].startswith(folders) and entry["path"] not in seen
+        if entry["state"] != "deleting"
+        and entry["path"].startswith(tuple(f"{folder.name}/" for folder in folders))
+        and entry["path"] not in seen
     ]
-    for entry in gone:
+    ours = [entry for entry in gone if origins & set(entry["tags"])]
+    for entry in ours:
         with contextlib.suppress(NotThere):
             await gateway.remove_document(entry["id"])
-    return len(gone)
+    if others := len(gone) - len(ours):
+        session.screen.say(
+            f"{others} documents of such paths came from elsewhere and were kept; 'worksite knowledge rm' removes them"
+        )
+    return len(ours)
 
 
 async def _all(gateway: Gateway, state: str | None) -> list[dict[str, Any]]:

@@ -231,9 +231,7 @@ def review(
 def ingest(
     paths: Annotated[list[Path], typer.Argument(help="files and folders of text or source code", show_default=False)],
     tag: Annotated[list[str] | None, typer.Option("--tag", help="for the documents; may be repeated")] = None,
-    prune: Annotated[
-        bool, typer.Option("--prune", help="remove documents of the folders whose files are gone")
-    ] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="remove what came from these folders and is gone")] = False,
     state: StateDir = STATE,
     tenant: Tenant = DEFAULT_TENANT,
 ) -> None:

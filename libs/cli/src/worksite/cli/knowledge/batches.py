@@ -29,6 +29,8 @@ def batches(texts: Iterable[Text], tags: tuple[str, ...], max_bytes: int = MAX_B
 
 def _encoded(text: Text, tags: tuple[str, ...]) -> bytes:
     document: dict[str, object] = {"path": text.path, "text": text.text}
+    if text.origin:
+        tags = (*tags, text.origin)
     return json.dumps(document | ({"tags": tags} if tags else {}), ensure_ascii=False).encode()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -23,15 +25,16 @@ _PATH: TypeAdapter[str] = TypeAdapter(DocumentPath)
 
 
 class NothingThere(Exception):
-    """A path that was given is no file and no folder, or two of them would become the same document."""
+    """A path that was given is no file and no folder that can be read, or two would become the same document."""
 
 
 @dataclass(frozen=True)
 class Text:
-    """A file to ingest; `path` is its name in the knowledge base."""
+    """A file to ingest; `path` is its name in the knowledge base, `origin` the tag of the folder that held it."""
 
     path: str
     text: str
+    origin: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,11 @@ class Skipped:
 
     path: str
     reason: str
+
+
+def origin(folder: Path) -> str:
+    """A tag that tells this folder from another of the same name, on any machine, without giving its place away."""
+    return "folder-" + hashlib.sha256(f"{platform.node()}:{folder.resolve()}".encode()).hexdigest()[:16]
 
 
 async def read(paths: Iterable[Path]) -> list[Text | Skipped]:
@@ -52,7 +60,9 @@ async def read(paths: Iterable[Path]) -> list[Text | Skipped]:
                 raise NothingThere(
                     f"{found[name][0]} and {file} would both be {name}: ingest them from a common folder"
                 )
-            found[name] = file, _read(file, name, chosen=file == root)
+            result = _read(file, name, chosen=file == root)
+            in_folder = isinstance(result, Text) and root.is_dir()
+            found[name] = file, replace(result, origin=origin(root)) if in_folder else result
     return [result for _, result in found.values()]
 
 
@@ -85,9 +95,14 @@ def _existing(root: Path, names: Iterable[str]) -> list[Path]:
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    for folder, subfolders, files in os.walk(root):
+    for folder, subfolders, files in os.walk(root, onerror=_unreadable):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith(".") and name not in _SKIPPED_FOLDERS)
         yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
+
+
+def _unreadable(error: OSError) -> None:
+    """Not silently left out: what seems to be gone is pruned."""
+    raise NothingThere(f"{error.filename} cannot be read: {error.strerror}") from error
 
 
 def _name(root: Path, file: Path) -> str:
