@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from worksite.common import subjects
 from worksite.common.artifacts import MAX_ARTIFACT_BYTES, Artifacts
-from worksite.common.errors import ArtifactCorrupt, ArtifactMissing, PayloadTooLarge
+from worksite.common.errors import ArtifactCorrupt, ArtifactMissing, PayloadTooLarge, QueueFull
 from worksite.common.testing import examples
 
 
@@ -122,3 +122,30 @@ async def test_blobs_that_nobody_keeps_are_removed_once_they_are_old_enough(bus)
     assert await knowledge.get(kept) == b"kept"
     with pytest.raises(ArtifactMissing):
         await knowledge.get(old)
+
+
+@pytest.mark.asyncio
+async def test_what_is_left_of_a_blob_that_was_cut_off_is_removed_once_it_is_old_enough(bus, monkeypatch):
+    knowledge, published = Artifacts(bus, store=subjects.KNOWLEDGE), bus.publish_raw
+
+    async def cut_off(subject, data, headers):
+        if ".M." in subject:
+            raise QueueFull(subject)
+        return await published(subject, data, headers)
+
+    whole = await knowledge.put(b"whole" * 20_000, "text/plain")
+    monkeypatch.setattr(bus, "publish_raw", cut_off)
+    with pytest.raises(QueueFull):
+        await knowledge.put(b"cut off" * 20_000, "text/plain")
+    await published("$O.knowledge.C.somebodyelses", b"", {})
+    now = datetime.now(UTC)
+
+    async def left():
+        return (await bus.jetstream.stream_info("OBJ_knowledge")).state.messages
+
+    before = await left()
+    assert await knowledge.remove_all_but({whole.sha256}, now - timedelta(minutes=1)) == 0
+    assert await left() == before
+    assert await knowledge.remove_all_but({whole.sha256}, now + timedelta(minutes=1)) == 0
+    assert await left() == before - 3  # 140,000 bytes are three pieces
+    assert await knowledge.get(whole) == b"whole" * 20_000

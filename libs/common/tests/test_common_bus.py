@@ -322,6 +322,26 @@ async def test_entries_can_be_read_newest_write_first_in_steps(bus: Bus) -> None
 
 
 @pytest.mark.asyncio
+async def test_the_marker_of_a_deleted_document_goes_by_itself_and_the_key_can_be_written_again(bus: Bus) -> None:
+    store = KeyValue(bus, subjects.DOCUMENTS)
+    revision = await store.create("acme.a", b"one")
+    await store.delete("acme.a", revision, ttl_seconds=1)
+    with pytest.raises(Conflict):
+        await store.update("acme.a", b"two", revision)
+
+    async with asyncio.timeout(30):
+        while await bus.last("KV_documents", "$KV.documents.acme.a"):
+            await asyncio.sleep(0.05)
+
+    assert (await bus.jetstream.stream_info("KV_documents")).state.messages == 0
+    with pytest.raises(Conflict):
+        await store.update("acme.a", b"two", revision)
+    await store.create("acme.a", b"three")
+    assert (found := await store.get("acme.a")) is not None
+    assert found.value == b"three"
+
+
+@pytest.mark.asyncio
 async def test_a_long_history_is_read_newest_first_in_batches_that_fit_into_memory(bus: Bus) -> None:
     store = KeyValue(bus, subjects.TASKS)
     for n in range(700):

@@ -104,6 +104,8 @@ async def test_deleted_document_leaves_neither_chunks_nor_row_nor_text(
     assert set(await found(engine, "session")) == {"kept.md"}
     assert await client.row("a.md") is None
     assert await client.blobs() == 2
+    marker = await client.bus.last("KV_documents", f"$KV.documents.acme.{document_id('a.md')}")
+    assert marker is None or "Nats-TTL" in marker.headers  # it goes by itself
     assert await keeper.settle("acme", document_id("a.md")) == "unchanged"
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from worksite.common.ids import id_at
 from worksite.common.messages import TaskEntry
 from worksite.common.testing.examples import submit_task, task_state
 from worksite.gateway.domain import cursors, listing
-from worksite.gateway.domain.listing import CLOCK_SLACK, Selection, TaskPage, TaskQuery, id_at
+from worksite.gateway.domain.listing import CLOCK_SLACK, Selection, TaskPage, TaskQuery
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 Row = tuple[str, bytes, datetime]
@@ -148,21 +149,6 @@ def test_the_route_is_the_one_asked_for_until_admin_has_decided() -> None:
 
     assert all_pages([queued, decided], TaskQuery(5, route="fix")) == [queued[0]]
     assert all_pages([queued, decided], TaskQuery(5, route="feature")) == [decided[0]]
-
-
-@pytest.mark.parametrize(
-    ("moment", "least"),
-    [
-        (datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC), "0000000003e8" + "0" * 20),
-        (datetime.min.replace(tzinfo=timezone(timedelta(hours=14))), "0" * 32),
-        (datetime.max.replace(tzinfo=timezone(timedelta(hours=-14))), None),
-    ],
-)
-def test_every_time_has_a_least_id(moment: datetime, least: str | None) -> None:
-    found = id_at(moment)
-
-    assert len(found) == 32
-    assert least in (None, found)
 
 
 @given(st.binary(min_size=16, max_size=16))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import re
 from collections.abc import AsyncIterator, Callable, Container
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from pydantic import ValidationError
 from worksite.common import subjects
 from worksite.common.bus import Bus, Stored
 from worksite.common.errors import ArtifactCorrupt, ArtifactMissing, PayloadTooLarge
-from worksite.common.ids import new_id
+from worksite.common.ids import id_at, new_id
 from worksite.common.messages import ArtifactRef, Message, Model
 
 MAX_ARTIFACT_BYTES = 512 << 20
@@ -26,6 +27,8 @@ MAX_ARTIFACT_BYTES = 512 << 20
 _CHUNK_BYTES = 64 * 1024
 _CHUNKS_PER_READ = 64
 _MAX_AGE_SECONDS = {spec.name: spec.max_age_seconds for spec in subjects.OBJECT_STORES}
+_NUID = re.compile(r"[0-9a-f]{32}")
+"""As we name the pieces of a blob: by an id that bears the time."""
 _ROLLUP = {"Nats-Rollup": "sub"}
 
 
@@ -98,14 +101,22 @@ class Artifacts:
         await self._remove(info)
 
     async def remove_all_but(self, kept: Container[str], before: datetime) -> int:
-        """Remove the blobs stored before that time whose hash is not kept; returns how many. As `remove` otherwise."""
+        """Remove the blobs stored before that time whose hash is not kept; returns how many. As `remove` otherwise.
+
+        What was left of a blob when its storing was cut off before that time goes as well, uncounted.
+        """
+        pieces = await self._bus.subjects(self._stream, self._chunk_subject("*"))
         removed = after = 0
         while batch := await self._bus.read(self._stream, f"$O.{self._store}.M.>", after):
             after = batch[-1].sequence
-            infos = [self._info_of(stored) for stored in batch if stored.time < before]
-            for info in (info for info in infos if info.name not in kept):
-                await self._remove(info)
-                removed += 1
+            for stored, info in [(stored, self._info_of(stored)) for stored in batch]:
+                pieces.discard(self._chunk_subject(info.nuid))
+                if stored.time < before and info.name not in kept:
+                    await self._remove(info)
+                    removed += 1
+        for subject in pieces:  # listed before the metadata, which is written last: whatever has none was cut off
+            if _NUID.fullmatch(nuid := subject.rpartition(".")[2]) and nuid < id_at(before):
+                await self._bus.purge(self._stream, subject)
         return removed
 
     async def _remove(self, info: _ObjectInfo) -> None:

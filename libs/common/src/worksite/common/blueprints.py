@@ -37,6 +37,7 @@ class Feature(Model):
     id: str
     phrases: tuple[str, ...] = Field(min_length=1)
     actions: tuple[str, ...] = Field((), description="what users can do, as said after `users can`")
+    attributes: tuple[str, ...] = Field((), description="fields that every record has, as said among those asked for")
     criteria: tuple[str, ...] = Field(min_length=1)
 
 

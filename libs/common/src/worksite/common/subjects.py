@@ -131,7 +131,7 @@ BUCKETS: tuple[BucketSpec, ...] = (
     BucketSpec(IDEMPOTENCY, 1 * DAY, 0.02),
     BucketSpec(REVOKED, 1 * DAY, 0.01, per_key_ttl=True),
     BucketSpec(UPLOADS, 7 * DAY, 0.01),
-    BucketSpec(DOCUMENTS, FOR_EVER, 0.03),
+    BucketSpec(DOCUMENTS, FOR_EVER, 0.03, per_key_ttl=True),
 )
 ARTIFACTS, KNOWLEDGE = "artifacts", "knowledge"
 OBJECT_STORES: tuple[BucketSpec, ...] = (
@@ -239,6 +239,7 @@ PERMISSIONS: dict[Service, Permissions] = {
             *_bucket(DOCUMENTS),
             *_read_stream(f"KV_{DOCUMENTS}"),
             *_objects(KNOWLEDGE, write=True),
+            f"$JS.API.STREAM.INFO.OBJ_{KNOWLEDGE}",
             f"$JS.API.STREAM.PURGE.OBJ_{KNOWLEDGE}",  # it alone removes the texts of deleted documents
         ),
         subscribe=(f"{inbox_prefix('rag')}.>", "$SRV.>", f"{ROOT}.rpc.rag.>"),

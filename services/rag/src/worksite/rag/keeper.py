@@ -34,6 +34,8 @@ from worksite.rag.domain.entries import (
 )
 from worksite.rag.index import Indexer
 
+_MARKER_SECONDS = 60.0
+"""The marker of a deleted row serves nobody, and the bucket keeps everything else for ever."""
 Outcome = Literal["indexed", "failed", "deleted", "unchanged"]
 
 
@@ -87,7 +89,7 @@ class Keeper:
     async def _delete(self, entry: DocumentEntry, row: Entry) -> Outcome:
         await self.indexer.remove(entry.tenant, entry.path)
         await self.texts.remove(entry.text)  # before the row, which alone knows of it
-        await self.rows.delete(row.key, row.revision)
+        await self.rows.delete(row.key, row.revision, _MARKER_SECONDS)
         return "deleted"
 
     async def _forget(self, tenant: str, document: str) -> Outcome:

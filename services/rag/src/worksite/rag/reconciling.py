@@ -1,7 +1,8 @@
 """A look at everything, at start and again and again: finds what no message speaks of any more.
 
 That is a row whose message was lost, a document whose chunks went with the index folder or belong to another
-fingerprint, chunks without a row, and texts that no row refers to since they were replaced or never came to have one.
+fingerprint, chunks without a row, and texts that no row refers to since they were
+replaced, were cut off, or never came to have one.
 """
 
 from __future__ import annotations

@@ -166,6 +166,20 @@ class Bus:
         if error := json.loads(reply.data).get("error"):
             raise Permanent(f"{subject} cannot be purged: {error.get('description')}")
 
+    async def subjects(self, stream: str, subject_filter: str) -> set[str]:
+        """The subjects under the filter that have messages. Raises BusUnavailable, PermissionDenied, Permanent."""
+        found: set[str] = set()
+        while True:  # the server lists so many at a time
+            query = {"subjects_filter": subject_filter, "offset": len(found)}
+            reply = await self.request_raw(f"$JS.API.STREAM.INFO.{stream}", json.dumps(query).encode())
+            answer = json.loads(reply.data)
+            if error := answer.get("error"):
+                raise Permanent(f"the subjects of {stream} cannot be listed: {error.get('description')}")
+            more = set[str](answer["state"].get("subjects") or ())
+            if more <= found:
+                return found
+            found |= more
+
     async def subscribed(self) -> None:
         """Returns when the server has seen every subscription made so far; before, a message could go unheard.
 

@@ -46,16 +46,15 @@ class KeyValue:
         """Write the first value; returns its revision. Raises Conflict when the key exists."""
         stored = await self._bus.last(self._stream, self._prefix + key)
         deleted = stored is not None and self._entry(stored) is None
-        return await self._write(key, value, stored.sequence if stored and deleted else 0, ttl_seconds)
+        return await self._write(key, value, {}, stored.sequence if stored and deleted else 0, ttl_seconds)
 
     async def update(self, key: str, value: bytes, revision: int) -> int:
         """Replace the value of that revision; returns the new one. Raises Conflict when somebody else wrote since."""
-        return await self._write(key, value, revision, None)
+        return await self._write(key, value, {}, revision, None)
 
-    async def delete(self, key: str, revision: int | None = None) -> None:
-        """Leave a delete marker. Raises Conflict when a revision is given and somebody else wrote since."""
-        expected = {} if revision is None else {EXPECTED_LAST_SUBJECT_SEQUENCE: str(revision)}
-        await self._bus.publish_raw(self._prefix + key, b"", {_OPERATION: "DEL"} | expected)
+    async def delete(self, key: str, revision: int | None = None, ttl_seconds: float | None = None) -> None:
+        """Leave a delete marker, for so long. Raises Conflict when somebody else wrote since the revision, if given."""
+        await self._write(key, b"", {_OPERATION: "DEL"}, revision, ttl_seconds)
 
     async def entries(self, prefix: str | None = None, *, after: int = 0, limit: int | None = None) -> list[Entry]:
         """Live entries, oldest write first: all, or those whose key starts with `prefix.`, of revisions greater than
@@ -94,8 +93,11 @@ class KeyValue:
     def _below(self, prefix: str | None) -> str:
         return f"{self._prefix}{prefix}.>" if prefix else f"{self._prefix}>"
 
-    async def _write(self, key: str, value: bytes, expected: int, ttl_seconds: float | None) -> int:
-        headers = {EXPECTED_LAST_SUBJECT_SEQUENCE: str(expected)}
+    async def _write(
+        self, key: str, value: bytes, headers: dict[str, str], expected: int | None, ttl_seconds: float | None
+    ) -> int:
+        if expected is not None:
+            headers[EXPECTED_LAST_SUBJECT_SEQUENCE] = str(expected)
         if ttl_seconds is not None:
             headers[_TTL] = f"{max(1, round(ttl_seconds))}s"
         return await self._bus.publish_raw(self._prefix + key, value, headers)

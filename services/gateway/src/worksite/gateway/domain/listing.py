@@ -8,25 +8,17 @@ newest long before all have been read.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+from worksite.common.ids import id_at
 from worksite.common.messages import Route, TaskEntry, TaskStatus
 
 CLOCK_SLACK = timedelta(seconds=5)
 """Ids bear the gateway's time, writes the bus's; their clocks may differ by so much."""
 MAX_EXAMINED = 1000
 """A page of what is rare ends early after so many tasks; the next goes on."""
-_TIME_DIGITS, _ID_DIGITS = 12, 32
-_LATEST_MS = 16**_TIME_DIGITS - 1
 _BEYOND = "g"
 """Sorts after every id."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def id_at(moment: datetime) -> str:
-    """The least id that a task created then can have."""
-    milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)
-    return f"{min(max(milliseconds, 0), _LATEST_MS):0{_TIME_DIGITS}x}".ljust(_ID_DIGITS, "0")
 
 
 @dataclass(frozen=True)
