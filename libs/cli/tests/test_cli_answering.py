@@ -85,3 +85,18 @@ def test_a_name_that_is_not_one_task_is_refused(gateway, worksite, name, said):
 
 def test_without_tasks_there_is_no_last_one(gateway, worksite):
     assert worksite("watch", "last").stderr == "worksite: there is no task yet\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("run", " "),
+        ("submit", ""),
+        ("run", "Build it", "--route", "repair"),
+        ("answer", "last", ""),
+        ("tasks", "--route", "x"),
+    ],
+)
+def test_what_cannot_be_meant_is_wrong_usage_before_anything_is_sent(gateway, worksite, command):
+    assert worksite(*command).exit_code == 2
+    assert gateway.requests == []

@@ -28,6 +28,7 @@ from worksite.cli.options import (
     ROOT,
     STATE,
     AdminPort,
+    Answer,
     GatewayPort,
     GitUrl,
     Name,
@@ -147,7 +148,7 @@ def watch(task: Task, state: StateDir = STATE, out: Out = OUT, tenant: Tenant = 
 @app.command()
 def answer(
     task: Task,
-    text: Annotated[str, typer.Argument(help="what the task needs to know", show_default=False)],
+    text: Answer,
     route: RouteName = None,
     state: StateDir = STATE,
     root: Root = ROOT,

@@ -6,6 +6,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from worksite.common.messages import Route
+
+
+def _something(text: str) -> str:
+    """Refused before a stack is started for nothing."""
+    if not text.strip():
+        raise typer.BadParameter("it is empty")
+    return text
+
 
 StateDir = Annotated[
     Path, typer.Option("--state", envvar="WORKSITE_STATE", help="where the stack on this machine keeps its data")
@@ -15,8 +24,11 @@ Root = Annotated[
 ]
 Tenant = Annotated[str, typer.Option("--tenant", help="in whose name")]
 Out = Annotated[Path, typer.Option("--out", help="where results are written")]
-Request = Annotated[str, typer.Argument(help='what you want, e.g. "Create auth system"', show_default=False)]
-RouteName = Annotated[str | None, typer.Option("--route", help="feature, fix, review, design or question")]
+Request = Annotated[
+    str, typer.Argument(callback=_something, help='what you want, e.g. "Create auth system"', show_default=False)
+]
+Answer = Annotated[str, typer.Argument(callback=_something, help="what the task needs to know", show_default=False)]
+RouteName = Annotated[Route | None, typer.Option("--route", help="default: what the request reads like")]
 GitUrl = Annotated[str | None, typer.Option("--git-url", help="work on this repository, cloned from its URL")]
 Repo = Annotated[Path | None, typer.Option("--repo", help="work on this local repository, as it is committed")]
 Ref = Annotated[str | None, typer.Option("--ref", help="its branch, tag or commit")]
