@@ -21,7 +21,7 @@ from worksite.common.testing import NatsServer
 from worksite.gateway import knowledge as stored
 from worksite.gateway.app import create_app
 from worksite.gateway.gateway import Gateway
-from worksite.gateway.memory import ByteBudget
+from worksite.gateway.places import Places
 from worksite.gateway.routes import knowledge
 from worksite.gateway.settings import GatewaySettings
 
@@ -444,12 +444,31 @@ async def test_a_body_that_stops_coming_is_given_up(app: FastAPI, mint: Mint, mo
 
 
 @pytest.mark.asyncio
-async def test_bodies_wait_for_room_in_memory(gateway: Gateway, settings: GatewaySettings, mint: Mint) -> None:
-    narrow = replace(gateway, knowledge_memory=ByteBudget(total=10, patience_seconds=0.05))
+async def test_a_tenant_that_sends_slowly_leaves_places_for_bodies_of_others(
+    gateway: Gateway, settings: GatewaySettings, mint: Mint
+) -> None:
+    narrow = replace(gateway, knowledge_places=Places(4))
     transport = httpx.ASGITransport(create_app(narrow, Health(), settings))
-    async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=bearer(mint())) as client:
-        async with narrow.knowledge_memory.take(10):
-            busy = await sent(client, LOGIN)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        client.headers.update(bearer(mint()))
+        with narrow.knowledge_places.take("acme"), narrow.knowledge_places.take("acme"):
+            third = await sent(client, LOGIN)
+            other = await client.post(PATH, json={"documents": [LOGIN]}, headers=bearer(mint(tenant="beta")))
         free = await sent(client, LOGIN)
 
-    assert (busy.status_code, free.status_code) == (503, 202)
+    assert (third.status_code, third.json()["type"]) == (429, "urn:worksite:problem:too-many-uploads")
+    assert int(third.headers["retry-after"]) > 0
+    assert (other.status_code, free.status_code) == (202, 202)
+
+
+@pytest.mark.asyncio
+async def test_who_may_not_send_documents_is_told_so_where_there_is_no_place_left(
+    gateway: Gateway, settings: GatewaySettings, mint: Mint
+) -> None:
+    full = replace(gateway, knowledge_places=Places(0))
+    transport = httpx.ASGITransport(create_app(full, Health(), settings))
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        forbidden = await client.post(PATH, json={"documents": [LOGIN]}, headers=bearer(mint(roles=["viewer"])))
+
+    assert forbidden.status_code == 403
+    assert f'"principal";r={settings.burst_per_principal - 5};' in forbidden.headers["ratelimit"]

@@ -17,6 +17,7 @@ from worksite.gateway.inputs import Inputs
 from worksite.gateway.intake import Intake
 from worksite.gateway.knowledge import Knowledge
 from worksite.gateway.memory import ByteBudget
+from worksite.gateway.places import Places
 from worksite.gateway.rate_limits import RateLimiter
 from worksite.gateway.tasks import Tasks
 from worksite.gateway.uploads import Uploads
@@ -38,8 +39,7 @@ class Gateway:
     artifacts: Artifacts
     artifact_memory: ByteBudget
     knowledge: Knowledge
-    knowledge_memory: ByteBudget
-    max_knowledge_bytes: int
+    knowledge_places: Places
     issuer: Issuer | None
     stop: asyncio.Event
 

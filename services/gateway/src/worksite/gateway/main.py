@@ -27,11 +27,12 @@ from worksite.gateway.gateway import Gateway
 from worksite.gateway.inputs import Inputs
 from worksite.gateway.intake import Intake
 from worksite.gateway.knowledge import Knowledge
-from worksite.gateway.memory import ByteBudget
+from worksite.gateway.memory import TOTAL_BYTES, ByteBudget
+from worksite.gateway.places import Places
 from worksite.gateway.rate_limits import RateLimiter
 from worksite.gateway.settings import GatewaySettings
 from worksite.gateway.tasks import Tasks
-from worksite.gateway.uploads import Places, Uploads
+from worksite.gateway.uploads import Uploads
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +70,7 @@ async def built(settings: GatewaySettings, bus: Bus, stop: asyncio.Event) -> Asy
             artifacts=artifacts,
             artifact_memory=ByteBudget(),
             knowledge=Knowledge(bus),
-            knowledge_memory=ByteBudget(),
-            max_knowledge_bytes=settings.max_knowledge_bytes,
+            knowledge_places=Places(TOTAL_BYTES // settings.max_knowledge_bytes),
             issuer=_issuer(settings, trusted),
             stop=stop,
         )

@@ -1,4 +1,4 @@
-"""How many bytes of artifacts may be in memory at once."""
+"""How many bytes may be in memory at once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from worksite.common.errors import ServiceUnavailable
 
 TOTAL_BYTES = 256 * 1024 * 1024
+"""Of artifacts that are sent, and as many of documents that are received."""
 PATIENCE_SECONDS = 10.0
 
 

@@ -10,8 +10,7 @@ import contextlib
 import errno
 import shutil
 import tempfile
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -24,6 +23,7 @@ from worksite.common.messages import ArtifactRef
 from worksite.gateway import problems
 from worksite.gateway.domain.principal import Principal
 from worksite.gateway.domain.uploads import FORMATS, Upload, mismatch
+from worksite.gateway.places import Places
 
 MOST_SECONDS = 600.0
 """An upload that takes longer is cut off: whoever sends a byte now and then must not keep a place for ever."""
@@ -50,27 +50,6 @@ class UploadRecords:
             await self._store.update(key, upload.model_dump_json().encode(), found.revision if found else 0)
             return found is None
         return False
-
-
-class Places:
-    """How many uploads may be under way at once; half of them is all that one tenant may take."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._taken: Counter[str] = Counter()
-
-    @contextlib.contextmanager
-    def take(self, tenant: str) -> Generator[None]:
-        """Hold a place. Raises a 429 problem for a tenant that has its share, a 503 problem when none is left."""
-        if self._taken[tenant] >= (self._total + 1) // 2:
-            raise problems.too_many_uploads()
-        if self._taken.total() >= self._total:
-            raise problems.uploads_busy()
-        self._taken[tenant] += 1
-        try:
-            yield
-        finally:
-            self._taken -= Counter((tenant,))  # keeps no tenant that holds none
 
 
 class Uploads:

@@ -32,9 +32,12 @@ _CURSOR: cursors.Kind = "document"
 router = APIRouter(prefix=PATH, tags=["knowledge"])
 
 
-async def whole_body(request: Request, gateway: GatewayOf) -> AsyncGenerator[None]:
-    """Reads a body that may be large, when there is room for it and while it keeps coming."""
-    async with gateway.knowledge_memory.take(gateway.max_knowledge_bytes):
+Submitter = Annotated[Principal, Depends(may("submitDocuments"))]
+
+
+async def whole_body(request: Request, gateway: GatewayOf, caller: Submitter) -> AsyncGenerator[None]:
+    """Reads a body that may be large, when there is a place for it and while it keeps coming."""
+    with gateway.knowledge_places.take(caller.tenant):
         try:
             async with asyncio.timeout(_BODY_SECONDS):
                 await request.body()
@@ -46,7 +49,7 @@ async def whole_body(request: Request, gateway: GatewayOf) -> AsyncGenerator[Non
 @router.post("", status_code=202, operation_id="submitDocuments", openapi_extra=json_schema(NewDocuments))
 async def submit(
     gateway: GatewayOf,
-    caller: Annotated[Principal, Depends(may("submitDocuments"))],
+    caller: Submitter,
     _: Annotated[None, Depends(whole_body)],
     wanted: Annotated[NewDocuments, Depends(json_body(NewDocuments))],
 ) -> AcceptedDocuments:
