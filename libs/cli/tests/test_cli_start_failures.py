@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 from worksite.cli.main import app
 from worksite.cli.stack import disk, layout
-from worksite.cli.stack.embedded import Ports, running_stack
+from worksite.cli.stack.embedded import Ports, _locked, running_stack
 from worksite.cli.stack.errors import NotReady, StateInUse, StateUnusable, explanation
 from worksite.cli.stack.log import StackLog
 from worksite.cli.stack.ports import chosen_port, holder
@@ -159,6 +159,18 @@ async def test_a_state_is_not_free_before_the_last_program_of_a_killed_stack_has
     for name in ("p", "q"):
         await supervisor.stop(name)
     os.close(state.lock())
+
+
+@pytest.mark.asyncio
+async def test_a_start_waits_for_whoever_holds_the_lock_but_is_no_running_stack(tmp_path):
+    """A stack that stops, or a command that looks whether one runs."""
+    state = State(tmp_path)
+    held = state.lock()
+    starting = asyncio.create_task(_locked(state))
+    await asyncio.sleep(0)
+    assert not starting.done()
+    os.close(held)
+    os.close(await asyncio.wait_for(starting, 15))
 
 
 def test_what_is_left_of_a_killed_stack_is_no_running_stack(tmp_path):

@@ -27,7 +27,7 @@ from worksite.common.subjects import SERVICES
 
 READY_SECONDS = 60.0
 ENDING_SECONDS = 20.0
-"""How long the programs of a stack that was killed may take to end."""
+"""How long the programs of a stack that stops or was killed may take to end."""
 _INHERITED = (
     "PATH", "LANG", "TMPDIR", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "GRACE_SECONDS", "BIND_HOST",
     "WORKER_CONCURRENCY",
@@ -99,13 +99,14 @@ async def running_stack(
 
 
 async def _locked(state: State) -> int:
-    """Waits for what is left of a stack that was killed. Raises StateInUse, StateUnusable."""
+    """Waits while somebody holds the lock who is no running stack: one that starts, stops or was killed, or a command
+    that looks whether a stack runs. Raises StateInUse, StateUnusable."""
     deadline = time.monotonic() + ENDING_SECONDS
     while True:
         try:
             return state.lock()
         except StateInUse:
-            if not state.orphaned() or time.monotonic() > deadline:
+            if (state.described() and not state.orphaned()) or time.monotonic() > deadline:
                 raise
         await asyncio.sleep(0.1)
 
