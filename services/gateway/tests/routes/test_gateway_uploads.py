@@ -431,3 +431,20 @@ async def test_a_task_that_cannot_work_on_its_upload_is_refused_with_what_to_do(
     body = {"request": "x", "project": {"upload": name}}
     accepted = await client.post("/v1/tasks", json=body, headers={"Idempotency-Key": "k"})
     assert accepted.status_code == 202, "a refusal has used the key up"
+
+
+@pytest.mark.asyncio
+async def test_a_submission_repeated_after_its_upload_expired_is_the_same_task(
+    client: httpx.AsyncClient, admin: Any, bus: Bus
+) -> None:
+    name = (await upload(client)).json()["id"]
+    body, key = {"request": "x", "project": {"upload": name}}, {"Idempotency-Key": "k"}
+    first = await client.post("/v1/tasks", json=body, headers=key)
+    await KeyValue(bus, subjects.UPLOADS).delete(f"acme.{name}")
+
+    again = await client.post("/v1/tasks", json=body, headers=key)
+    other_body = await client.post("/v1/tasks", json=body | {"request": "y"}, headers=key)
+
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+    assert slug(other_body) == (422, "invalid-request")
+    assert len(await admin.submitted()) == 1

@@ -48,14 +48,17 @@ class Intake:
         """
         if not self._bus.connected:  # a client that is reconnecting would keep the message and send it later
             raise BusUnavailable("not connected to NATS")
+        storage_key = idempotency.storage_key(principal.tenant, principal.subject, ROUTE, key) if key else None
+        if storage_key and wanted.project.upload and (known := await self._known(principal.tenant, storage_key, body)):
+            return known  # whose upload may have expired since
         upload = await self._upload(principal.tenant, wanted.project)
         lock = Lock(
             body_sha256=idempotency.digest(body), task=new_id(), principal=principal.subject, submitted_at=self._now()
         )
         # Before the key is used up, and long before the queue has it.
         entry = _entry(wanted, principal.tenant, lock, upload)
-        if key is not None:
-            lock = await self._lock(idempotency.storage_key(principal.tenant, principal.subject, ROUTE, key), lock)
+        if storage_key:
+            lock = await self._lock(storage_key, lock)
             if not lock.fits(body):
                 raise KeyReused(f"key of task {lock.task}")
             if known := await self._tasks.get(principal.tenant, lock.task):
@@ -63,6 +66,12 @@ class Intake:
             entry = _entry(wanted, principal.tenant, lock, upload)
         await self._publish(entry.submitted)
         return await self._make_visible(entry)
+
+    async def _known(self, tenant: str, key: str, body: bytes) -> TaskEntry | None:
+        """The task that this very request has led to before, as far as it is visible."""
+        found = await self._locks.get(key)
+        lock = Lock.model_validate_json(found.value) if found else None
+        return await self._tasks.get(tenant, lock.task) if lock and lock.fits(body) else None
 
     async def _upload(self, tenant: str, project: Project) -> Upload | None:
         if project.upload is None:
