@@ -96,6 +96,10 @@ class Records:
     def of_kind(self, kind: str) -> list[Field]:
         return [field for field in self.fields if field.kind == kind]
 
+    def word(self) -> str:
+        """Ten small letters."""
+        return _word()
+
     def values(self) -> dict[str, Any]:
         """A fresh value for every field."""
         return {field.name: field.value() for field in self.fields}

@@ -124,6 +124,18 @@ def test_every_field_filters_by_equality(records: Any) -> None:
         if field.kind != "boolean":
             absent = field.value()
             assert records.ids(**{field.filter: _text(absent)}) == [], field
+    _check_text_is_no_pattern(records)
+
+
+def _check_text_is_no_pattern(records: Any) -> None:
+    """Texts that a search without regard to case, spaces or accents, or one for a pattern or a part, takes for one."""
+    word = records.word()
+    texts = [word, word.upper(), word.title(), f" {word}", f"{word} ", word[:-1], word + "e", word + "é"]
+    texts += [f"{word[:-1]}{wild}" for wild in "_%*?."]
+    for field in records.of_kind("text"):
+        numbers = {text: records.create(records.values() | {field.name: text})["id"] for text in texts}
+        for text, number in numbers.items():
+            assert records.ids(**{field.filter: text}) == [number], (field, text)
 
 
 def _check_ranges(records: Any, kind: str, values: list[Any]) -> None:
@@ -215,6 +227,10 @@ def test_every_field_sorts_in_both_directions(records: Any) -> None:
         if field.kind in ("integer", "decimal"):
             convert = str if field.kind == "decimal" else int
             made += [records.create(records.values() | {field.name: convert(value)}) for value in (9, 10, -9, -10)]
+        if field.kind == "text":
+            made += [
+                records.create(records.values() | {field.name: text}) for text in ("b", "B", "a", "Z", "é", "😀", "中")
+            ]
     for field in records.fields:
         assert records.ids(sort=field.name, limit=100) == _sorted(field, made), field
         assert records.ids(sort=f"-{field.name}", limit=100) == _sorted(field, made, descending=True), field

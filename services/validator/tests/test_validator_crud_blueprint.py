@@ -133,6 +133,18 @@ FAULTS = {
         "from operator import eq, gt as ge, le",
         "acceptance/test_lists.py::test_integer_fields_filter_by_range",
     ),
+    "a filter takes text for a pattern, in any case": Fault(
+        "models.py",
+        "(ItemRow.title, eq, self.title)",
+        "(ItemRow.title, lambda column, text: column.ilike(text), self.title)",
+        "acceptance/test_lists.py::test_every_field_filters_by_equality",
+    ),
+    "text sorts without regard to case": Fault(
+        "paging.py",
+        "order_by(value, table.id)",
+        'order_by(value.collate("NOCASE"), table.id)',
+        "acceptance/test_lists.py::test_every_field_sorts_in_both_directions",
+    ),
     "PUT keeps what was left out": Fault(
         "api.py",
         "body.model_dump(), if_match",
