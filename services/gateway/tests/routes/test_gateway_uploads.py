@@ -366,6 +366,23 @@ async def test_a_full_store_is_said_to_be_one(
     assert (under_way(), await listed(bus)) == ([], [])
 
 
+@pytest.mark.asyncio
+async def test_a_tenant_cannot_fill_the_store_but_may_renew_what_it_has(
+    client: httpx.AsyncClient, gateway: Gateway, mint: Callable[..., str], bus: Bus, under_way: Callable[[], list[Path]]
+) -> None:
+    gateway.uploads._max_bytes_per_tenant = len(A_BUNDLE) + 10
+
+    first = await upload(client)
+    too_much = await upload(client, A_BUNDLE + b"x")
+    renewed = await upload(client)
+    small = await upload(client, b"# v2 git bundle\n", Authorization=f"Bearer {mint(tenant='beta')}")
+
+    assert (first.status_code, renewed.status_code, small.status_code) == (201, 200, 201)
+    assert slug(too_much) == (507, "uploads-full")
+    assert (under_way(), len(await listed(bus))) == ([], 1)
+    assert (await bus.jetstream.stream_info("OBJ_artifacts")).state.bytes < 2 * len(A_BUNDLE), "it was stored first"
+
+
 @pytest.fixture
 def full_disk() -> Iterator[IO[bytes]]:
     with Path("/dev/full").open("wb", buffering=0) as file:

@@ -208,6 +208,7 @@ PERMISSIONS: dict[Service, Permissions] = {
             *_bucket(IDEMPOTENCY),
             *_bucket(REVOKED),
             *_bucket(UPLOADS),
+            *_read_stream(f"KV_{UPLOADS}"),
             *_bucket(DOCUMENTS),
             *_read_stream(f"KV_{DOCUMENTS}"),
             *_objects(ARTIFACTS, write=True),

@@ -81,7 +81,8 @@ async def _uploads(settings: GatewaySettings, bus: Bus, artifacts: Artifacts) ->
         folder = await asyncio.to_thread(uploads.emptied, settings.state_dir / "uploads")
     except OSError as error:
         raise SettingsError(f"STATE_DIR: {error}") from error
-    return Uploads(bus, artifacts, folder, Places(settings.max_concurrent_uploads))
+    places = Places(settings.max_concurrent_uploads)
+    return Uploads(bus, artifacts, folder, places, settings.max_upload_bytes_per_tenant)
 
 
 def _keys(settings: GatewaySettings, http: httpx.AsyncClient) -> keys.Keys:

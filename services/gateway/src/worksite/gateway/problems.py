@@ -142,6 +142,12 @@ def uploads_busy() -> ProblemError:
     return ProblemError(503, "uploads-busy", "Unavailable", detail, headers=_retry_after(QUEUE_RETRY_SECONDS))
 
 
+def uploads_full(limit: int) -> ProblemError:
+    """507: the tenant has had its share of the bus's room."""
+    detail = f"this tenant's uploads would be more than {limit} bytes: wait until some expire, each after a week"
+    return ProblemError(507, "uploads-full", "Insufficient storage", detail)
+
+
 def storage_full() -> ProblemError:
     """507: the disk or the bus has no room for an upload."""
     detail = "there is no room for this archive now; an operator has to make some"

@@ -44,6 +44,9 @@ class GatewaySettings(ServiceSettings):
     max_upload_bytes: int = Field(
         default=100 << 20, ge=1024, le=MAX_ARTIFACT_BYTES, description="largest archive that can be uploaded"
     )
+    max_upload_bytes_per_tenant: int = Field(
+        default=1 << 30, ge=1024, description="archives that one tenant can have uploaded within a week, in bytes"
+    )
     max_concurrent_uploads: int = Field(
         default=4, ge=1, le=64, description="uploads under way at once; half of them at most for one tenant"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import hashlib
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -42,6 +43,10 @@ class UploadRecords:
         found = await self._store.get(f"{tenant}.{upload}")
         return Upload.model_validate_json(found.value, extra="ignore") if found else None
 
+    async def all(self, tenant: str) -> list[Upload]:
+        """What has not expired. Raises BusUnavailable."""
+        return [Upload.model_validate_json(found.value, extra="ignore") for found in await self._store.entries(tenant)]
+
     async def put(self, tenant: str, upload: Upload) -> bool:
         """Begin or renew its time; True when it was not on the list. Raises BusUnavailable, QueueFull."""
         key = f"{tenant}.{upload.sha256}"
@@ -61,12 +66,14 @@ class Uploads:
         artifacts: Artifacts,
         folder: Path,
         places: Places,
+        max_bytes_per_tenant: int,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.records = UploadRecords(bus)
         self._artifacts = artifacts
         self._folder = folder
         self._places = places
+        self._max_bytes_per_tenant = max_bytes_per_tenant
         self._now = now
 
     async def take(self, caller: Principal, media_type: str, body: AsyncIterator[bytes]) -> tuple[Upload, bool]:
@@ -76,16 +83,29 @@ class Uploads:
         """
         with self._places.take(caller.tenant):
             try:
-                stored = await self._stored(media_type, body)
+                stored = await self._stored(caller.tenant, media_type, body)
                 upload = self._record(caller, stored)
                 return upload, await self.records.put(caller.tenant, upload)
             except QueueFull as error:
                 raise problems.storage_full() from error
 
-    async def _stored(self, media_type: str, body: AsyncIterator[bytes]) -> ArtifactRef:
+    async def _stored(self, tenant: str, media_type: str, body: AsyncIterator[bytes]) -> ArtifactRef:
         with tempfile.NamedTemporaryFile(dir=self._folder, buffering=0) as file:  # unbuffered: closing cannot fail
             await _received(body, file.file, media_type)
+            await self._check_room(tenant, Path(file.name))
             return await self._artifacts.put_file(Path(file.name), media_type)
+
+    async def _check_room(self, tenant: str, file: Path) -> None:
+        """One tenant must not fill the store that the tasks of all need. Raises a 507 problem.
+
+        Uploads that end at the same moment may together be more by one archive each.
+        """
+        listed = {upload.sha256: upload.size for upload in await self.records.all(tenant)}
+        size = (await asyncio.to_thread(file.stat)).st_size
+        if sum(listed.values()) + size <= self._max_bytes_per_tenant:
+            return
+        if await asyncio.to_thread(_sha256, file) not in listed:
+            raise problems.uploads_full(self._max_bytes_per_tenant)
 
     def _record(self, caller: Principal, stored: ArtifactRef) -> Upload:
         return Upload(
@@ -122,6 +142,11 @@ async def _received(body: AsyncIterator[bytes], file: IO[bytes], media_type: str
         if error.errno in _DISK_FULL:
             raise problems.storage_full() from error
         raise
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write(file: IO[bytes], block: bytes) -> None:
