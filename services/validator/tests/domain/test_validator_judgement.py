@@ -47,6 +47,16 @@ def test_a_criterion_is_shown_by_its_test_and_the_evidence_says_how() -> None:
     assert result.evidence == f"{TEST} passed, 3 exchanges with the candidate"
 
 
+def test_a_projects_own_acceptance_folder_shows_what_its_other_tests_show() -> None:
+    """On a review; where the Spec brings acceptance tests, the folder is the Spec's."""
+    theirs, ours = {"self_reported": suite(case(exchanges=0))}, {"verified_io": suite(case("failed"))}
+
+    result = judge_criterion(criterion(grade="self_reported"), theirs, {})
+    assert (result.verdict, result.grade) == ("pass", "self_reported")
+    assert judge_criterion(criterion(grade="self_reported"), theirs | ours, {}).verdict == "fail"
+    assert judge_criterion(criterion(grade="verified_io"), theirs, {}).verdict == "environment"
+
+
 @pytest.mark.parametrize("outcome", ["failed", "skipped"])
 def test_a_criterion_whose_test_failed_or_was_skipped_is_refuted(outcome: CaseOutcome) -> None:
     result = judge_criterion(criterion(), {"verified_io": suite(case(outcome))}, {})

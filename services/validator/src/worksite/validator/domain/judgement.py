@@ -43,7 +43,7 @@ def judge_criterion(
     """
     if criterion.test is None:
         return _by_check(criterion, checks.get(criterion.id))
-    grade: Grade = "verified_io" if criterion.test.startswith(ACCEPTANCE_FOLDER) else "self_reported"
+    grade = _grade(criterion, criterion.test, suites)
     if criterion.grade == "verified_io" and grade != "verified_io":
         said = f"{criterion.test} runs in the candidate's process, which can show this only as self_reported"
         return _criterion(criterion, "environment", grade, said)
@@ -51,6 +51,13 @@ def judge_criterion(
     if suite is None:
         return _criterion(criterion, "environment", grade, f"{criterion.test} could not be run")
     return _by_cases(criterion, suite, grade)
+
+
+def _grade(criterion: Criterion, test: str, suites: Mapping[Grade, Suite]) -> Grade:
+    """What the criterion's test can show, by where it runs. Without acceptance tests in the Spec, as on a review, the
+    folder of their name is one of the project's, and nothing in it shows more than the project's other tests."""
+    ours = "verified_io" in suites or criterion.grade == "verified_io"
+    return "verified_io" if ours and test.startswith(ACCEPTANCE_FOLDER) else "self_reported"
 
 
 def _by_cases(criterion: Criterion, suite: Suite, grade: Grade) -> CriterionResult:
