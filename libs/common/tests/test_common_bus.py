@@ -132,7 +132,7 @@ async def test_a_dead_server_is_reported_as_unavailable(bus, nats_server):
 async def test_a_listener_is_woken_by_what_it_listens_to(bus):
     async with bus.listen(subjects.task_events_filter(TENANT, TASK)) as changed:
         await bus.publish(SUBJECT, PROGRESS, envelope())
-        await asyncio.wait_for(changed.wait(), 2)
+        await asyncio.wait_for(changed.wait(), 20)
 
 
 @pytest.mark.asyncio
@@ -152,7 +152,7 @@ authorization: { users: [ {user: "svc", password: "p", permissions: {
 async def test_a_forbidden_publish_fails_at_once_and_names_the_subject(tmp_path):
     with start_nats(tmp_path, LOCKED_DOWN) as server:
         bus = await Bus.connect(BusSettings(server.url, "svc", "svc", SecretStr("p"), timeout_seconds=30))
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             with pytest.raises(PermissionDenied, match=r"forbidden\.subject"):
                 await bus.publish_raw("forbidden.subject", b"", {})
         await bus.close()
@@ -294,7 +294,7 @@ async def test_a_consumer_that_is_gone_is_seen_as_stalled(bus, monkeypatch):
         raise AssertionError("there is no message")
 
     running = asyncio.create_task(consume(bus, "WORK", "builder", nothing, concurrency=1, stop=stop, progress=progress))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not progress.last_turn:
             await asyncio.sleep(0.01)
         await bus.jetstream.delete_consumer("WORK", "builder")

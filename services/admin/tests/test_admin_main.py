@@ -40,7 +40,7 @@ async def test_admin_consumes_both_streams_until_it_is_stopped(scene: Any) -> No
         scene.bus, await announce(scene.bus, "admin", "0.1.0"), Health(), asyncio.Event(), asyncio.Event()
     )
     admin = asyncio.create_task(run_admin(AdminSettings(admin_port=0, grace_seconds=1), running))
-    await asyncio.wait_for(running.ready.wait(), 5)
+    await asyncio.wait_for(running.ready.wait(), 30)
     scene.start_agents()
 
     state = await scene.ended(await scene.submit(scene.samples.submission()))
@@ -51,7 +51,7 @@ async def test_admin_consumes_both_streams_until_it_is_stopped(scene: Any) -> No
         "consumer EVENTS": None,
     }
     running.stop.set()
-    await asyncio.wait_for(admin, 5)
+    await asyncio.wait_for(admin, 30)
     await running.micro.stop()
 
 
@@ -72,7 +72,7 @@ async def test_a_killed_process_is_replaced_by_another_that_finishes_its_tasks(s
     states = await asyncio.gather(*(scene.ended(task) for task in tasks))
     second.send_signal(signal.SIGTERM)
 
-    assert await asyncio.wait_for(second.wait(), 10) == 0
+    assert await asyncio.wait_for(second.wait(), 30) == 0
     assert {state.reason for state in states} == {"Passed in round 1."}
     assert set(scene.executed.values()) == {1}
 
@@ -98,6 +98,6 @@ async def ready(port: int) -> None:
         except (urllib.error.URLError, ConnectionError):
             return False
 
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while not await asyncio.to_thread(answers):
             await asyncio.sleep(0.02)

@@ -202,7 +202,7 @@ def submit(client: httpx.AsyncClient) -> Callable[..., Any]:
 def wait_until() -> Callable[..., Any]:
     """Waits for a condition instead of for a time."""
 
-    async def waited(condition: Callable[[], bool], seconds: float = 10) -> None:
+    async def waited(condition: Callable[[], bool], seconds: float = 30) -> None:
         async with asyncio.timeout(seconds):
             while not condition():
                 await asyncio.sleep(0.01)

@@ -30,7 +30,7 @@ async def at_work(settle: Callable[[str, str], Awaitable[Outcome]]) -> AsyncGene
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not holds():
             await asyncio.sleep(0.001)
 

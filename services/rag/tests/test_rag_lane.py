@@ -24,7 +24,8 @@ async def chunks(lane: Lane, name: str, said: list[str], count: int = 3) -> None
             await turns()
 
 
-async def test_chunk_waits_until_the_last_query_has_ended() -> None:
+async def test_chunk_waits_until_the_last_query_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "PATIENCE_SECONDS", 60.0)
     lane, said = Lane(), list[str]()
     with lane.query():
         with lane.query():
@@ -36,7 +37,8 @@ async def test_chunk_waits_until_the_last_query_has_ended() -> None:
     assert said == ["a"]
 
 
-async def test_query_is_let_in_between_two_chunks_of_a_document() -> None:
+async def test_query_is_let_in_between_two_chunks_of_a_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "PATIENCE_SECONDS", 60.0)
     lane, said = Lane(), list[str]()
     indexing = asyncio.create_task(chunks(lane, "a", said))
     while not said:
@@ -52,7 +54,7 @@ async def test_endless_queries_do_not_stop_indexing_for_ever(monkeypatch: pytest
     monkeypatch.setattr(lanes, "PATIENCE_SECONDS", 0.01)
     lane, said = Lane(), list[str]()
     with lane.query():
-        await asyncio.wait_for(chunks(lane, "a", said), 5)
+        await asyncio.wait_for(chunks(lane, "a", said), 30)
     assert said == ["a"] * 3
 
 

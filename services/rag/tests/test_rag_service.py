@@ -42,7 +42,7 @@ async def started(nats: NatsServer, state: Path, **environment: str) -> AsyncGen
         yield port
     finally:
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 15) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 async def _process(nats: NatsServer, state: Path, **environment: str) -> tuple[asyncio.subprocess.Process, int]:

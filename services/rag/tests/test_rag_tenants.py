@@ -45,12 +45,12 @@ async def keeping(bus: Bus, indexer: Indexer) -> AsyncGenerator[Running, None]:
         yield running
     finally:
         running.stop.set()
-        await asyncio.wait_for(serving, 15)
+        await asyncio.wait_for(serving, 60)
         await micro.stop()
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await holds():
             await asyncio.sleep(0.01)
 

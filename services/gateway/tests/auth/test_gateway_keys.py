@@ -133,7 +133,7 @@ async def test_a_known_key_does_not_wait_for_an_issuer_that_hangs(monkeypatch: p
     issuer.now += jwks.FRESH_SECONDS + 1
     issuer.keys = [TWO]
 
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         assert await cache.find("one") is not None
         assert await cache.find("one") is not None
     answered.set()
@@ -148,7 +148,7 @@ async def test_a_fetch_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPat
     async def drip() -> object:
         return await asyncio.Event().wait()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with pytest.raises(ServiceUnavailable):
             await Jwks(drip).find("one")
 

@@ -246,7 +246,7 @@ async def test_an_event_wakes_the_stream_up_without_waiting_for_the_next_poll(
 
     await say(bus, task, "one")
 
-    assert b"one" in await asyncio.wait_for(waiting, 10)
+    assert b"one" in await asyncio.wait_for(waiting, 30)
     await frames.aclose()
 
 

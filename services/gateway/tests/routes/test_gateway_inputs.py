@@ -290,7 +290,7 @@ async def test_one_stream_goes_on_through_question_and_answer_to_the_end(
     await wait_until(lambda: len(received) == 2)
     await admin.advance(task, "running", inputs=("without OAuth",))
     await admin.advance(task, "completed", inputs=("without OAuth",))
-    await asyncio.wait_for(watching, 10)
+    await asyncio.wait_for(watching, 30)
 
     assert [frame.split(b"\n")[1] for frame in received] == [
         b"event: state", b"event: input", b"event: state", b"event: state",
