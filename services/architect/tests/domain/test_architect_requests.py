@@ -44,8 +44,13 @@ def test_a_new_wording_may_ask_for_another_product(shipped: Library):
         ("recipe API", "title, colour", "title:text,colour:text"),
         ("recipe API", "each recipe has a title", "title:text"),
         ("CRUD API", "books with title and price", "title:text,price:decimal"),
-        ("API for paints with name and colour", "colour (text)", "name:text,colour:text"),
-        ("API for paints with name and colour", "colour is text", "name:text,colour:text"),
+        ("API for paints with name and finish", "finish (text)", "name:text,finish:text"),
+        ("API for paints with name and finish", "finish is text", "name:text,finish:text"),
+        ("API for cars (zang, model, zing)", "zang: text and zing (integer)", "zang:text,model:text,zing:integer"),
+        ("API for cars (zang, name, zing)", "they are all text", "zang:text,name:text,zing:text"),
+        ("API for cars with name and zing", "a whole number", "name:text,zing:integer"),
+        ("todo API", "- title\n- done", "title:text,done:boolean"),
+        ("CRUD API", "for books with title", "title:text"),
     ],
 )
 def test_an_answer_may_complete_the_request(commission, request_text: str, answer: str, expected: str):
@@ -125,3 +130,26 @@ def test_a_part_that_takes_something_away_is_never_left_out():
     assert left_out_by("leave it out", ("without lockout",)) == ()
     assert left_out_by("leave it out", ("payments", "never twice")) == ()
     assert left_out_by("without payments", ("payments", "never twice")) == ("payments",)
+
+
+@pytest.mark.parametrize("answer", ["yes", "ok", "done", "help", "cancel", "continue please", "Sure!", "thank you"])
+def test_an_answer_that_says_nothing_becomes_no_field(commission, answer: str):
+    assert commission("recipe API", answer) is None
+
+
+def test_one_type_for_several_missing_parts_has_to_be_meant_for_all(commission):
+    request = "API for cars (zang, name, zing)"
+    assert commission(request, "a whole number") is None
+    assert fields(commission(request, "both are integers")) == "zang:integer,name:text,zing:integer"
+
+
+@pytest.mark.parametrize("answer", ["remove the shopping lists", "we don't need that", "just build what you can"])
+def test_consent_has_many_words(commission, answer: str):
+    found = commission(RECIPES, answer)
+    assert found is not None
+    assert found.left_out == ("prints shopping lists",)
+
+
+def test_no_answer_makes_a_field_of_a_deed_or_a_secret(commission):
+    assert commission("API for cars with name and payments", "payments (text)") is None
+    assert commission("API for cars with name and password", "password:text") is None

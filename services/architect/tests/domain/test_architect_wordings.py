@@ -69,3 +69,15 @@ def test_what_fits_none_or_only_in_part_is_not_served_and_what_is_missing_is_nam
 
 def test_there_are_twenty_unfitting_wordings():
     assert len(wordings("unfitting")) == 20
+
+
+@pytest.mark.parametrize("wording", wordings("everyday"), ids=lambda wording: wording.request[:40])
+def test_a_plain_request_is_served_as_it_was_meant(shipped: Library, wording: Wording):
+    chosen = understood(wording, shipped).chosen
+    assert chosen is not None
+    assert chosen[1].filling.parameters == wording.parameters
+
+
+@pytest.mark.parametrize("request_text", tomllib.loads((FOLDER / "hostile.toml").read_text())["requests"])
+def test_what_asks_for_more_than_is_delivered_is_not_served(shipped: Library, request_text: str):
+    assert read(request_text, (), tuple(shipped.values())).chosen is None

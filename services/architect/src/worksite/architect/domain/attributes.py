@@ -27,7 +27,15 @@ _NOUNS: Mapping[FieldType, str] = {
         "postcode, postal code, zip, zip code, nationality, venue, aisle, shelf, album, band, lyrics, platform, "
         "chapter, edition, isbn number, mood, symptoms, diagnosis, dosage, allergies, blood type, habitat, "
         "origin, roast, vintage, grape, scientific name, latin name, file name, domain name, team name, club, "
-        "league, opponent, stadium, instrument, recipe name, difficulty"
+        "league, opponent, stadium, instrument, recipe name, difficulty, make, color, colour, condition, "
+        "denomination, instructor, carrier, roast level, roaster, sender, recipient, grade, unit, unit of "
+        "measure, unit of measurement, skill level, experience level, job description, dial code, iata code, "
+        "icao code, course code, license number, licence number, passport number, tracking number, account holder, "
+        "contact person, exercise, frequency, plate, plate number, number plate, fuel type, engine type, body type, "
+        "type, room type, property type, event type, product type, item type, account type, plant type, meal type, "
+        "username, user name, hometown, birthplace, place of birth, place, shape, "
+        "texture, pattern, fabric, sex, gender, religion, hair color, hair colour, eye color, eye colour, "
+        "storage location, shelf location, warehouse location, size, text, message, contact number, code"
     ),
     "integer": (
         "quantity, stock, stock level, stock quantity, pages, page count, number of pages, year, age, calories, "
@@ -35,13 +43,18 @@ _NOUNS: Mapping[FieldType, str] = {
         "rooms, bedrooms, number of bedrooms, bathrooms, number of bathrooms, number of floors, horsepower, "
         "mileage, population, number of players, number of episodes, number of seasons, issue number, page "
         "number, volume number, track number, jersey number, room number, table number, shirt number, chapter "
-        "number, reps, repetitions, runtime minutes, units"
+        "number, reps, repetitions, runtime minutes, units, credits, year of birth, year of publication, year built, "
+        "min players, max players, minimum players, maximum players, min age, minimum age, "
+        "number of doors, number of pieces"
     ),
     "decimal": (
         "price, cost, amount, weight, height, width, length, depth, diameter, thickness, area, surface area, "
         "salary, wage, hourly rate, daily rate, rent, deposit, budget, latitude, longitude, altitude, elevation, "
         "distance, temperature, humidity, pressure, voltage, wattage, gpa, percentage, alcohol content, alcohol "
-        "percentage, fat, protein, carbs, sugar"
+        "percentage, fat, protein, carbs, sugar, rating, star rating, price per night, price per day, price per "
+        "hour, price per month, price per unit, price per kg, cost per unit, value, market value, duration, play "
+        "time, playing time, prep time, preparation time, cook time, cooking time, running time, run time, "
+        "runtime, volume, speed, top speed, fee, tuition, interest rate, square footage, square meters"
     ),
     "boolean": (
         "active, done, completed, finished, available, in stock, out of stock, discontinued, archived, published, "
@@ -52,7 +65,8 @@ _NOUNS: Mapping[FieldType, str] = {
     "date": (
         "date, birthday, birthdate, birth date, date of birth, date of death, due date, deadline, day, "
         "anniversary, published on, released on, bought on, sold on, hired on, starts on, ends on, due on, date "
-        "of purchase, date of publication"
+        "of purchase, date of publication, planted on, acquired on, adopted on, founded on, died on, born on, "
+        "expires on, member since, customer since, employed since, date of hire, date of entry, date of visit"
     ),
     "datetime": (
         "starts at, ends at, start time, end time, departure time, arrival time, published at, departs at, "
@@ -72,7 +86,8 @@ _DOUBTFUL = listed(
     "currency, status, version, deadline, temperature, humidity, pressure, timestamp, comment, note, notes, "
     "remarks, content, body, published, archived, paid, is paid, label, category, topic, state, position, "
     "question, answer, day, active, available, stock, stock level, distance, latitude, longitude, platform, "
-    "model, priority, featured, favourite, favorite"
+    "model, priority, featured, favourite, favorite, rating, code, type, exercise, frequency, place, pattern, size, "
+    "text, message, speed, volume, duration, value, fee, carrier, sender, recipient"
 )
 """Alone they could also mean something that the service does ("with email"); next to another attribute they do not."""
 
@@ -86,7 +101,7 @@ _NO_ARTICLE = frozenset(("website", "web site", "homepage", "home page", "link")
 
 _MODIFIERS = listed(
     "unit, purchase, buying, selling, sale, sales, retail, list, base, net, gross, original, first, last, full, "
-    "middle, birth, publication, publishing, release, start, end, due, expiry, expiration, issue, founding, "
+    "middle, birth, publication, publishing, publish, release, start, end, due, expiry, expiration, issue, founding, "
     "delivery, shipping, order, invoice, hire, hiring, joining, contact, home, work, mobile, business, "
     "short, long, display, product, item, book, author, company, job, project, event, customer, supplier, pet, "
     "owner, artist, album, song, movie, film, team, player, course, recipe, cover, departure, arrival, return, "
@@ -99,6 +114,29 @@ _HEADS = listed(
     "address, postcode, isbn, notes"
 )
 _HEAD_TYPES: Mapping[str, FieldType] = {"code": "text", "number": "text"}
+_PERSONS = listed(
+    "reviewer, sender, recipient, teacher, client, user, instructor, doctor, patient, student, employee, tenant"
+)
+"""Whose name it is."""
+_UNITS = listed(
+    "milliseconds, seconds, minutes, hours, days, weeks, months, years, millimeters, millimetres, centimeters, "
+    "centimetres, meters, metres, kilometers, kilometres, mm, cm, km, miles, feet, inches, grams, kilograms, kg, "
+    "pounds, ounces, liters, litres, ml, celsius, fahrenheit, percent"
+)
+_MEASURES = listed("age, duration, interval, length, size, speed, time, volume")
+"""With a unit, numbers; `_NOUNS` has more of them. No currencies: somebody might expect conversion."""
+_DONE = listed(
+    "acquired, adopted, applied, born, bought, brewed, cleaned, completed, eaten, fed, fertilised, fertilized, "
+    "finished, founded, harvested, hired, inspected, issued, opened, ordered, paid, planted, played, pruned, "
+    "published, purchased, read, received, released, repaired, repotted, roasted, serviced, sold, started, "
+    "tasted, vaccinated, visited, watched, watered"
+)
+"""What happens away from the service, which therefore cannot know the day by itself, as it could of "last updated"."""
+_DAYS = frozenset(
+    phrase.format(done)
+    for done in _DONE
+    for phrase in ("{} on", "{} date", "date {}", "last {}", "last {} on", "last {} date", "date last {}")
+)
 
 CANONICAL: Mapping[str, str] = {
     "e mail": "email", "e mail address": "email_address", "zip": "zip_code", "web site": "website",
@@ -109,6 +147,8 @@ CANONICAL: Mapping[str, str] = {
 _TYPES: Mapping[str, FieldType] = {
     **{phrase: kind for kind, phrases in _NOUNS.items() for phrase in phrases.split(", ")},
     **dict.fromkeys(_DOUBTFUL_TEXT.split(", "), "text"),
+    **dict.fromkeys(sorted(_DAYS), "date"),
+    **{f"{person} name": "text" for person in sorted(_PERSONS)},
 }
 
 
@@ -116,6 +156,9 @@ def type_of(phrase: str) -> FieldType | None:
     """The type of an attribute, or of a compound whose head is one; None for any other noun."""
     if known := _TYPES.get(phrase):
         return known
+    measure, _, unit = phrase.partition(" in ")
+    if unit in _UNITS:
+        return "decimal" if measure in _MEASURES or type_of(measure) in {"integer", "decimal"} else None
     *modifiers, head = phrase.split(" ")
     if len(modifiers) != 1 or modifiers[0] not in _MODIFIERS or head not in _HEADS:
         return None

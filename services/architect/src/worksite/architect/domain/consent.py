@@ -8,19 +8,44 @@ from collections.abc import Sequence
 from worksite.architect.domain.grammar import NEGATIONS
 from worksite.architect.domain.words import singular, tokenise
 
-_ALL = r"(?:it|that|this|them|those|these|(?:all )?the rest|everything else|what is missing|what's missing)"
+_ALL = (
+    r"(?:it|that|this|them|those|these|both|all of (?:it|that|them)|(?:that|this|the missing|the other) parts?"
+    r"|those parts|(?:all )?the rest|everything else|everything missing|what is missing|what's missing)"
+)
+_LEAVE = r"(?:skip|drop|omit|ignore|forget|forget about|remove|never mind|i do(?:n't| not) need|we do(?:n't| not) need)"
 _OPENING = r"(?:(?:ok|okay|yes|fine|please|then|just|go on|go ahead|continue|proceed|build it|make it|do it)[, ]+)*"
 _CLOSING = r"(?:[, ]+(?:please|then|too|as well|thanks|thank you|for now))*[.!]?"
 _EVERYTHING = re.compile(
-    rf"{_OPENING}(?:(?:leave|let) {_ALL} out|leave out {_ALL}|(?:skip|drop|omit|ignore|forget) {_ALL}|without {_ALL}"
+    rf"{_OPENING}(?:(?:leave|let) {_ALL} out|leave out {_ALL}|{_LEAVE} {_ALL}|without {_ALL}"
+    rf"|(?:just |only )?(?:build|do|make) what (?:you can|is possible|is covered)"
     rf"|(?:only|just|build|build only|go on with|go on with only)? ?(?:what is covered|what's covered|the covered part)"
     rf"(?: only| alone)?){_CLOSING}"
 )
 _SOMETHING = re.compile(
-    rf"{_OPENING}(?:leave (?P<a>.+?) out|leave out (?P<b>.+?)|(?:skip|drop|omit|ignore|forget) (?P<c>.+?)"
+    rf"{_OPENING}(?:leave (?P<a>.+?) out|leave out (?P<b>.+?)|{_LEAVE} (?P<c>.+?)"
     rf"|without (?P<d>.+?)){_CLOSING}"
 )
-_SMALL = frozenset(("the", "a", "an", "and", ",", "part", "that", "with", "to", "of", "for", "it", "also", "about"))
+_SMALL = frozenset(
+    (
+        "the",
+        "a",
+        "an",
+        "and",
+        ",",
+        "part",
+        "that",
+        "with",
+        "to",
+        "of",
+        "for",
+        "it",
+        "also",
+        "about",
+        "any",
+        "feature",
+        "field",
+    )
+)
 
 
 def left_out_by(answer: str, missing: Sequence[str]) -> tuple[str, ...]:

@@ -27,6 +27,8 @@ _CONTENT = _PRODUCTS | {
     "linked",
     "global",
     "bearer",
+    "own field",
+    "purpose",
     "field",
     "doubtful field",
     "open field",
@@ -120,7 +122,8 @@ def _speaks_of_residue(steps: Sequence[Step], index: int, *, before: bool) -> bo
         return before
     if symbol.kind == "bearing":
         return index > 0 and steps[index - 1].symbol is None
-    return before and symbol.kind not in {"end", "bearer", "announce"}
+    told = symbol.kind in {"end", "announce"} or (symbol.kind == "bearer" and symbol.slot is not None)
+    return before and not told
 
 
 def _taint_neighbours(kept: list[bool], steps: Sequence[Step], tokens: Sequence[Token], residue: int) -> None:

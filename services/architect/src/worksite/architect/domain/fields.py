@@ -9,7 +9,16 @@ from typing import Literal
 
 from worksite.architect.domain.attributes import CANONICAL, bears_article, is_doubtful, is_modifier, type_of
 from worksite.architect.domain.nouns import is_plural, numbers
-from worksite.architect.domain.things import ATTRIBUTES, OBJECTS, QUALIFIERS, THINGS, TOPICS, names_deed
+from worksite.architect.domain.things import (
+    ATTRIBUTES,
+    DOINGS,
+    OBJECTS,
+    QUALIFIERS,
+    SECRETS,
+    THINGS,
+    TOPICS,
+    names_deed,
+)
 from worksite.architect.domain.words import Token, listed
 from worksite.common.blueprints import FieldType
 
@@ -37,15 +46,16 @@ _VALUES: frozenset[FieldType] = frozenset(("integer", "decimal", "boolean"))
 """Nobody gives a numeric type to what a service does, as in "notifications: email"."""
 _MAX_WORDS = 4
 _SMALL = listed(
-    "a, all, also, an, and, any, are, array, as, asap, at, attributes, be, best, better, but, by, can, clean, "
-    "columns, do, does, each, easy, eg, entries, entry, etc, every, fast, few, field, fields, first, following, "
-    "for, free, from, get, give, good, has, have, he, her, his, i, id, ie, if, in, into, is, it, item, items, "
-    "its, last, list, lists, many, me, misc, modern, more, most, multiple, must, my, new, nice, no, not, of, old, "
-    "on, one, only, optional, or, others, our, own, per, please, pretty, print, prints, properties, quick, "
-    "record, records, reliable, required, return, returns, robust, safe, same, scalable, secure, send, sends, "
-    "set, several, shall, she, should, show, shows, simple, so, some, sort, tbd, that, the, their, them, then, "
-    "there, they, this, those, to, todo, two, type, unique, up, us, use, uses, usual, via, want, we, were, what, "
-    "when, where, which, who, will, with, within, without, you, your"
+    "a, all, also, an, and, any, anything, are, array, as, asap, at, attributes, be, best, better, but, by, can, "
+    "cancel, clean, columns, con, continue, default, do, does, each, easy, eg, entries, entry, et, etc, every, "
+    "everything, fast, few, field, fields, first, following, for, free, from, get, give, good, has, have, he, help, "
+    "her, his, i, id, ie, if, in, into, is, it, item, items, its, last, list, lists, many, maybe, me, misc, modern, "
+    "more, most, multiple, must, my, new, nice, no, none, not, nothing, null, oder, of, ok, okay, old, on, one, only, "
+    "optional, or, others, our, own, per, please, pretty, print, prints, properties, quick, record, records, "
+    "reliable, required, return, returns, robust, safe, same, scalable, secure, send, sends, set, several, shall, "
+    "she, should, show, shows, simple, so, some, something, sort, standard, stop, stuff, sure, tbd, that, the, their, "
+    "them, then, there, they, this, those, to, todo, two, type, und, unique, unknown, up, us, use, uses, usual, via, "
+    "want, we, were, what, whatever, when, where, which, who, will, with, within, without, yes, you, your"
 )
 """Words that are no name of a field."""
 
@@ -119,16 +129,18 @@ def _may_be_typed(name: Sequence[Token], said: FieldType, before: _Said, after: 
     """Is a noun that the dictionary has not an attribute, now that it has a type?"""
     words = [str(token.word) for token in name]
     first, head = words[0], _singular(words[-1])
+    if "_".join(words) in SECRETS or head in SECRETS:
+        return False
     if len(words) > 2 or set(words) & _SMALL or (len(words) > 1 and (first,) in _TYPES):
         return False
-    one_word = all(token.joined for token in name[1:])
-    if after.tight and one_word:
+    if after.tight and all(token.joined for token in name[1:]):
         return True
     if len(words) > 1 and not _is_compound(first, words[-1]):
         return False
     if said in _VALUES and not before.type:
         return len(words) == 1 or not names_deed(head)
-    harmless = head in ATTRIBUTES | OBJECTS or not names_deed(head)
+    announced = len(words) == 1 and not before.type and head not in DOINGS
+    harmless = announced or head in ATTRIBUTES | OBJECTS or not names_deed(head)
     return harmless and not (before.type and is_plural(words[-1]))
 
 

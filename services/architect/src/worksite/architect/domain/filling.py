@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from worksite.architect.domain.fields import Field
+from worksite.architect.domain.nouns import is_plural
 from worksite.architect.domain.parsing import Step
 from worksite.architect.domain.resources import Resource
 from worksite.common.blueprints import Blueprint, Slot
@@ -46,7 +47,7 @@ def fill(blueprint: Blueprint, steps: Sequence[Step], kept: Sequence[bool]) -> t
     a name that the blueprint refuses, nothing but doubtful fields, a feature of fields that there are none of."""
     resource = _resource(steps, kept)
     wrong = set(_other_resources(steps, resource)) | set(_wrong_fields(blueprint, steps, kept))
-    wrong |= set(_refused_resource(blueprint, steps, resource))
+    wrong |= set(_refused_resource(blueprint, steps, resource)) | set(_unclear_bearers(steps))
     fields = tuple(field for index, field in _fields(steps, kept) if index not in wrong)
     filling = Filling(resource, fields)
     wrong |= set(_features_of_nothing(blueprint, steps, filling)) if fields else set()
@@ -55,7 +56,7 @@ def fill(blueprint: Blueprint, steps: Sequence[Step], kept: Sequence[bool]) -> t
 
 def _resource(steps: Sequence[Step], kept: Sequence[bool]) -> Resource | None:
     named = [step.symbol for step, keep in zip(steps, kept, strict=True) if keep and step.symbol]
-    products = (symbol.slot for symbol in named if symbol.kind == "product")
+    products = (symbol.slot for symbol in named if symbol.kind in {"product", "purpose"})
     return next((slot for slot in products if isinstance(slot, Resource)), None)
 
 
@@ -80,6 +81,16 @@ def _refused_resource(blueprint: Blueprint, steps: Sequence[Step], resource: Res
     if all(_fits(blueprint, name, value) for name, value in values.items()):
         return
     yield from (index for index, step in enumerate(steps) if step.symbol and isinstance(step.symbol.slot, Resource))
+
+
+def _unclear_bearers(steps: Sequence[Step]) -> Iterator[int]:
+    """In "books with pages, each with a title" the title may be that of a page."""
+    plural = False
+    for index, step in enumerate(steps):
+        if step.symbol and isinstance(step.symbol.slot, Field):
+            plural = is_plural(step.symbol.slot.name.rpartition("_")[2])
+        elif step.symbol and step.symbol.kind == "bearer" and step.symbol.slot is None and plural:
+            yield index
 
 
 def _fields(steps: Sequence[Step], kept: Sequence[bool]) -> Iterator[tuple[int, Field]]:

@@ -61,6 +61,8 @@ Kind = Literal[
     "announce",  # "the following fields"
     "field",
     "doubtful field",  # a field only in the company of others: "email"
+    "own field",  # a field that every record has, whoever asks: "id"
+    "purpose",  # the resource, said after what the product is built with: "with SQLite for managing books"
     "open field",  # a noun that no dictionary has; only after an announcement
 ]
 State = Literal[
@@ -100,6 +102,7 @@ PHRASES: Mapping[Kind, tuple[str, ...]] = {
         "create", "build", "make", "write", "implement", "develop", "generate", "set up", "setup", "add", "code",
         "design", "scaffold", "produce", "provide", "give", "need", "want", "i need", "we need", "i want", "we want",
         "i'd like", "i would like", "we'd like", "we would like",
+        "can i get", "can i have", "could i get", "could i have", "can we get", "can we have",
     ),
     "pronoun": ("me", "us"),
     "determiner": ("a", "an", "the"),
@@ -147,7 +150,8 @@ PHRASES: Mapping[Kind, tuple[str, ...]] = {
 
 SLOT_PHRASES: Mapping[Kind, tuple[str, ...]] = {
     "bearing": (
-        "with", "having", "containing", "with the following", "that has", "which has", "that have", "which have",
+        "with", "having", "containing", "with the following", "with these", "which contains", "including",
+        "that has", "which has", "that have", "which have",
         "that contain", "that contains", "that should have", "consisting of",
     ),
     "bears": ("has", "have"),
@@ -162,10 +166,13 @@ SLOT_PHRASES: Mapping[Kind, tuple[str, ...]] = {
         "so i can", "so that i can", "so we can", "so that we can",
     ),
     "users": ("i", "we", "clients"),
+    "plain": ("basic", "minimal", "tiny"),  # "basic auth" is a scheme
 }  # fmt: skip
 """Beside `PHRASES`, where a blueprint has slots."""
 
-QUESTION_OPENERS = frozenset({("can", "you"), ("could", "you"), ("will", "you"), ("would", "you"), ("can", "we")})
+QUESTION_OPENERS = frozenset(
+    {("can", "you"), ("could", "you"), ("will", "you"), ("would", "you"), ("can", "we"), ("can", "i"), ("could", "i")}
+)
 """Only a sentence that begins like this is a wish although it ends with a question mark."""
 
 FORMS = frozenset((*_FORMS, "app", "application"))
@@ -226,7 +233,7 @@ _ITEM: dict[Kind, State] = {
 _OFFER: dict[Kind, State] = {"article": "offer", "colon": "offer", "bullet": "offer", "feature": "offered"}
 _ADDING: dict[Kind, State] = {**_CLAUSE, "article": "adding", "thing": "added", "duty": "added"}
 _JOINED: dict[Kind, State] = {**_ITEM, **_CLAUSE, "bullet": "joined", "and": "joined"}
-_KNOWN: tuple[Kind, ...] = ("field", "doubtful field")
+_KNOWN: tuple[Kind, ...] = ("field", "doubtful field", "own field")
 _BORNE: dict[Kind, State] = {**dict.fromkeys(_KNOWN, "borne"), "announce": "announced"}
 _TOLD: dict[Kind, State] = {**dict.fromkeys(_KNOWN, "told of"), "announce": "announced"}
 _NAMED: dict[Kind, State] = dict.fromkeys((*_KNOWN, "open field"), "named")
@@ -244,6 +251,7 @@ TRANSITIONS: Mapping[State, Mapping[Kind, State]] = {
     "product": {
         **_ATTACHED, "linked": "product", "audience": "product", "open": "bracket", "and": "extended",
         "bullet": "itemised", "colon": "itemised", "end": "sentence", "bearer": "described",
+        "purpose": "product",
     },
     "itemised": {**_JOINED, **_BORNE, "bullet": "itemised"},
     "bracket": {
@@ -259,7 +267,9 @@ TRANSITIONS: Mapping[State, Mapping[Kind, State]] = {
     "item": _ITEM,
     "listed": {"and": "joined", "bullet": "joined", "global": "built", "end": "sentence"},
     "joined": _JOINED,
-    "built": {**_ATTACHED, "and": "combined", "bullet": "combined", "global": "built", "end": "sentence"},
+    "built": {**_ATTACHED, "and": "combined", "bullet": "combined", "global": "built", "end": "sentence",
+        "purpose": "product",
+    },
     "combined": {**_JOINED, **_ATTACHED},
     # It supports this: no technology, not even further down the list.
     "offer": _OFFER,

@@ -22,7 +22,7 @@ from worksite.architect.domain.grammar import (
     TECHNOLOGIES,
     Kind,
 )
-from worksite.architect.domain.resources import Resource, bearers_at, deeds_at, products_at
+from worksite.architect.domain.resources import Resource, bearers_at, deeds_at, products_at, purposes_at
 from worksite.architect.domain.words import Token, same_word, singular, tokenise
 from worksite.common.blueprints import Vocabulary
 
@@ -35,7 +35,7 @@ _BY_FIRST_WORD: dict[Kind, frozenset[str]] = {
     "linked": LINKERS,
     "global": GLOBAL_LINKERS,
 }
-_EXACT: set[Kind] = {"action", "form", "modifier", "technology"}
+_EXACT: set[Kind] = {"action", "own field", "form", "modifier", "technology"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,8 @@ class Lexicon:
         if "resource" in self._slots:
             for found in products_at(tokens, start, self._heads):
                 yield Symbol("product", start, found.end, slot=found.resource)
+            for found in purposes_at(tokens, start):
+                yield Symbol("purpose", start, found.end, slot=found.resource)
             for found in deeds_at(tokens, start):
                 yield Symbol("action", start, found.end, slot=found.resource)
         if "fields" in self._slots:
@@ -135,6 +137,8 @@ def _features(vocabulary: Vocabulary) -> Iterator[_Entry]:
     for feature in vocabulary.features:
         for action in feature.actions:
             yield _Entry(_words(action), "action", feature.id)
+        for attribute in feature.attributes:
+            yield _Entry(_words(attribute), "own field", feature.id)
         for phrase in feature.phrases:
             words = _words(phrase)
             for kind in _kinds(words):

@@ -31,7 +31,7 @@ def assumptions(filling: Filling) -> Iterator[Decision]:
         yield Decision(
             title="What is kept",
             choice=f"Records of {_spoken(filling.resource.plural)}.",
-            reason=f"The request says “{filling.resource.place}” and nothing else of what is kept there.",
+            reason=f"The request says “{filling.resource.place}”.",
         )
     for field in filling.fields:
         if field.assumed:

@@ -99,8 +99,13 @@ def _how_to_answer(best: Coverage) -> str:
         ways.append(f"{_ANSWER} “{_LEAVE_OUT}” builds the covered part alone")
     ways.append(f"{_ANSWER} “…” says it in other words")
     if best.filling.resource and best.missing:
-        ways.append("a field that is not known needs its type: “colour (text)”")
+        ways.append(f"a field that is not known needs its type: “{_typed(best.missing)}”")
     return f"{'; '.join(ways)}."
+
+
+def _typed(missing: Sequence[str]) -> str:
+    """How to say the type of the first missing part that could be a field."""
+    return next((f"{part} (text)" for part in missing if re.fullmatch(r"[A-Za-z]{3,30}", part)), "colour (text)")
 
 
 def _partly(best: Coverage, missing: Sequence[str], needed: Sequence[str]) -> Iterator[str]:

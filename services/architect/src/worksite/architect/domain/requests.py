@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from worksite.architect.domain.consent import left_out_by
 from worksite.architect.domain.coverage import Coverage, cover
 from worksite.architect.domain.filling import NOTHING, Filling
 from worksite.architect.domain.templates import Template
-from worksite.architect.domain.words import tokenise
+from worksite.architect.domain.words import listed, tokenise
 from worksite.common.blueprints import Blueprint
 
-_JOINTS = (". Fields: ", " for ", ". ", " with ", ", ")
+_JOINTS = (". Fields: ", " for ", ". ", " with ", ", ", ". Fields:\n", " ")
 """How an answer may continue a request; the first is how we ask for fields."""
+_PART = re.compile(r"(?:[^,;\n()]|\([^()]*\))+")
+_AND = re.compile(r"\s+and\s+(?!time\b)|^\s*(?:and|-|\*)\s+")
+_ONE_TYPE = re.compile(
+    r"(?:(?:it|this|that)(?:'s| is) |(?P<all>(?:they(?:'re| are)|all|both)(?: all| both| of them)?(?: are)? ))?"
+    r"(?:as )?(?:an? )?(?P<type>text|string|number|whole number|integer|decimal|boolean|date|datetime|url)s?"
+    r"(?:,? please)?[.!]?",
+    re.IGNORECASE,
+)
+"""One type for what is not known."""
+_EMPTY = listed(
+    "answer, cancel, continue, default, done, exit, fine, go, great, hello, help, hi, no, nope, ok, okay, please, "
+    "proceed, quit, right, standard, start, stop, sure, thank, thanks, true, yeah, yep, yes, you, ,, ., !, ?"
+)
+"""Words that say nothing of a product."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +109,7 @@ def _answered(before: Reading, text: str, candidates: Sequence[Template]) -> Rea
     ]
     if whole := next((reading for reading in tries if reading.chosen), None):
         return whole
-    nearest = alone if alone.best else min(tries, key=_open_points)
+    nearest = alone if alone.best else min(tries, key=_open_points, default=before)
     if alone.best or _open_points(nearest) < _open_points(before):
         return replace(nearest, anchor=before)
     return replace(before, unread=text)
@@ -102,13 +117,44 @@ def _answered(before: Reading, text: str, candidates: Sequence[Template]) -> Rea
 
 def _completions(base: Reading, text: str) -> Iterator[str]:
     """The answer in the place of what it repeats, or behind the request."""
-    words = _plain(text)
-    for start, end in base.best.residue if base.best else ():
-        missing = _plain(base.words[start:end])
-        if any(words[place : place + len(missing)] == missing for place in range(len(words))):
-            yield base.words[:start] + text + base.words[end:]
+    if set(_plain(text)) <= _EMPTY:
+        return
+    gaps = _gaps(base)
+    if gaps and (kind := _ONE_TYPE.fullmatch(text.strip())) and (len(gaps) == 1 or kind["all"]):
+        yield _replaced(base.words, {gap: f"{base.words[slice(*gap)]} ({kind['type']})" for gap in gaps})
+    if parts := _repeating(base, text):
+        yield _replaced(base.words, parts)
     for joint in _JOINTS:
         yield f"{base.words.rstrip().rstrip('.!')}{joint}{text}"
+
+
+def _gaps(base: Reading) -> tuple[tuple[int, int], ...]:
+    """Where the missing stands, less the mark that ends its sentence."""
+    residue = base.best.residue if base.best else ()
+    return tuple((start, start + len(base.words[start:end].rstrip(".!; "))) for start, end in residue)
+
+
+def _repeating(base: Reading, text: str) -> dict[tuple[int, int], str]:
+    """For every missing part that the answer repeats, what the answer says of it; nothing if it says more."""
+    parts = (part.strip() for piece in _PART.findall(text) for part in _AND.split(piece))
+    said = [(part.rstrip(".!"), _plain(part)) for part in parts if part]
+    found: dict[tuple[int, int], str] = {}
+    for gap in _gaps(base):
+        missing = _plain(base.words[slice(*gap)])
+        if part := next((part for part in said if _holds(part[1], missing)), None):
+            said.remove(part)
+            found[gap] = part[0]
+    return {} if said else found
+
+
+def _holds(words: Sequence[str | None], part: Sequence[str | None]) -> bool:
+    return any(words[place : place + len(part)] == part for place in range(len(words)))
+
+
+def _replaced(words: str, parts: Mapping[tuple[int, int], str]) -> str:
+    for (start, end), text in sorted(parts.items(), reverse=True):
+        words = words[:start] + text + words[end:]
+    return words
 
 
 def _open_points(reading: Reading) -> tuple[bool, int, int]:
@@ -118,4 +164,5 @@ def _open_points(reading: Reading) -> tuple[bool, int, int]:
 
 
 def _plain(text: str) -> list[str | None]:
-    return [token.word for token in tokenise(text)]
+    words = [token.word for token in tokenise(text)]
+    return words[1:] if words[:1] in (["a"], ["an"], ["the"]) else words

@@ -10,6 +10,8 @@ _PLAIN = re.compile(r"[a-z0-9]+(?:['_-][a-z0-9]+)*")
 _PIECE = re.compile(r"[^,()]+|[,()]")
 _PAIR = re.compile(r"([A-Za-z]+)/([A-Za-z]+)")
 _TYPED = re.compile(r"([A-Za-z][A-Za-z0-9_-]*):([A-Za-z]+)(\??)")
+_CAMEL = re.compile(r"[a-z][a-z0-9]+(?:[A-Z][a-z0-9]+)+")
+"""`dueDate`; not `FastAPI`, `iPhone` or `macOS`."""
 _END = re.compile(r"(?<![.!?;:])(?:[.;:?]|!+)\Z")
 """One mark ends a sentence. An ellipsis stays part of its word: it stands for things that were left out."""
 _BULLETS = {"-", "*", "•"}
@@ -88,9 +90,18 @@ def _tokens(chunk: str, offset: int) -> Iterator[Token]:
         yield Token(mark.group()[0], offset + mark.start(), offset + mark.end())
 
 
+def _humps(piece: str) -> Iterator[tuple[int, str]]:
+    for part in re.finditer(r"[A-Z]?[a-z0-9]+", piece):
+        yield part.start(), part.group()
+
+
 def _words(piece: str, offset: int) -> Iterator[Token]:
     """The parts of a hyphenated word are words: `log-in` is `log in`. `title:text?` is four of them."""
     word = piece.lower().replace("’", "'")
+    if _CAMEL.fullmatch(piece):
+        for start, part in _humps(piece):
+            yield Token(part.lower(), offset + start, offset + start + len(part), joined=start > 0)
+        return
     if piece in _MARKS:
         yield Token(piece, offset, offset + 1)
     elif pair := _PAIR.fullmatch(piece):
