@@ -114,12 +114,14 @@ async def test_what_a_program_writes_while_it_stops_is_logged():
 
 
 @pytest.mark.asyncio
-async def test_a_program_that_waits_for_its_restart_is_stopped_at_once():
+async def test_a_program_that_waits_for_its_restart_is_stopped_at_once(monkeypatch):
+    monkeypatch.setattr("worksite.cli.stack.supervisor._LAST_RESTART_SECONDS", 600)
+    monkeypatch.setattr("worksite.cli.stack.supervisor._FIRST_RESTART_SECONDS", 600)
     log = Log()
     supervisor = Supervisor(log)
     supervisor.start(program("import sys; sys.exit(1)"))
-    await log.until("restarting in 1.2 s")
-    async with asyncio.timeout(1):
+    await log.until("restarting in 600.0 s")
+    async with asyncio.timeout(60):
         await supervisor.stop("p")
 
 

@@ -215,6 +215,34 @@ def test_a_log_that_cannot_be_written_is_told_of_once(tmp_path, capsys):
     assert capsys.readouterr().err.count("is not written") == 1
 
 
+def test_a_reader_that_goes_away_does_not_stop_the_log(tmp_path, monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with StackLog(tmp_path / "log", echo=True) as log:
+        with os.fdopen(writer, "w", buffering=1) as broken, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", broken)
+            log.write("rag", "one")
+            with open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), writer)  # so that closing it does not fail as well
+        log.write("rag", "two")
+    assert (tmp_path / "log").read_text().splitlines() == ["rag       | one", "rag       | two"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+async def test_a_command_that_is_asked_to_end_tidies_up(name):
+    tidy = "print('working', flush=True)\n  await asyncio.sleep(60)\n finally: print('tidied')"
+    script = f"import asyncio\nfrom worksite.cli.main import _await\nasync def work():\n try:\n  {tidy}\n_await(work())"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(60):
+        assert await process.stdout.readline() == b"working\n"
+        process.send_signal(getattr(signal, name))
+        said, _ = await process.communicate()
+    assert said == b"tidied\n"
+
+
 def test_a_failed_start_points_to_the_doctor(tmp_path):
     (tmp_path / "blueprints").mkdir()
     (tmp_path / "s").write_text("")

@@ -364,9 +364,11 @@ def _end(well: bool) -> None:
 
 
 async def _until_terminated(work: Coroutine[Any, Any, T]) -> T:
-    """SIGTERM ends the work as Ctrl-C does: in order."""
+    """SIGTERM, and a terminal that is closed, end the work as Ctrl-C does: in order."""
     task = asyncio.ensure_future(work)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for request in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(request) is not signal.SIG_IGN:  # nohup
+            asyncio.get_running_loop().add_signal_handler(request, task.cancel)
     return await task
 
 

@@ -43,4 +43,11 @@ class StackLog:
         text = f"{name:9} | {line}"
         self._file.emit(logging.LogRecord("stack", logging.INFO, "", 0, text, None, None))
         if self._echo and not (name == "nats" and "[INF]" in line):  # its banner would bury everything else
+            self._show(text)
+
+    def _show(self, text: str) -> None:
+        """Whoever read it may have gone (a pipe, a terminal): the stack goes on, and the file has every line."""
+        try:
             print(text, file=sys.stdout, flush=True)
+        except OSError:
+            self._echo = False
