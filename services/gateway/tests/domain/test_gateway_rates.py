@@ -115,3 +115,17 @@ def test_there_are_never_more_keys_than_fit_and_the_newest_stay() -> None:
 @pytest.mark.parametrize(("per_second", "burst", "seconds"), [(50, 100, 2), (0.5, 5, 10)])
 def test_a_burst_comes_back_at_the_rate(per_second: float, burst: int, seconds: float) -> None:
     assert Limit("x", per_second, burst).burst_seconds == seconds
+
+
+@pytest.mark.parametrize("now", [1000.1, 1e5 / 3, 1e6 / 3, 1e7 / 3])
+@pytest.mark.parametrize("limit", [Limit("x", 50, 100), Limit("x", 7.3, 1000), Limit("x", 1e6, 100)])
+def test_a_whole_burst_can_be_taken_and_is_counted_down_one_by_one_however_old_the_clock_is(
+    now: float, limit: Limit
+) -> None:
+    meter, left = Meter(limit), list[int]()
+    for _ in range(limit.burst):
+        [standing] = take([(meter, "key")], now, 1)
+        left.append(standing.remaining)
+
+    assert left == list(range(limit.burst - 1, -1, -1))
+    assert not meter.ask("key", now, 1).allowed

@@ -15,7 +15,8 @@ from math import floor
 CAPACITY = 100_000
 """Keys remembered per limit; beyond that the one that took last longest ago has its burst back."""
 _SWEPT_PER_TURN = 2
-_ROUNDING = 1e-9
+_ROUNDING = 1e-7
+"""Seconds: more than sums of times lose to rounding while a clock is months old."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def gcra(limit: Limit, full_at: float, now: float, cost: int) -> Standing:
         limit=limit,
         allowed=allowed,
         full_at=left,
-        remaining=floor((limit.burst_seconds - (left - now)) * limit.per_second + _ROUNDING),
+        remaining=floor((limit.burst_seconds - (left - now) + _ROUNDING) * limit.per_second),
         full_seconds=left - now,
         wait_seconds=0 if allowed else wait,
     )
