@@ -1,17 +1,20 @@
 """What the command says and how it exits."""
 
+import asyncio
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 from worksite.cli.client import output, verdict
-from worksite.cli.client.access import Access, NoAccess
+from worksite.cli.client.access import Access, NoAccess, transport
 from worksite.cli.client.display import Display, Progress
 from worksite.cli.client.events import Event
 from worksite.cli.commands_tasks import Submission
 from worksite.cli.main import app
+from worksite.common.processes import free_port
 
 
 def view(status, outcome=None, **more):
@@ -143,3 +146,20 @@ def git(directory, *arguments):
     identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
     done = subprocess.run(["git", *identity, *arguments], cwd=directory, capture_output=True, text=True, check=True)
     return done.stdout.strip()
+
+
+@pytest.mark.asyncio
+async def test_a_gateway_that_is_being_started_again_is_waited_for():
+    port, answer = free_port(), b"HTTP/1.1 204 No Content\r\n\r\n"
+
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with httpx.AsyncClient(transport=transport()) as client:
+        waiting = asyncio.create_task(client.get(f"http://127.0.0.1:{port}/"))
+        await asyncio.wait({waiting}, timeout=0.2)  # the first attempts are refused meanwhile
+        assert not waiting.done()
+        async with await asyncio.start_server(serve, "127.0.0.1", port):
+            assert (await waiting).status_code == 204

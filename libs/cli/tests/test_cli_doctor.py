@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import time
 from pathlib import Path
@@ -155,6 +156,25 @@ def test_one_missing_thing_is_enough_to_say_no():
         "missing  disk  full: free some",
         "Worksite cannot run here yet: 1 missing, 0 to look at.",
     ]
+
+
+def test_one_port_for_two_is_found(tmp_path):
+    same, *_ = network.checks(Ports(4321, 4321), State(tmp_path / "s"))
+    assert (same.check, same.level) == ("ports", "warning")
+    assert {each.check for each in network.checks(Ports(0, 0), State(tmp_path / "s"))} == {"port", "admin port"}
+
+
+def test_a_secret_that_was_cut_short_is_found(tmp_path):
+    state = State(tmp_path / "s")
+    state.prepare()
+    assert storage.secrets(state).level == "ok"
+    (state.secrets("gateway") / "issuer_key").write_text("")
+    found = storage.secrets(state)
+    assert found.level == "missing"
+    assert "issuer_key is empty" in found.finding
+    shutil.rmtree(state.root / "secrets")
+    state.prepare()
+    assert storage.secrets(state).level == "ok"
 
 
 def test_the_doctor_examines_this_machine_and_leaves_it_as_it_was(tmp_path):

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -222,7 +223,7 @@ def test_a_reader_that_goes_away_does_not_stop_the_log(tmp_path, monkeypatch):
         with os.fdopen(writer, "w", buffering=1) as broken, monkeypatch.context() as patch:
             patch.setattr(sys, "stdout", broken)
             log.write("rag", "one")
-            with open(os.devnull, "w") as nowhere:
+            with Path(os.devnull).open("w") as nowhere:
                 os.dup2(nowhere.fileno(), writer)  # so that closing it does not fail as well
         log.write("rag", "two")
     assert (tmp_path / "log").read_text().splitlines() == ["rag       | one", "rag       | two"]

@@ -15,6 +15,7 @@ from worksite.cli.client.refusals import TooMany, problem
 from worksite.cli.stack.state import CLIENT_ID, State
 
 DEFAULT_TENANT, DEFAULT_ROLE = "local", "developer"
+_CONNECTION_RETRIES = 5
 
 
 class NoAccess(Exception):
@@ -60,7 +61,9 @@ class Access:
         if self.settings.token:
             return self.settings.token.get_secret_value()
         client_class: Any = AsyncOAuth2Client  # untyped
-        async with client_class(self.settings.client_id, self._client_secret(), trust_env=False) as client:
+        async with client_class(
+            self.settings.client_id, self._client_secret(), trust_env=False, transport=transport()
+        ) as client:
             client.register_compliance_hook("access_token_response", _refused)  # RFC 6749 knows no 429
             try:
                 answer = await client.fetch_token(
@@ -79,6 +82,12 @@ class Access:
             return self.state.secret("cli", "client_secret")
         except FileNotFoundError as error:
             raise NoAccess("no credentials: set WORKSITE_TOKEN or WORKSITE_CLIENT_SECRET") from error
+
+
+def transport() -> httpx.AsyncHTTPTransport:
+    """A gateway that is being started again refuses connections for a moment; what never reached it is sent again, after
+    0, 0.5, 1, 2 and 4 s."""
+    return httpx.AsyncHTTPTransport(retries=_CONNECTION_RETRIES, trust_env=False)
 
 
 def _refused(answer: httpx.Response) -> httpx.Response:

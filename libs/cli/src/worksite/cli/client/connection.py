@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any
 
 import httpx
-from worksite.cli.client.access import Access
+from worksite.cli.client.access import Access, transport
 from worksite.cli.client.refusals import GatewayError, NotThere, Say, TooMany, patiently, problem
 
 
@@ -16,7 +16,9 @@ class Connection:
 
     def __init__(self, access: Access, tenant: str, say: Say) -> None:
         self.access = access
-        self.http = httpx.AsyncClient(base_url=access.url, timeout=30, trust_env=False, auth=_Bearer(access, tenant))
+        self.http = httpx.AsyncClient(
+            base_url=access.url, timeout=30, trust_env=False, auth=_Bearer(access, tenant), transport=transport()
+        )
         self._say = say
 
     async def __aenter__(self) -> Connection:

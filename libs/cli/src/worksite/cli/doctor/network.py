@@ -13,6 +13,9 @@ from worksite.cli.stack.state import State
 
 def checks(ports: Ports, state: State) -> Iterator[Finding]:
     """A port that our own running stack has is well placed."""
+    if ports.gateway and ports.gateway == ports.admin:
+        remedy = "set one of them to another port; 'worksite run' takes any free ones"
+        yield Finding("ports", "warning", f"DASHBOARD_PORT and ADMIN_PORT are both {ports.admin}", remedy)
     running = state.root.is_dir() and layout.problem(state.root) is None and state.in_use()
     ours = {str(url).rsplit(":", 1)[-1] for url in state.described().values()} if running else set[str]()
     for check, variable, port in (("port", "DASHBOARD_PORT", ports.gateway), ("admin port", "ADMIN_PORT", ports.admin)):

@@ -44,6 +44,9 @@ def condition(state: State) -> Finding:
 
 def secrets(state: State) -> Finding:
     """Whoever reads these owns the stack."""
+    if empty := [p for p in state.root.glob("secrets/*/*") if not p.stat().st_size]:
+        remedy = f"remove {state.root / 'secrets'}, all of it: the next start makes new ones"
+        return Finding("secrets", "missing", f"{empty[0]} is empty", remedy)
     open_to_others = [p for p in state.root.glob("secrets/*/*") if stat.S_IMODE(p.stat().st_mode) & 0o077]
     if open_to_others:
         remedy = f"chmod -R go= {state.root / 'secrets'}"
