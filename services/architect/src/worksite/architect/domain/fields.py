@@ -19,7 +19,7 @@ from worksite.architect.domain.things import (
     TOPICS,
     names_deed,
 )
-from worksite.architect.domain.words import Token, listed
+from worksite.architect.domain.words import Token, listed, tokenise
 from worksite.common.blueprints import FieldType
 
 FieldKind = Literal["field", "doubtful field", "open field"]
@@ -142,6 +142,12 @@ def _may_be_typed(name: Sequence[Token], said: FieldType, before: _Said, after: 
     announced = len(words) == 1 and not before.type and head not in DOINGS
     harmless = announced or head in ATTRIBUTES | OBJECTS or not names_deed(head)
     return harmless and not (before.type and is_plural(words[-1]))
+
+
+def may_be_named(word: str) -> bool:
+    """Would one word be a field if it were followed by "(text)"?"""
+    name, text = tokenise(word), _Said(0, "text")
+    return len(name) == 1 and _may_be_typed(name, "text", _Said(0), text)
 
 
 def _is_compound(first: str, head: str) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from worksite.architect.domain.consent import left_out_by
 from worksite.architect.domain.coverage import Coverage
+from worksite.architect.domain.fields import may_be_named
 from worksite.architect.domain.requests import Reading
 from worksite.architect.domain.templates import Template
 from worksite.common.blueprints import Blueprint, Slot
@@ -98,14 +99,15 @@ def _how_to_answer(best: Coverage) -> str:
     elif best.left_out_are(left_out_by(_LEAVE_OUT, best.residue_after_product)):
         ways.append(f"{_ANSWER} “{_LEAVE_OUT}” builds the covered part alone")
     ways.append(f"{_ANSWER} “…” says it in other words")
-    if best.filling.resource and best.missing:
-        ways.append(f"a field that is not known needs its type: “{_typed(best.missing)}”")
+    if best.filling.resource and (field := _untyped(best.missing)):
+        ways.append(f"a field that is not known needs its type: “{field} (text)”")
     return f"{'; '.join(ways)}."
 
 
-def _typed(missing: Sequence[str]) -> str:
-    """How to say the type of the first missing part that could be a field."""
-    return next((f"{part} (text)" for part in missing if re.fullmatch(r"[A-Za-z]{3,30}", part)), "colour (text)")
+def _untyped(missing: Sequence[str]) -> str | None:
+    """The first missing part that would be a field if it had a type."""
+    words = (part.rstrip(".!") for part in missing)
+    return next((word for word in words if word.isascii() and word.isalpha() and may_be_named(word.lower())), None)
 
 
 def _partly(best: Coverage, missing: Sequence[str], needed: Sequence[str]) -> Iterator[str]:
