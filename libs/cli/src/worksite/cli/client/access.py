@@ -85,8 +85,7 @@ class Access:
 
 
 def transport() -> httpx.AsyncHTTPTransport:
-    """A gateway that is being started again refuses connections for a moment; what never reached it is sent again, after
-    0, 0.5, 1, 2 and 4 s."""
+    """What never reached a gateway, because it is being started again, is sent again: after 0, 0.5, 1, 2 and 4 s."""
     return httpx.AsyncHTTPTransport(retries=_CONNECTION_RETRIES, trust_env=False)
 
 
