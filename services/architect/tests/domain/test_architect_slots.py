@@ -78,6 +78,8 @@ REFUSED = (
     "API for users with name:text and password:text",
     "API for books with title and authorId:integer",
     "API to track vehicles with name",
+    "API for a chat: users with name",
+    "API for a school: students with name, teachers with name",
     "package tracker API with name",
     "REST API: books, authors (name)",
     "REST API: properties (name, price)",

@@ -102,7 +102,7 @@ _NO_ARTICLE = frozenset(("website", "web site", "homepage", "home page", "link")
 _MODIFIERS = listed(
     "unit, purchase, buying, selling, sale, sales, retail, list, base, net, gross, original, first, last, full, "
     "middle, birth, publication, publishing, publish, release, start, end, due, expiry, expiration, issue, founding, "
-    "delivery, shipping, order, invoice, hire, hiring, joining, contact, home, work, mobile, business, "
+    "delivery, shipping, order, invoice, hire, hiring, join, joining, contact, home, work, mobile, business, "
     "short, long, display, product, item, book, author, company, job, project, event, customer, supplier, pet, "
     "owner, artist, album, song, movie, film, team, player, course, recipe, cover, departure, arrival, return, "
     "harvest, planting, vaccination, published, released, production, manufacturing, model, creation, opening, "

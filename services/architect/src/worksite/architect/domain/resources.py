@@ -15,6 +15,7 @@ from worksite.architect.domain.things import (
     SHOPS,
     THINGS,
     TOPICS,
+    VENUES,
     WARES,
     names_deed,
 )
@@ -174,6 +175,8 @@ def _kept(tokens: Sequence[Token], head: int) -> Iterator[Found]:
     if _word(tokens, head) == "for":
         yield from _owned(tokens, head + 1)
         yield from _places(tokens, head + 1 + (_word(tokens, head + 1) in {"a", "an", "my", "our", "the"}))
+        if _word(tokens, head + 2) in VENUES and _word(tokens, head + 3) == ":":
+            yield from _declared(tokens, head + 4)
     if place := _length(tokens, head, _DOERS):
         yield from (found for found in deeds_at(tokens, head + place, creating=True) if found.resource)
 

@@ -51,6 +51,11 @@ FOLLOWED = listed(
 )
 """To track these may mean to know where they are, or how they do, at any time."""
 
+VENUES = listed(
+    "clinic, club, company, farm, garden, gym, hospital, library, museum, office, school, shelter, university, zoo"
+)
+"""Where things are kept that stand behind a colon: "API for a gym: members with name". None is asked to act."""
+
 COMPOUNDS = listed(
     "job_application, sensor_reading, temperature_reading, meter_reading, weather_measurement, body_measurement"
 )
@@ -62,8 +67,8 @@ APPS = listed("bookmark, contact, expense, grocery, note, recipe, task, todo")
 TOPICS = listed(
     "beer, blog, board, body, book, business, car, city, class, coffee, coin, company, computer, course, customer, "
     "event, family, field, film, flower, food, football, forum, fruit, garden, grocery, guest, hiking, home, hotel, "
-    "house, indoor, job, kitchen, lab, library, menu, meter, movie, museum, music, office, park, party, pet, playing, "
-    "product, pub, real, restaurant, road, room, sales, school, science, sensor, shop, sports, stamp, store, student, "
+    "house, indoor, inventory, job, kitchen, lab, library, menu, meter, movie, museum, music, office, park, party, pet, "
+    "playing, product, pub, real, restaurant, road, room, sales, school, science, sensor, shop, sports, stamp, store, student, "
     "supply, support, tea, team, temperature, tennis, theme, todo, trading, travel, tv, university, video, vintage, "
     "vinyl, weather, wedding, wine, work, zoo"
 )
