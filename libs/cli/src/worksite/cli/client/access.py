@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import httpx2
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -62,7 +63,7 @@ class Access:
             return self.settings.token.get_secret_value()
         client_class: Any = AsyncOAuth2Client  # untyped
         async with client_class(
-            self.settings.client_id, self._client_secret(), trust_env=False, transport=transport()
+            self.settings.client_id, self._client_secret(), trust_env=False, transport=_token_transport()
         ) as client:
             client.register_compliance_hook("access_token_response", _refused)  # RFC 6749 knows no 429
             try:
@@ -89,7 +90,12 @@ def transport() -> httpx.AsyncHTTPTransport:
     return httpx.AsyncHTTPTransport(retries=_CONNECTION_RETRIES, trust_env=False)
 
 
-def _refused(answer: httpx.Response) -> httpx.Response:
+def _token_transport() -> httpx2.AsyncHTTPTransport:
+    """The same for Authlib, which speaks by httpx2 and takes no transport of httpx."""
+    return httpx2.AsyncHTTPTransport(retries=_CONNECTION_RETRIES, trust_env=False)
+
+
+def _refused(answer: httpx2.Response) -> httpx2.Response:
     """Raises for what is no answer of RFC 6749, so that Authlib need not make sense of it."""
     if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
         raise TooMany(answer)

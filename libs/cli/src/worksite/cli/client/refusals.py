@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import httpx
+import httpx2
 
 _LONGEST_PAUSE_SECONDS = 60
 """So long in all one call waits where the gateway asks for it."""
@@ -27,7 +28,7 @@ class NotThere(GatewayError):
 class TooMany(Exception):
     """The gateway asks for a pause (429), on a call or on the way to the token that the call needs."""
 
-    def __init__(self, answer: httpx.Response) -> None:
+    def __init__(self, answer: httpx.Response | httpx2.Response) -> None:
         super().__init__(problem(answer))
         self.seconds = pause(answer)
 
@@ -47,13 +48,13 @@ async def patiently(call: Callable[[], Awaitable[T]], say: Say) -> T:
         waited += max(seconds, 1)
 
 
-def pause(answer: httpx.Response) -> int:
+def pause(answer: httpx.Response | httpx2.Response) -> int:
     """`Retry-After` in seconds (RFC 9110 section 10.2.3); a gateway of ours sends no dates."""
     asked = answer.headers.get("Retry-After", "")
     return int(asked) if re.fullmatch(r"[0-9]{1,9}", asked) else 1
 
 
-def problem(answer: httpx.Response) -> str:
+def problem(answer: httpx.Response | httpx2.Response) -> str:
     """`title: detail (field: message; …)`."""
     try:
         document = answer.json()
