@@ -69,8 +69,8 @@ TOPICS = listed(
     "event, family, field, film, flower, food, football, forum, fruit, garden, grocery, guest, hiking, home, hotel, "
     "house, indoor, inventory, job, kitchen, lab, library, menu, meter, movie, museum, music, office, park, party, "
     "pet, playing, product, pub, real, restaurant, road, room, sales, school, science, sensor, shop, sports, stamp, "
-    "store, student, supply, support, tea, team, temperature, tennis, theme, todo, trading, travel, tv, university, video, vintage, "
-    "vinyl, weather, wedding, wine, work, zoo"
+    "store, student, supply, support, tea, team, temperature, tennis, theme, todo, trading, travel, tv, university, "
+    "video, vintage, vinyl, weather, wedding, wine, work, zoo"
 )
 """What may stand before a thing: "support ticket". An adjective may not: "private notes" would have to be hidden."""
 
