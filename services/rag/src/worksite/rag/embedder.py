@@ -69,6 +69,7 @@ def _files(folder: Path) -> tuple[Path, Path]:
 
 
 def _session(model: Path, threads: int) -> ort.InferenceSession:
+    ort.disable_telemetry_events()  # nothing leaves this machine, and nothing is noted for it
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
