@@ -97,9 +97,8 @@ def test_no_type_is_offered_for_what_is_no_field(shipped: Library):
 
 
 def test_where_nothing_else_helps_the_whole_request_is_to_be_repeated(keeper: Template):
-    assert asked("a book API with title, without price", keeper).hint.startswith(
-        "Repeat the whole request in other words."
-    )
+    hint = asked("a book API with title, without price", keeper).hint
+    assert hint.startswith("Repeat the whole request in other words.")
 
 
 def test_what_was_not_understood_at_all_is_reported_part_by_part(shipped: Library):
