@@ -12,6 +12,7 @@ from typing import Literal
 Service = Literal["gateway", "admin", "architect", "builder", "validator", "rag"]
 SERVICES: tuple[Service, ...] = ("gateway", "admin", "architect", "builder", "validator", "rag")
 EventKind = Literal["result", "progress", "state", "input", "cancel", "approval"]
+TimerPurpose = Literal["deadline", "approval"]
 
 ROOT = "ws.v1"
 TASK_LEVEL_STEP = "task"
@@ -49,6 +50,11 @@ def task_events_filter(tenant: str, task: str) -> str:
     return f"{ROOT}.event.{tenant}.{task}.>"
 
 
+def timer_subject(kind: Literal["set", "due"], task: str, purpose: TimerPurpose) -> str:
+    """A timer of one task: on `set` it is put (a later one replaces it), on `due` the server says when."""
+    return f"{ROOT}.timer.{kind}.{task}.{purpose}"
+
+
 def audit_subject(tenant: str, kind: str) -> str:
     """The audit trail of one tenant."""
     return f"{ROOT}.audit.{tenant}.{kind}"
@@ -59,6 +65,11 @@ def dead_subject(service: str, tenant: str) -> str:
     return f"{ROOT}.dead.{service}.{tenant}"
 
 
+def rate_subject(tenant: str, key: str, window: int) -> str:
+    """The counter of what all gateways let through under one key in one window of time."""
+    return f"{ROOT}.rate.{tenant}.{key}.{window}"
+
+
 def rpc_subject(service: str, verb: str) -> str:
     """A request/reply endpoint."""
     return f"{ROOT}.rpc.{service}.{verb}"
@@ -66,7 +77,8 @@ def rpc_subject(service: str, verb: str) -> str:
 
 @dataclass(frozen=True)
 class StreamSpec:
-    """A stream as `provision` creates it. `disk_share` is its part of the space JetStream may use."""
+    """A stream as `provision` creates it. `disk_share` is its part of the space JetStream may use; a stream of counters
+    (ADR-49 of NATS) lies in memory instead, within `memory_bytes`: what it holds is worth nothing a minute later."""
 
     name: str
     subjects: tuple[str, ...]
@@ -76,6 +88,14 @@ class StreamSpec:
     max_msgs_per_subject: int = -1
     refuse_new: bool = False
     description: str = ""
+    schedules: bool = False
+    """Holds messages that the server publishes later. It cannot refuse new ones then, only drop the oldest."""
+    memory_bytes: int = 0
+
+    @property
+    def counts(self) -> bool:
+        """Is it a stream of counters?"""
+        return self.memory_bytes > 0
 
 
 @dataclass(frozen=True)
@@ -97,6 +117,8 @@ class BucketSpec:
     per_key_ttl: bool = False
 
 
+LONGEST_TIMER_DAYS = 29
+"""Timers are kept a day longer than the longest may run."""
 TASK_CAP_PER_TENANT = 100
 WORK_CAP_PER_TENANT = 32
 
@@ -106,8 +128,21 @@ STREAMS: tuple[StreamSpec, ...] = (
         "WORK", (f"{ROOT}.work.*.*",), "workqueue", 7 * DAY, 0.05, WORK_CAP_PER_TENANT, True, "commands to agents"
     ),
     StreamSpec("EVENTS", (f"{ROOT}.event.>",), "limits", 30 * DAY, 0.20, description="the truth: state, cost, replay"),
-    StreamSpec("AUDIT", (f"{ROOT}.audit.*.*",), "limits", 365 * DAY, 0.05, description="denials, privileged actions"),
-    StreamSpec("DEAD", (f"{ROOT}.dead.*.*",), "limits", 30 * DAY, 0.05, description="dead letters, with the reason"),
+    StreamSpec("AUDIT", (f"{ROOT}.audit.*.*",), "limits", 365 * DAY, 0.04, description="denials, privileged actions"),
+    StreamSpec("DEAD", (f"{ROOT}.dead.*.*",), "limits", 30 * DAY, 0.03, description="dead letters, with the reason"),
+    StreamSpec(
+        "TIMERS",
+        (f"{ROOT}.timer.set.*.*", f"{ROOT}.timer.due.*.*"),
+        "limits",
+        (LONGEST_TIMER_DAYS + 1) * DAY,
+        0.02,
+        max_msgs_per_subject=1,
+        description="deadlines",
+        schedules=True,
+    ),
+    StreamSpec(
+        "RATE", (f"{ROOT}.rate.*.*.*",), "limits", 60, 0, 1, memory_bytes=64 << 20, description="fleet-wide rate totals"
+    ),
 )
 
 CONSUMERS: tuple[ConsumerSpec, ...] = (
@@ -120,10 +155,11 @@ CONSUMERS: tuple[ConsumerSpec, ...] = (
     ConsumerSpec(
         "EVENTS", "admin", tuple(f"{ROOT}.event.*.*.*.*.{k}" for k in ("result", "input", "cancel", "approval"))
     ),
+    ConsumerSpec("TIMERS", "admin", (f"{ROOT}.timer.due.*.*",)),
 )
 
 LEDGER, TASKS, IDEMPOTENCY, REVOKED = "ledger", "tasks", "idempotency", "revoked"
-UPLOADS, DOCUMENTS = "uploads", "documents"
+UPLOADS, DOCUMENTS, LETTERS = "uploads", "documents", "letters"
 FOR_EVER = 0.0
 BUCKETS: tuple[BucketSpec, ...] = (
     BucketSpec(LEDGER, 30 * DAY, 0.10),
@@ -132,6 +168,7 @@ BUCKETS: tuple[BucketSpec, ...] = (
     BucketSpec(REVOKED, 1 * DAY, 0.01, per_key_ttl=True),
     BucketSpec(UPLOADS, 7 * DAY, 0.01),
     BucketSpec(DOCUMENTS, FOR_EVER, 0.03, per_key_ttl=True),
+    BucketSpec(LETTERS, 31 * DAY, 0.01),  # outlives the letters that it marks
 )
 ARTIFACTS, KNOWLEDGE = "artifacts", "knowledge"
 OBJECT_STORES: tuple[BucketSpec, ...] = (
@@ -202,6 +239,7 @@ PERMISSIONS: dict[Service, Permissions] = {
             *_own("gateway"),
             f"{ROOT}.task.*",
             f"{ROOT}.audit.*.*",
+            f"{ROOT}.rate.*.*.*",
             *_read_stream("EVENTS"),
             *_bucket(TASKS),
             *_read_stream(f"KV_{TASKS}"),
@@ -213,8 +251,11 @@ PERMISSIONS: dict[Service, Permissions] = {
             *_read_stream(f"KV_{DOCUMENTS}"),
             *_objects(ARTIFACTS, write=True),
             *_objects(KNOWLEDGE, write=True),
+            *_read_stream("DEAD"),
+            *_bucket(LETTERS),
             work_subject("rag", "*"),
             rpc_subject("rag", "search"),
+            rpc_subject("admin", "redrive"),
         ),
         subscribe=(f"{inbox_prefix('gateway')}.>", "$SRV.>", f"{ROOT}.rpc.gateway.>", f"{ROOT}.event.>"),
     ),
@@ -223,8 +264,11 @@ PERMISSIONS: dict[Service, Permissions] = {
             *_own("admin"),
             *_consume("TASKS", "admin"),
             *_consume("EVENTS", "admin"),
+            *_consume("TIMERS", "admin"),
             *_read_stream("EVENTS"),
+            *_read_stream("DEAD"),
             f"{ROOT}.work.*.*",
+            f"{ROOT}.timer.set.*.*",
             *_bucket(TASKS),
             *_bucket(LEDGER),
         ),

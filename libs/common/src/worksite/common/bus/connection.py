@@ -23,7 +23,13 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from pydantic import SecretStr
 from worksite.common import telemetry
-from worksite.common.bus.envelope import EXPECTED_LAST_SUBJECT_SEQUENCE, MSG_ID, Envelope
+from worksite.common.bus.envelope import (
+    EXPECTED_LAST_SUBJECT_SEQUENCE,
+    MSG_ID,
+    SCHEDULE,
+    SCHEDULE_TARGET,
+    Envelope,
+)
 from worksite.common.errors import (
     BusUnavailable,
     Conflict,
@@ -32,6 +38,7 @@ from worksite.common.errors import (
     PermissionDenied,
     QueueFull,
 )
+from worksite.common.ids import new_id
 from worksite.common.messages import Message
 from worksite.common.subjects import inbox_prefix
 
@@ -126,6 +133,15 @@ class Bus:
         if expected_last is not None:
             headers[EXPECTED_LAST_SUBJECT_SEQUENCE] = str(expected_last)
         return await self.publish_raw(subject, message.to_json(), headers)
+
+    async def schedule(self, subject: str, target: str, at: datetime, message: Message, envelope: Envelope) -> None:
+        """Have the server publish the message on `target`, in the same stream, at that time (ADR-51); what is over is
+        published at once. A subject holds one schedule: the last. Raises as `publish` does.
+
+        Its message id is fresh each time: deduplication would hide that a timer is to be put again.
+        """
+        timing = {SCHEDULE: f"@at {at.isoformat()}", SCHEDULE_TARGET: target, MSG_ID: new_id()}
+        await self.publish_raw(subject, message.to_json(), envelope.headers() | timing)
 
     async def publish_raw(
         self, subject: str, data: bytes, headers: dict[str, str], max_bytes: int = MAX_PAYLOAD_BYTES

@@ -55,13 +55,15 @@ def _stream(spec: subjects.StreamSpec, disk_bytes: int) -> api.StreamConfig:
         subjects=list(spec.subjects),
         retention=api.RetentionPolicy.WORK_QUEUE if workqueue else api.RetentionPolicy.LIMITS,
         max_age=spec.max_age_seconds,
-        max_bytes=int(disk_bytes * spec.disk_share),
+        max_bytes=spec.memory_bytes if spec.counts else int(disk_bytes * spec.disk_share),
         max_msgs_per_subject=spec.max_msgs_per_subject,
         discard=api.DiscardPolicy.NEW if spec.refuse_new else api.DiscardPolicy.OLD,
         discard_new_per_subject=spec.refuse_new,
-        duplicate_window=_DUPLICATE_WINDOW_SECONDS,
+        duplicate_window=min(_DUPLICATE_WINDOW_SECONDS, spec.max_age_seconds),
         allow_direct=True,
-        storage=api.StorageType.FILE,
+        allow_msg_schedules=spec.schedules or None,
+        allow_msg_counter=spec.counts or None,
+        storage=api.StorageType.MEMORY if spec.counts else api.StorageType.FILE,
     )
 
 
