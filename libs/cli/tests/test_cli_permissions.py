@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from worksite.cli.stack import nats_config
 from worksite.common import subjects
 from worksite.common.artifacts import Artifacts
-from worksite.common.bus import Bus, BusSettings, Envelope, KeyValue, announce, answer, provision, request
+from worksite.common.bus import Bus, BusSettings, Envelope, KeyValue, add, announce, answer, provision, request
 from worksite.common.bus.consumer import consume
 from worksite.common.errors import PermissionDenied
 from worksite.common.ledger import Ledger
@@ -95,6 +95,16 @@ async def test_only_the_gateway_takes_tasks_in(connect, service):
     bus = await connect(service)
     with pytest.raises(PermissionDenied):
         await bus.publish(subjects.task_subject(TENANT), examples.submit_task(), envelope(service))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("service", sorted(set(SERVICES) - {"gateway"}))
+async def test_only_the_gateway_counts_requests(connect, service):
+    counter = subjects.rate_subject(TENANT, "tenant-0", 1)
+    assert await add(await connect("gateway"), counter, 1) == 1
+    bus = await connect(service)
+    with pytest.raises(PermissionDenied):
+        await add(bus, counter, 1)
 
 
 @pytest.mark.asyncio

@@ -77,8 +77,7 @@ def rpc_subject(service: str, verb: str) -> str:
 
 @dataclass(frozen=True)
 class StreamSpec:
-    """A stream as `provision` creates it. `disk_share` is its part of the space JetStream may use; a stream of counters
-    (ADR-49 of NATS) lies in memory instead, within `memory_bytes`: what it holds is worth nothing a minute later."""
+    """A stream as `provision` creates it. `disk_share` is its part of the space JetStream may use."""
 
     name: str
     subjects: tuple[str, ...]
@@ -90,12 +89,8 @@ class StreamSpec:
     description: str = ""
     schedules: bool = False
     """Holds messages that the server publishes later. It cannot refuse new ones then, only drop the oldest."""
-    memory_bytes: int = 0
-
-    @property
-    def counts(self) -> bool:
-        """Is it a stream of counters?"""
-        return self.memory_bytes > 0
+    counts: bool = False
+    """Each subject is a counter (ADR-49 of NATS). On a single server its writes are not synced to the disk."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +136,7 @@ STREAMS: tuple[StreamSpec, ...] = (
         schedules=True,
     ),
     StreamSpec(
-        "RATE", (f"{ROOT}.rate.*.*.*",), "limits", 60, 0, 1, memory_bytes=64 << 20, description="fleet-wide rate totals"
+        "RATE", (f"{ROOT}.rate.*.*.*",), "limits", 60, 0.005, 1, description="fleet-wide rate totals", counts=True
     ),
 )
 
@@ -172,7 +167,7 @@ BUCKETS: tuple[BucketSpec, ...] = (
 )
 ARTIFACTS, KNOWLEDGE = "artifacts", "knowledge"
 OBJECT_STORES: tuple[BucketSpec, ...] = (
-    BucketSpec(ARTIFACTS, 30 * DAY, 0.24),
+    BucketSpec(ARTIFACTS, 30 * DAY, 0.235),
     BucketSpec(KNOWLEDGE, FOR_EVER, 0.09),
 )
 

@@ -15,7 +15,7 @@ from worksite.common.bus import Bus
 from worksite.common.health import http_server
 from worksite.common.policy import PolicyEngine, PolicyError
 from worksite.common.settings import SettingsError
-from worksite.gateway import audit, uploads
+from worksite.gateway import audit, fleet, uploads
 from worksite.gateway.app import create_app
 from worksite.gateway.auth import clients, keys
 from worksite.gateway.auth.authenticator import Authenticator
@@ -53,14 +53,19 @@ async def _main(settings: GatewaySettings, running: service.Running) -> None:
 @contextlib.asynccontextmanager
 async def built(settings: GatewaySettings, bus: Bus, stop: asyncio.Event) -> AsyncGenerator[Gateway]:
     """The gateway's parts, wired. Raises SettingsError for policies or a folder that cannot be used."""
-    async with httpx.AsyncClient(timeout=5, trust_env=False) as http, audit.recording(bus) as trail:
+    limiter = RateLimiter(settings.rate_limits())
+    async with (
+        httpx.AsyncClient(timeout=5, trust_env=False) as http,
+        audit.recording(bus) as trail,
+        fleet.exchanging(bus, limiter.meters, settings.rate_exchange_seconds),
+    ):
         tasks, artifacts = Tasks(bus), Artifacts(bus)
         trusted = _keys(settings, http)
         verifier = Verifier(trusted, settings.jwt_issuer, settings.jwt_audience)
         yield Gateway(
             bus=bus,
             authenticator=Authenticator(verifier, Revocations(bus)),
-            rate_limiter=RateLimiter(settings.rate_limits()),
+            rate_limiter=limiter,
             policy=_policy(settings),
             audit=trail,
             tasks=tasks,
