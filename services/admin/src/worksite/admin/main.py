@@ -1,8 +1,9 @@
-"""Admin's process: two consumers, one orchestrator."""
+"""Admin's process: three consumers, one orchestrator."""
 
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from worksite.admin.handlers import Orchestrator
 from worksite.admin.settings import AdminSettings
@@ -11,7 +12,7 @@ from worksite.common.bus import consume
 from worksite.common.bus.consumer import Progress
 from worksite.common.health import Probe
 
-STREAMS = ("TASKS", "EVENTS")
+STREAMS = ("TASKS", "EVENTS", "TIMERS")
 
 
 def main() -> None:
@@ -20,8 +21,8 @@ def main() -> None:
 
 
 async def run_admin(settings: AdminSettings, running: service.Running) -> None:
-    """Consume intake and events until told to stop."""
-    orchestrator = Orchestrator(running.bus)
+    """Consume intake, events and timers until told to stop."""
+    orchestrator = Orchestrator(running.bus, time_to_approve=timedelta(days=settings.approval_days))
     async with asyncio.TaskGroup() as loops:
         for stream in STREAMS:
             progress = Progress()
