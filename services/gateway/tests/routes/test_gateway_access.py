@@ -234,7 +234,7 @@ async def test_only_so_many_tokens_are_remembered(
 class Away:
     """A bus that takes nothing."""
 
-    async def publish(self, *_: object) -> None:
+    async def publish(self, *_: object, **__: object) -> None:
         raise BusUnavailable("away")
 
 

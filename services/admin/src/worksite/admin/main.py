@@ -6,11 +6,13 @@ import asyncio
 from datetime import timedelta
 
 from worksite.admin.handlers import Orchestrator
+from worksite.admin.redrive import Redriver
 from worksite.admin.settings import AdminSettings
 from worksite.common import service
-from worksite.common.bus import consume
+from worksite.common.bus import answer, consume
 from worksite.common.bus.consumer import Progress
 from worksite.common.health import Probe
+from worksite.common.messages import RedriveLetter
 
 STREAMS = ("TASKS", "EVENTS", "TIMERS")
 
@@ -23,6 +25,7 @@ def main() -> None:
 async def run_admin(settings: AdminSettings, running: service.Running) -> None:
     """Consume intake, events and timers until told to stop."""
     orchestrator = Orchestrator(running.bus, time_to_approve=timedelta(days=settings.approval_days))
+    await answer(running.micro, "redrive", RedriveLetter, Redriver(running.bus, orchestrator).redrive)
     async with asyncio.TaskGroup() as loops:
         for stream in STREAMS:
             progress = Progress()

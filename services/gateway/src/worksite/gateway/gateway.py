@@ -13,6 +13,7 @@ from worksite.common.policy import PolicyEngine
 from worksite.gateway.audit import Audit
 from worksite.gateway.auth.authenticator import Authenticator
 from worksite.gateway.auth.issuer import Issuer
+from worksite.gateway.dead_letters import DeadLetters
 from worksite.gateway.inputs import Inputs
 from worksite.gateway.intake import Intake
 from worksite.gateway.knowledge import Knowledge
@@ -40,6 +41,7 @@ class Gateway:
     artifact_memory: ByteBudget
     knowledge: Knowledge
     knowledge_places: Places
+    dead_letters: DeadLetters
     issuer: Issuer | None
     stop: asyncio.Event
 

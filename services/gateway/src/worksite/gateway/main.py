@@ -23,6 +23,7 @@ from worksite.gateway.auth.issuer import Issuer
 from worksite.gateway.auth.jwks import Jwks, fetcher
 from worksite.gateway.auth.revocations import Revocations
 from worksite.gateway.auth.verifier import Verifier
+from worksite.gateway.dead_letters import DeadLetters
 from worksite.gateway.gateway import Gateway
 from worksite.gateway.inputs import Inputs
 from worksite.gateway.intake import Intake
@@ -76,6 +77,7 @@ async def built(settings: GatewaySettings, bus: Bus, stop: asyncio.Event) -> Asy
             artifact_memory=ByteBudget(),
             knowledge=Knowledge(bus),
             knowledge_places=Places(TOTAL_BYTES // settings.max_knowledge_bytes),
+            dead_letters=DeadLetters(bus, trail),
             issuer=_issuer(settings, trusted),
             stop=stop,
         )
