@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from pydantic import SecretStr
-from worksite.cli import commands, commands_knowledge, commands_repository, commands_tasks
+from worksite.cli import commands, commands_dead_letters, commands_knowledge, commands_repository, commands_tasks
 from worksite.cli.client.access import DEFAULT_ROLE, DEFAULT_TENANT, NoAccess
 from worksite.cli.client.refusals import GatewayError
 from worksite.cli.commands_knowledge import Ingestion
@@ -31,6 +31,8 @@ from worksite.cli.options import (
     Answer,
     GatewayPort,
     GitUrl,
+    Letter,
+    Letters,
     Name,
     Out,
     Ref,
@@ -59,6 +61,8 @@ app = typer.Typer(
 )
 knowledge = typer.Typer(help="See and remove what was ingested.", no_args_is_help=True)
 app.add_typer(knowledge, name="knowledge")
+dlq = typer.Typer(help="Dead letters: what no service could handle. For operators.", no_args_is_help=True)
+app.add_typer(dlq, name="dlq")
 
 _FOR_A_PERSON = (
     CriteriaError,
@@ -273,6 +277,34 @@ def search(
 ) -> None:
     """Search the knowledge base."""
     _await(commands_knowledge.search(query, top_k, mode, _session(state, tenant)))
+
+
+@dlq.command("ls")
+def list_dead_letters(
+    service: Annotated[str | None, typer.Option("--service", help="only those of this service, e.g. builder")] = None,
+    state: StateDir = STATE,
+    tenant: Tenant = DEFAULT_TENANT,
+) -> None:
+    """List the letters that nothing was done about yet, oldest first."""
+    _await(commands_dead_letters.show_all(service, _session(state, tenant)))
+
+
+@dlq.command("show")
+def show_dead_letter(letter: Letter, state: StateDir = STATE, tenant: Tenant = DEFAULT_TENANT) -> None:
+    """Show one letter: the reason, the headers and the message itself."""
+    _await(commands_dead_letters.show(letter, _session(state, tenant)))
+
+
+@dlq.command("redrive")
+def redrive_dead_letters(letters: Letters, state: StateDir = STATE, tenant: Tenant = DEFAULT_TENANT) -> None:
+    """Have messages handled again; exit code 1 when one is refused."""
+    _end(_await(commands_dead_letters.redrive(tuple(letters), _session(state, tenant))))
+
+
+@dlq.command("purge")
+def purge_dead_letters(letters: Letters, state: StateDir = STATE, tenant: Tenant = DEFAULT_TENANT) -> None:
+    """Give letters up: nobody is shown them any more."""
+    _end(_await(commands_dead_letters.purge(tuple(letters), _session(state, tenant))))
 
 
 @app.command()

@@ -36,6 +36,9 @@ Name = Annotated[str | None, typer.Option("--name", help="name of the new projec
 Task = Annotated[
     str, typer.Argument(help="the task's id, 8 or more of its first digits, or 'last'", show_default=False)
 ]
+_LETTER = "the letter's number in 'worksite dlq ls'"
+Letter = Annotated[int, typer.Argument(min=1, help=_LETTER, show_default=False)]
+Letters = Annotated[list[int], typer.Argument(min=1, help=_LETTER, show_default=False)]
 GatewayPort = Annotated[
     int, typer.Option("--port", envvar="DASHBOARD_PORT", help="the gateway's port; 0: any free one")
 ]
