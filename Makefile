@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # By the environment, not by the recipe: quotes, backticks and dollars in a request are text, not shell.
 override export REQUEST := $(value REQUEST)
 
-.PHONY: help run up test lint format typecheck schemas bench clean
+.PHONY: help run up test lint format typecheck schemas bench simulate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,9 @@ schemas: $(INSTALLED) ## write the JSON Schemas and the OpenAPI document from th
 
 bench: $(INSTALLED) ## measure the durable step against a raw loop, in one run
 	$(BIN)/python benchmarks/durable_step.py
+
+simulate: $(DEV_INSTALLED) ## admin and workers under seeded faults: make simulate RUNS=10000 SEED=1
+	$(BIN)/python tests/simulation --runs $(or $(RUNS),10000) --seed $(or $(SEED),1)
 
 clean: ## remove everything that set-up, runs and tests have made
 	rm -rf $(VENV) .worksite out .pytest_cache .ruff_cache .hypothesis .coverage .coverage.txt
