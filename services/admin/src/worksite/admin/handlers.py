@@ -170,18 +170,23 @@ class Orchestrator:
             await self._timers.put(last.state)  # before the commands, which may have to wait for room
         for i, command in enumerate(state.commands):
             if command.step == last.state.step:
-                envelope = Envelope(
-                    command.ce_type(),
-                    "admin",
-                    state.tenant,
-                    state.task,
-                    id=f"{state.cause}-{i}",
-                    time=state.updated_at,
-                    causation=state.cause,
-                    deadline=state.deadline,
-                )
-                await self._bus.publish(subjects.work_subject(agent_of(command.step), state.tenant), command, envelope)
+                subject = subjects.work_subject(agent_of(command.step), state.tenant)
+                await self._bus.publish(subject, command, envelope_of(state, i))
         await self._read_model.show(last.state, last.sequence)
+
+
+def envelope_of(state: TaskState, i: int) -> Envelope:
+    """Of the command at that place in the outbox: the same whenever it is published."""
+    return Envelope(
+        state.commands[i].ce_type(),
+        "admin",
+        state.tenant,
+        state.task,
+        id=f"{state.cause}-{i}",
+        time=state.updated_at,
+        causation=state.cause,
+        deadline=state.deadline,
+    )
 
 
 def _fits(state: TaskState) -> bool:

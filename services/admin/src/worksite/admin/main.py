@@ -1,4 +1,4 @@
-"""Admin's process: three consumers, one orchestrator."""
+"""Admin's process: three consumers, one orchestrator, a sweeper."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import timedelta
 from worksite.admin.handlers import Orchestrator
 from worksite.admin.redrive import Redriver
 from worksite.admin.settings import AdminSettings
+from worksite.admin.sweeper import Sweeper
 from worksite.common import service
 from worksite.common.bus import answer, consume
 from worksite.common.bus.consumer import Progress
@@ -42,6 +43,8 @@ async def run_admin(settings: AdminSettings, running: service.Running) -> None:
                     progress=progress,
                 )
             )
+        sweeper = Sweeper(running.bus, orchestrator)
+        loops.create_task(sweeper.run(running.stop, settings.sweep_seconds))
         running.ready.set()
 
 

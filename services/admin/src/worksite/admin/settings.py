@@ -16,6 +16,9 @@ class AdminSettings(ServiceSettings):
     approval_days: float = Field(
         default=7, gt=0, le=LONGEST_TIMER_DAYS, description="time that an approver has before the task fails"
     )
+    sweep_seconds: float = Field(
+        default=30, gt=0, le=3600, description="time between two looks at what a crash may have left standing"
+    )
     worker_concurrency: int = Field(
         default=16, ge=1, le=64, description="events handled at a time, per stream; they wait for the bus, not the CPU"
     )
