@@ -14,7 +14,7 @@ from worksite.common.bus.connection import Stored
 from worksite.common.bus.envelope import MSG_ID
 from worksite.common.dead_letters import bury, opened
 from worksite.common.ledger import MAX_FAILURES, LedgerEntry
-from worksite.common.messages import DeadLetter, ImportProject, Message, RedriveLetter, RedriveOutcome
+from worksite.common.messages import DeadLetter, ImportProject, Message, RedriveLetter, RedriveOutcome, TimerDue
 from worksite.common.messages.records import REDRIVE_COUNT
 from worksite.common.worker import Worker
 
@@ -102,6 +102,21 @@ async def test_an_event_that_admin_gave_up_moves_its_task_on_and_is_not_publishe
 
     assert [state.step for state in await scene.states(task)] == ["1-import", "2-design"]
     assert await bus.read("EVENTS", subject, 0) == []
+
+
+async def test_a_timer_that_admin_gave_up_is_a_letter_of_its_tenant_and_ends_the_task_when_redriven(
+    scene: Any, undertaker: Undertaker
+) -> None:
+    task = await opened_task(undertaker, scene)
+    [state] = await scene.states(task)
+    due = TimerDue(task=task.task, tenant=TENANT, purpose="deadline", at=state.deadline)
+    envelope = Envelope(due.ce_type(), "admin", TENANT, task.task, time=state.deadline)
+    subject = subjects.timer_subject("due", task.task, "deadline")
+    letter = await undertaker.bury("admin", "TIMERS", subject, due.to_json(), envelope.headers())
+
+    assert (await undertaker.redrive(letter)).redriven
+
+    assert (await scene.states(task))[-1].status != "running"
 
 
 async def test_what_admin_cannot_read_is_refused_with_the_reason(undertaker: Undertaker) -> None:
