@@ -33,6 +33,7 @@ ROUTES = [
     ("GET", f"/v1/tasks/{ABSENT}/events"),
     ("POST", f"/v1/tasks/{ABSENT}/cancel"),
     ("POST", f"/v1/tasks/{ABSENT}/input"),
+    ("POST", f"/v1/tasks/{ABSENT}/approval"),
     ("POST", "/v1/uploads"),
     ("GET", f"/v1/uploads/{ABSENT * 2}"),
     ("GET", f"/v1/tasks/{ABSENT}/artifacts"),

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Bus
 from worksite.common.policy import PolicyEngine
+from worksite.gateway.approvals import Approvals
 from worksite.gateway.audit import Audit
 from worksite.gateway.auth.authenticator import Authenticator
 from worksite.gateway.auth.issuer import Issuer
@@ -36,6 +37,7 @@ class Gateway:
     tasks: Tasks
     intake: Intake
     inputs: Inputs
+    approvals: Approvals
     uploads: Uploads
     artifacts: Artifacts
     artifact_memory: ByteBudget

@@ -17,6 +17,7 @@ from worksite.common.policy import PolicyEngine, PolicyError
 from worksite.common.settings import SettingsError
 from worksite.gateway import audit, fleet, uploads
 from worksite.gateway.app import create_app
+from worksite.gateway.approvals import Approvals
 from worksite.gateway.auth import clients, keys
 from worksite.gateway.auth.authenticator import Authenticator
 from worksite.gateway.auth.issuer import Issuer
@@ -72,6 +73,7 @@ async def built(settings: GatewaySettings, bus: Bus, stop: asyncio.Event) -> Asy
             tasks=tasks,
             intake=Intake(bus, tasks),
             inputs=Inputs(bus),
+            approvals=Approvals(bus),
             uploads=await _uploads(settings, bus, artifacts),
             artifacts=artifacts,
             artifact_memory=ByteBudget(),
