@@ -36,7 +36,8 @@ class FakeGateway:
         number = len(self.tasks) + 1
         view = {
             "id": task_id(number), "status": status, "verdict": verdict, "route": "feature",
-            "request": f"wish {number}", "reason": None, "question": None, "answer": None, "artifacts": [],
+            "request": f"wish {number}", "reason": None, "question": None, "approval": None, "answer": None,
+            "artifacts": [],
             "created_at": "2026-11-22T12:00:00Z",
         } | more  # fmt: skip
         self.tasks[view["id"]] = view
@@ -90,6 +91,7 @@ class FakeGateway:
                 lambda _, name, **__: (200, {}, self.artifacts.get(name, b"{}")),
             ),
             (r"POST /v1/tasks/(\w+)/input", self._input),
+            (r"POST /v1/tasks/(\w+)/approval", self._approve),
             (r"POST /v1/tasks/(\w+)/cancel", lambda task, **_: as_json(202, self.tasks[task])),
             (r"POST /v1/knowledge/documents", self._add_documents),
             (r"GET /v1/knowledge/documents", self._list_documents),
@@ -124,6 +126,12 @@ class FakeGateway:
             return as_json(409, {"title": "Nothing asked", "detail": f"the task is {self.tasks[task]['status']}"})
         self.happen(task, status="running", question=None)
         self.happen(task, **self.after_input)
+        return as_json(202, self.tasks[task])
+
+    def _approve(self, task, *, body, **_):
+        approved = json.loads(body)["approved"]
+        self.happen(task, status="running", approval=None)
+        self.happen(task, **({"status": "completed", "verdict": "PASS"} if approved else {"status": "cancelled"}))
         return as_json(202, self.tasks[task])
 
     def _add_documents(self, *, body, **_):

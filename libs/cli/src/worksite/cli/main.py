@@ -19,7 +19,7 @@ from worksite.cli.client.access import DEFAULT_ROLE, DEFAULT_TENANT, NoAccess
 from worksite.cli.client.refusals import GatewayError
 from worksite.cli.commands_knowledge import Ingestion
 from worksite.cli.commands_repository import Application, Review
-from worksite.cli.commands_tasks import Submission
+from worksite.cli.commands_tasks import Submission, Word
 from worksite.cli.doctor import finding
 from worksite.cli.doctor.checkup import examine
 from worksite.cli.knowledge.files import NothingThere
@@ -29,6 +29,7 @@ from worksite.cli.options import (
     STATE,
     AdminPort,
     Answer,
+    ApproveDesign,
     GatewayPort,
     GitUrl,
     Letter,
@@ -106,6 +107,7 @@ def run(
     git_url: GitUrl = None,
     repo: Repo = None,
     ref: Ref = None,
+    approve_design: ApproveDesign = False,
     state: StateDir = STATE,
     root: Root = ROOT,
     out: Out = OUT,
@@ -120,7 +122,11 @@ def run(
     session = _session(state, tenant)
     stack = _stack(session, root, port, admin_port)
     raise typer.Exit(
-        _await(commands_tasks.run(_submission(request, route, name, git_url, repo, ref), session, stack, out))
+        _await(
+            commands_tasks.run(
+                _submission(request, route, name, git_url, repo, ref, approve_design), session, stack, out
+            )
+        )
     )
 
 
@@ -132,6 +138,7 @@ def submit(
     git_url: GitUrl = None,
     repo: Repo = None,
     ref: Ref = None,
+    approve_design: ApproveDesign = False,
     idempotency_key: Annotated[
         str | None, typer.Option("--idempotency-key", help="repeat safely with the same key")
     ] = None,
@@ -139,7 +146,7 @@ def submit(
     tenant: Tenant = DEFAULT_TENANT,
 ) -> None:
     """Submit a request to the running stack and print the task's id."""
-    submission = _submission(request, route, name, git_url, repo, ref)
+    submission = _submission(request, route, name, git_url, repo, ref, approve_design)
     print(_await(commands_tasks.submit(submission, _session(state, tenant), idempotency_key)))
 
 
@@ -165,6 +172,25 @@ def answer(
     session = _session(state, tenant)
     stack = _stack(session, root, port, admin_port)
     raise typer.Exit(_await(commands_tasks.answer(task, text, route, session, stack, out)))
+
+
+@app.command()
+def approve(
+    task: Task,
+    reject: Annotated[bool, typer.Option("--reject", help="end the task instead")] = False,
+    comment: Annotated[str, typer.Option("--comment", help="why, for the record")] = "",
+    state: StateDir = STATE,
+    root: Root = ROOT,
+    out: Out = OUT,
+    tenant: Tenant = DEFAULT_TENANT,
+    port: GatewayPort = 0,
+    admin_port: AdminPort = 0,
+) -> None:
+    """Approve the design that a task waits with, and follow the task; exit code as for run."""
+    session = _session(state, tenant)
+    word = Word(not reject, comment)
+    stack = _stack(session, root, port, admin_port)
+    raise typer.Exit(_await(commands_tasks.approve(task, word, session, stack, out)))
 
 
 @app.command()
@@ -355,14 +381,21 @@ def _session(state: Path, tenant: str) -> Session:
 
 
 def _submission(
-    request: str, route: str | None, name: str | None, git_url: str | None, repo: Path | None, ref: str | None
+    request: str,
+    route: str | None,
+    name: str | None,
+    git_url: str | None,
+    repo: Path | None,
+    ref: str | None,
+    approve_design: bool,
 ) -> Submission:
     """Raises typer.BadParameter where it is not clear what to work on."""
     if sum(option is not None for option in (name, git_url, repo)) > 1:
         raise typer.BadParameter("give --name for a new project, --git-url or --repo for an existing one: one of them")
     if ref is not None and git_url is None and repo is None:
         raise typer.BadParameter("--ref needs --git-url or --repo")
-    return Submission(request, route, name, git_url, ref, repo)
+    approve = ("design",) if approve_design else ()
+    return Submission(request, route, name, git_url, ref, repo, approve=approve)
 
 
 def _stack(session: Session, root: Path, port: int, admin_port: int) -> StackOptions:

@@ -33,6 +33,9 @@ GitUrl = Annotated[str | None, typer.Option("--git-url", help="work on this repo
 Repo = Annotated[Path | None, typer.Option("--repo", help="work on this local repository, as it is committed")]
 Ref = Annotated[str | None, typer.Option("--ref", help="its branch, tag or commit")]
 Name = Annotated[str | None, typer.Option("--name", help="name of the new project")]
+ApproveDesign = Annotated[
+    bool, typer.Option("--approve-design", help="wait for 'worksite approve' before anything is built")
+]
 Task = Annotated[
     str, typer.Argument(help="the task's id, 8 or more of its first digits, or 'last'", show_default=False)
 ]

@@ -62,6 +62,11 @@ class Gateway:
         body = {"text": text} | ({"route": route} if route else {})
         await self._connection.call("POST", f"/v1/tasks/{task}/input", json=body)
 
+    async def approve(self, task: str, approval: dict[str, Any], approved: bool, comment: str) -> None:
+        """Give an approver's word on what the task's `approval` names."""
+        body = {"gate": approval["gate"], "digest": approval["digest"], "approved": approved, "comment": comment}
+        await self._connection.call("POST", f"/v1/tasks/{task}/approval", json=body)
+
     async def cancel(self, task: str) -> None:
         """Ask for an end."""
         await self._connection.call("POST", f"/v1/tasks/{task}/cancel", json={})
