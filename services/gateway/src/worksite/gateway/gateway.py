@@ -48,7 +48,8 @@ class Gateway:
     stop: asyncio.Event
 
 
-def _of(request: Request) -> Gateway:
+async def _of(request: Request) -> Gateway:
+    """A coroutine, like every dependency here: FastAPI hands plain functions to a thread, which is dear."""
     return request.app.state.gateway
 
 

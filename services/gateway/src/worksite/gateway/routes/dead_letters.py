@@ -20,7 +20,7 @@ _CURSOR: cursors.Kind = "letter"
 router = APIRouter(prefix="/v1/dead-letters", tags=["dead letters"])
 
 
-def letter_number(sequence: str) -> int:
+async def letter_number(sequence: str) -> int:
     """Raises a 404 problem for what cannot name a letter."""
     if (number := sequence_of(sequence)) is None:
         raise _unknown()
