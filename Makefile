@@ -56,8 +56,10 @@ schemas: $(INSTALLED) ## write the JSON Schemas and the OpenAPI document from th
 	$(BIN)/python -m worksite.common.schemas libs/common/schemas/v1
 	$(BIN)/python -m worksite.gateway.openapi services/gateway/openapi.json
 
-bench: $(INSTALLED) ## measure the durable step against a raw loop, in one run
-	$(BIN)/python benchmarks/durable_step.py
+bench: $(INSTALLED) ## measure the durable step, the gateway and the pipeline, in their quick forms
+	$(BIN)/python benchmarks/bus.py --steps 200
+	$(BIN)/python benchmarks/gateway.py --seconds 3
+	$(BIN)/python benchmarks/pipeline.py --tasks 100
 
 simulate: $(DEV_INSTALLED) ## admin and workers under seeded faults: make simulate RUNS=10000 SEED=1
 	$(BIN)/python tests/simulation --runs $(or $(RUNS),10000) --seed $(or $(SEED),1)
