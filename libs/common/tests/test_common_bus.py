@@ -129,6 +129,21 @@ async def test_a_dead_server_is_reported_as_unavailable(bus, nats_server):
 
 
 @pytest.mark.asyncio
+async def test_a_bus_hears_again_after_a_flush_was_given_up_while_the_server_stood_still(bus, nats_server):
+    nats_server.stand_still()
+    try:
+        flushing = asyncio.create_task(bus.subscribed())
+        await asyncio.wait({flushing}, timeout=0.2)
+        flushing.cancel()
+        await asyncio.wait({flushing})
+    finally:
+        nats_server.go_on()
+
+    await bus.subscribed()
+    assert await bus.publish(SUBJECT, PROGRESS, envelope()) == 1
+
+
+@pytest.mark.asyncio
 async def test_a_listener_is_woken_by_what_it_listens_to(bus):
     async with bus.listen(subjects.task_events_filter(TENANT, TASK)) as changed:
         await bus.publish(SUBJECT, PROGRESS, envelope())

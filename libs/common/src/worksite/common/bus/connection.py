@@ -93,7 +93,7 @@ class Bus:
         if not settings.url.startswith(("nats://", "tls://", "ws://", "wss://")) or not _valid(settings.url):
             raise Permanent(f"{settings.url!r} is no address of a NATS server, e.g. nats://127.0.0.1:4222")
         denied = _Denials()
-        client = Client()
+        client = _Client()
         try:
             await denied.unless_refused(_first_connection(client, settings, denied))
         except PermissionDenied:
@@ -229,6 +229,19 @@ class Bus:
             raise _translated(subject, error) from error
         except (nats.errors.Error, TimeoutError, OSError) as error:
             raise BusUnavailable(f"no answer from NATS for {subject}: {error or 'timed out'}") from error
+
+
+class _Client(Client):
+    """nats-py's, but that it survives the answer to a flush that was given up.
+
+    nats-py 2.16 sets the result of a cancelled future then, and its reading loop ends on the error: every later request
+    times out on a connection that looks sound. A client that leaves while the server stands still is enough.
+    """
+
+    async def _process_pong(self) -> None:
+        if self._pongs and self._pongs[0].done():
+            self._pongs[0] = asyncio.get_running_loop().create_future()  # in its place: pongs come in order
+        await super()._process_pong()
 
 
 def _valid(url: str) -> bool:

@@ -48,6 +48,15 @@ class NatsServer:
             self._process.wait()
             self._process = None
 
+    def stand_still(self) -> None:
+        """SIGSTOP: connections stay open, and nobody answers until `go_on`."""
+        if self._process:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        if self._process:
+            self._process.send_signal(signal.SIGCONT)
+
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self._process and self._process.poll() is None:
