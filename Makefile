@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # By the environment, not by the recipe: quotes, backticks and dollars in a request are text, not shell.
 override export REQUEST := $(value REQUEST)
 
-.PHONY: help run up test lint format typecheck schemas bench simulate clean
+.PHONY: help run up test lint format typecheck schemas bench simulate faults clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -63,6 +63,9 @@ bench: $(INSTALLED) ## measure the durable step, the gateway and the pipeline, i
 
 simulate: $(DEV_INSTALLED) ## admin and workers under seeded faults: make simulate RUNS=10000 SEED=1
 	$(BIN)/python tests/simulation --runs $(or $(RUNS),10000) --seed $(or $(SEED),1)
+
+faults: $(DEV_INSTALLED) $(WHEELHOUSE) ## a running stack under kills and stops: make faults RUNS=20 SEED=1
+	$(BIN)/python tests/faults --runs $(or $(RUNS),20) --seed $(or $(SEED),1)
 
 clean: ## remove everything that set-up, runs and tests have made
 	rm -rf $(VENV) .worksite out .pytest_cache .ruff_cache .hypothesis .coverage .coverage.txt
