@@ -12,7 +12,6 @@ from server import Message, Server
 from worksite.admin.domain.projection import entry_of
 from worksite.admin.domain.routes import agent_of
 from worksite.common import subjects
-from worksite.common.bus.envelope import MSG_ID
 from worksite.common.messages import CancelRequested, InputGiven, SubmitTask, TaskState
 
 Body = dict[str, Any]
@@ -84,14 +83,14 @@ class History:
                 yield f"event {event} was applied {times} times"
 
     def _commands(self) -> Iterator[str]:
-        """Only what a state holds is commanded, each time with the same id and the same words."""
+        """Only what a state holds is commanded, each time under the same ce-id and in the same words."""
         recorded = {c["step"]: c for state in self._states for c in state["commands"]}
         if sum(len(state["commands"]) for state in self._states) != len(recorded):
             yield "one step stands in the outbox of two states"
         said: dict[str, set[tuple[str, bytes]]] = defaultdict(set)
         for subject, headers, data in self._server.published:
             if subject.startswith(f"{subjects.ROOT}.work.") and headers["ws-task"] == self._task.task:
-                said[json.loads(data)["step"]].add((headers[MSG_ID], data))
+                said[json.loads(data)["step"]].add((headers["ce-id"], data))
         for step, versions in said.items():
             if len(versions) > 1:
                 yield f"{step} was commanded in {len(versions)} versions"

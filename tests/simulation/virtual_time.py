@@ -6,7 +6,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-EPOCH = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+"""Long past: admin's sweeper goes by the machine's clock, so it has no patience here and meddles at once."""
 
 
 class Deadlock(Exception):
