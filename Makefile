@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # By the environment, not by the recipe: quotes, backticks and dollars in a request are text, not shell.
 override export REQUEST := $(value REQUEST)
 
-.PHONY: help run up test lint format typecheck schemas bench simulate faults clean
+.PHONY: help run up test wordings simulate faults lint format typecheck schemas bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ test: $(DEV_INSTALLED) $(WHEELHOUSE) ## run every test (no network, key or Docke
 	$(BIN)/pytest -n 2 --dist worksteal -q --cov --cov-report=
 	@$(foreach path,$(WELL_COVERED),$(call at_least,95,$(path)))
 	@$(foreach path,$(FULLY_COVERED),$(call at_least,100,$(path)))
+
+wordings: $(DEV_INSTALLED) $(WHEELHOUSE) ## do the whole job for each request of tests/wordings (minutes)
+	$(BIN)/pytest -q -m wordings tests/e2e/test_e2e_wordings.py
 
 lint: $(DEV_INSTALLED) ## style, import rules, generated files that are out of date
 	$(BIN)/ruff check $(SOURCES)

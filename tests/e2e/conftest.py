@@ -101,7 +101,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory):
     log = (directory / "up.log").open("wb")
     command = [*WORKSITE, "up", "--state", str(state), "--port", "0", "--admin-port", "0"]
     environment = os.environ | {"ALLOW_FILE_URLS": "true"}  # the repositories of the tests are local
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, preexec_fn=_as_in_a_terminal
+    )
     try:
         _wait_until_ready(process, state, directory / "up.log")
         yield RunningStack(state, directory / "out", process)
@@ -109,6 +111,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory):
         process.send_signal(signal.SIGINT)
         process.wait(60)
         log.close()
+
+
+def _as_in_a_terminal() -> None:
+    """Whoever runs the tests in the background of a script has Ctrl-C ignored, and its children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], state: Path, log: Path) -> None:

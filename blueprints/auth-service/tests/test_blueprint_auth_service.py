@@ -78,7 +78,7 @@ def test_every_phrase_maps_to_criteria_that_exist_and_stands_once(manifest: Blue
     actions = [action for feature in manifest.vocabulary.features for action in feature.actions]
     for listed in (phrases, actions, list(manifest.vocabulary.product)):
         assert len(set(listed)) == len(listed)
-        assert all(re.fullmatch(r"[a-z0-9]+([ /][a-z0-9]+)*", phrase) for phrase in listed)
+        assert all(re.fullmatch(r"[a-z0-9]+((?:[ /]|, )[a-z0-9]+)*", phrase) for phrase in listed)
 
 
 def test_every_criterion_can_be_reached_by_a_request_or_belongs_to_the_whole(manifest: Blueprint) -> None:

@@ -308,7 +308,7 @@ async def _interrupted(mine, *command):
     """Give up a command of git that a filter holds up, in the middle of its work on the index."""
     lock = mine.path / ".git" / "index.lock"
     working = asyncio.create_task(Git(mine.path)(*command))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(100):
         while not (lock.exists() and (mine.path / "filtering").exists()):
             await asyncio.sleep(0.01)
         assert not working.done()

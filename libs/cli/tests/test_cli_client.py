@@ -148,6 +148,19 @@ def git(directory, *arguments):
     return done.stdout.strip()
 
 
+def test_a_state_of_somebody_elses_is_one_line_for_commands_that_would_start_a_stack(tmp_path):
+    (tmp_path / "theirs").write_text("")
+    done = CliRunner().invoke(app, ["run", "Create auth system", "--state", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "holds other things" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", [["tasks", "--status", "foo"], ["search", "x", "--mode", "foo"]])
+def test_a_value_out_of_range_is_wrong_usage(command):
+    assert CliRunner().invoke(app, command).exit_code == 2
+
+
 @pytest.mark.asyncio
 async def test_a_gateway_that_is_being_started_again_is_waited_for():
     port, answer = free_port(), b"HTTP/1.1 204 No Content\r\n\r\n"

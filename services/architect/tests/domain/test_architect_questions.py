@@ -54,14 +54,14 @@ def test_what_has_to_be_known_is_asked_for_with_an_example_of_an_answer(keeper: 
     question = asked("Make a recipe API", keeper)
     assert question.reason == "The request does not say which fields are known of recipes. Nothing was built."
     assert question.missing == ("which fields are known of recipes",)
-    assert "worksite answer <task> “title, price and stock”" in question.hint
+    assert question.hint.startswith("Answer in the manner of “title, price and stock”; or repeat the whole request")
     assert "leave it out" not in question.hint
     assert "what is kept" in asked("a CRUD API with title", keeper).missing
 
 
 @pytest.mark.parametrize("request_text", ["a book API with title and payments", "a book API with title, on Mars"])
 def test_to_leave_it_out_is_offered_where_that_helps(keeper: Template, request_text: str):
-    assert "worksite answer <task> “leave it out” builds the covered part alone" in asked(request_text, keeper).hint
+    assert "Answer “leave it out” to build the covered part alone; or" in asked(request_text, keeper).hint
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,49 @@ def test_to_leave_it_out_is_offered_where_that_helps(keeper: Template, request_t
 )
 def test_to_leave_it_out_is_not_offered_where_it_would_not_do(keeper: Template, request_text: str):
     assert "leave it out" not in asked(request_text, keeper).hint
+
+
+@pytest.mark.parametrize(
+    ("request_text", "example"),
+    [
+        ("A parking ticket API with plate, fine amount, issued at and paid",
+         "plate (text), fine amount (decimal), issued at (datetime), paid (boolean)"),
+        ("API for readings with sensor id, value", "sensor id (text), value (decimal)"),
+        ("API for customers with name and is VIP", "is VIP (boolean)"),
+        ("API for orders with name and total", "total (decimal)"),
+        ("API for books with title, zing and search", "zing (text)"),
+    ],
+)  # fmt: skip
+def test_fields_that_are_not_known_are_asked_for_in_words_that_settle_it(
+    shipped: Library, request_text: str, example: str
+):
+    question = asked(request_text, *shipped.values())
+    assert f"ive a field that is not known its type: answer “{example}”" in question.hint
+    left = () if "search" not in request_text else ("leave it out",)
+    assert read(request_text, (example, *left), tuple(shipped.values())).chosen
+
+
+def test_no_type_is_offered_for_what_is_no_field(shipped: Library):
+    for missing in ("search", "payments", "shopping carts", "prints labels", "password"):
+        assert "its type" not in asked(f"API for books with title, {missing}", *shipped.values()).hint, missing
+
+
+def test_where_nothing_else_helps_the_whole_request_is_to_be_repeated(keeper: Template):
+    hint = asked("a book API with title, without price", keeper).hint
+    assert hint.startswith("Repeat the whole request in other words.")
+
+
+def test_what_was_not_understood_at_all_is_reported_part_by_part(shipped: Library):
+    question = asked("API for my den: name, zing and price", *shipped.values())
+    assert question.missing == ("my den", "name", "zing", "price")
+
+
+def test_a_rule_about_who_may_do_what_can_be_left_out(shipped: Library):
+    request = "API for users with name and email, only admins may delete"
+    assert "“leave it out”" in asked(request, *shipped.values()).hint
+    chosen = read(request, ("leave it out",), tuple(shipped.values())).chosen
+    assert chosen is not None
+    assert chosen[1].constraints == ("Left out at the client's word: “only admins may delete”.",)
 
 
 def test_a_name_that_the_service_needs_for_itself_is_explained(keeper: Template):

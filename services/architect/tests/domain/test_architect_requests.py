@@ -30,6 +30,13 @@ def test_a_new_wording_that_is_covered_stands_for_the_request(commission):
     assert (found.request, found.left_out) == ("a recipe API with title and steps", ())
 
 
+def test_what_is_built_is_said_in_one_line_with_every_type(commission):
+    assert commission("API for songs: title, artist, duration").understood == (
+        "songs with title:text, artist:text, duration:decimal"
+    )
+    assert commission("Create an auth system").understood == "auth system"
+
+
 def test_a_new_wording_may_ask_for_another_product(shipped: Library):
     chosen = read(RECIPES, ("Create an auth system",), tuple(shipped.values())).chosen
     assert chosen is not None
@@ -51,8 +58,17 @@ def test_a_new_wording_may_ask_for_another_product(shipped: Library):
         ("API for cars with name and zing", "a whole number", "name:text,zing:integer"),
         ("todo API", "- title\n- done", "title:text,done:boolean"),
         ("CRUD API", "for books with title", "title:text"),
+        ("A parking ticket API with plate, fine amount, issued at and paid",
+         "fine amount (decimal), plate (text), issued at (datetime)",
+         "plate:text,fine_amount:decimal,issued_at:datetime,paid:boolean"),
+        ("API for patients with name and insurance number", "insurance number (text)",
+         "name:text,insurance_number:text"),
+        ("API for patients with name", "insurance_number:text", "name:text,insurance_number:text"),
+        ("API for tasks with title and priority", "priority is text", "title:text,priority:text"),
+        ("API for films with title, rating", "rating as integer", "title:text,rating:integer"),
+        ("recipe API", "rating as integer", "rating:integer"),
     ],
-)
+)  # fmt: skip
 def test_an_answer_may_complete_the_request(commission, request_text: str, answer: str, expected: str):
     found = commission(request_text, answer)
     assert fields(found) == expected

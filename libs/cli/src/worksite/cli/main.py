@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.metadata
 import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -53,6 +54,7 @@ from worksite.cli.stack.errors import NotReady
 from worksite.cli.stack.state import State
 from worksite.common.bus import BusSettings
 from worksite.common.errors import WorksiteError
+from worksite.common.messages import DocumentState, Route, SearchMode, TaskStatus
 
 T = TypeVar("T")
 app = typer.Typer(
@@ -195,10 +197,8 @@ def approve(
 
 @app.command()
 def tasks(
-    status: Annotated[
-        str | None, typer.Option("--status", help="queued, running, needs_input, completed, failed or cancelled")
-    ] = None,
-    route: RouteName = None,
+    status: Annotated[TaskStatus | None, typer.Option("--status", help="only these")] = None,
+    route: Annotated[Route | None, typer.Option("--route", help="only these")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="at most so many")] = 20,
     everything: Annotated[bool, typer.Option("--all", help="no limit")] = False,
     state: StateDir = STATE,
@@ -273,9 +273,7 @@ def ingest(
 
 @knowledge.command("ls")
 def list_documents(
-    status: Annotated[
-        str | None, typer.Option("--status", help="only these: queued, indexed, failed or deleting")
-    ] = None,
+    status: Annotated[DocumentState | None, typer.Option("--status", help="only these")] = None,
     state: StateDir = STATE,
     tenant: Tenant = DEFAULT_TENANT,
 ) -> None:
@@ -297,7 +295,7 @@ def remove_documents(
 def search(
     query: Annotated[str, typer.Argument(help="what to look for", show_default=False)],
     top_k: Annotated[int, typer.Option("--top-k", min=1, max=50, help="how many passages")] = 5,
-    mode: Annotated[str, typer.Option("--mode", help="dense, sparse or hybrid")] = "hybrid",
+    mode: Annotated[SearchMode, typer.Option("--mode", help="by meaning, by words or by both")] = "hybrid",
     state: StateDir = STATE,
     tenant: Tenant = DEFAULT_TENANT,
 ) -> None:
@@ -400,7 +398,9 @@ def _submission(
 
 def _stack(session: Session, root: Path, port: int, admin_port: int) -> StackOptions:
     """What is needed to start a stack is asked for only where one has to be started."""
-    return StackOptions(root if session.has_gateway() else _checked(root), Ports(port, admin_port))
+    with _told():
+        running = session.has_gateway()
+    return StackOptions(root if running else _checked(root), Ports(port, admin_port))
 
 
 def _checked(root: Path) -> Path:
@@ -411,10 +411,17 @@ def _checked(root: Path) -> Path:
 
 
 def _await(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; an error that a person can act on is one line and exit code 1."""
+    """Run to the end."""
     logging.getLogger("worksite").addHandler(logging.NullHandler())  # what matters here is said by the command
-    try:
+    with _told():
         return asyncio.run(_until_terminated(work))
+
+
+@contextlib.contextmanager
+def _told() -> Generator[None]:
+    """An error that a person can act on is one line and exit code 1."""
+    try:
+        yield
     except _FOR_A_PERSON as error:
         print(f"worksite: {error}", file=sys.stderr)
         if isinstance(error, NotReady):

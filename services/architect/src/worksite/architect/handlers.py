@@ -52,7 +52,7 @@ class Architect:
         if reading.chosen is None:
             return not_covered(reading, tuple(self._library.values()))
         template, commission = reading.chosen
-        await context.progress(f"{template.blueprint.name} covers: {', '.join(commission.covered)}")
+        await context.progress(f"{template.blueprint.name} covers: {commission.understood}")
         return reading.chosen
 
     async def _written(self, spec: Spec, context: StepContext) -> Reply:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _TIMEOUT_SECONDS = 300.0
-_GRACE_SECONDS = 10.0
+_GRACE_SECONDS, _WHOLE_SECONDS = 10.0, 60.0
 _WHOLE = frozenset({"switch", "reset"})
 """Commands that write a working tree: when we are to end they may go on, so that none is left half checked out."""
 _KEPT = frozenset({"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH"})
@@ -104,18 +104,18 @@ class Git:
 
 async def _end(process: asyncio.subprocess.Process, *, whole: bool) -> None:
     """In order, and with its filters: asked to end git removes its locks and temporary files, killed it leaves them."""
-    if whole and await _has_ended(process):
+    if whole and await _has_ended(process, _WHOLE_SECONDS):
         return
     for request in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, request)
-        if await _has_ended(process):
+        if await _has_ended(process, _GRACE_SECONDS):
             return
 
 
-async def _has_ended(process: asyncio.subprocess.Process) -> bool:
+async def _has_ended(process: asyncio.subprocess.Process, seconds: float) -> bool:
     try:
-        async with asyncio.timeout(_GRACE_SECONDS):
+        async with asyncio.timeout(seconds):
             await process.communicate()
     except TimeoutError:
         return False

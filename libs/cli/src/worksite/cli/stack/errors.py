@@ -41,5 +41,7 @@ def explanation(error: OSError, root: Path) -> str:
             return f"no permission for {error.filename or root}: give yourself its files (chown -R), {elsewhere}"
         case errno.ENOTDIR | errno.EEXIST:
             return f"{error.filename or root} is no directory: move it away, {elsewhere}"
+        case errno.ENOENT:
+            return f"{error.filename or root} cannot be made: {elsewhere.removeprefix('or ')}"
         case _:
             return str(error)

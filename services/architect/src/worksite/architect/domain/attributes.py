@@ -6,7 +6,7 @@ service could *do* (search, login), relate (owner, members) or compute (total, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from worksite.architect.domain.words import listed
 from worksite.common.blueprints import FieldType
@@ -45,7 +45,7 @@ _NOUNS: Mapping[FieldType, str] = {
         "number, volume number, track number, jersey number, room number, table number, shirt number, chapter "
         "number, reps, repetitions, runtime minutes, units, credits, year of birth, year of publication, year built, "
         "min players, max players, minimum players, maximum players, min age, minimum age, "
-        "number of doors, number of pieces"
+        "number of doors, number of pieces, vintage year"
     ),
     "decimal": (
         "price, cost, amount, weight, height, width, length, depth, diameter, thickness, area, surface area, "
@@ -163,6 +163,11 @@ def type_of(phrase: str) -> FieldType | None:
     if len(modifiers) != 1 or modifiers[0] not in _MODIFIERS or head not in _HEADS:
         return None
     return _HEAD_TYPES.get(head) or _TYPES[head]
+
+
+def is_moment(words: Sequence[str]) -> bool:
+    """Does it say when something was done that the service has no part in: "issued at"?"""
+    return len(words) == 2 and words[0] in _DONE and words[1] in {"at", "on"}
 
 
 def is_modifier(word: str) -> bool:

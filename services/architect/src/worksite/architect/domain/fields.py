@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Literal
 
-from worksite.architect.domain.attributes import CANONICAL, bears_article, is_doubtful, is_modifier, type_of
+from worksite.architect.domain.attributes import CANONICAL, bears_article, is_doubtful, is_modifier, is_moment, type_of
 from worksite.architect.domain.nouns import is_plural, numbers
 from worksite.architect.domain.things import (
     ATTRIBUTES,
@@ -17,6 +17,7 @@ from worksite.architect.domain.things import (
     SECRETS,
     THINGS,
     TOPICS,
+    may_qualify,
     names_deed,
 )
 from worksite.architect.domain.words import Token, listed, tokenise
@@ -44,7 +45,11 @@ _PREFIXES = tuple(
 _SAID = tuple(tuple(phrase.split()) for phrase in (":", "as", "as a", "as an", "is", "is a", "is an", "of type"))
 _VALUES: frozenset[FieldType] = frozenset(("integer", "decimal", "boolean"))
 """Nobody gives a numeric type to what a service does, as in "notifications: email"."""
+_OPEN: frozenset[FieldType] = frozenset(("text", "integer", "decimal", "boolean", "date", "datetime"))
+"""To type several open words as an address would be to say where something is sent: "order status: email"."""
+_AMOUNTS = listed("amount, balance, fee, rate, score, sum, total, value")
 _MAX_WORDS = 4
+_MAX_TYPED = 3
 _SMALL = listed(
     "a, all, also, an, and, any, anything, are, array, as, asap, at, attributes, be, best, better, but, by, can, "
     "cancel, clean, columns, con, continue, default, do, does, each, easy, eg, entries, entry, et, etc, every, "
@@ -129,13 +134,15 @@ def _may_be_typed(name: Sequence[Token], said: FieldType, before: _Said, after: 
     """Is a noun that the dictionary has not an attribute, now that it has a type?"""
     words = [str(token.word) for token in name]
     first, head = words[0], _singular(words[-1])
-    if "_".join(words) in SECRETS or head in SECRETS:
+    if _tells_secret(words):
         return False
-    if len(words) > 2 or set(words) & _SMALL or (len(words) > 1 and (first,) in _TYPES):
+    if not before.type and _is_phrase(words, said):
+        return True
+    if len(words) > _MAX_TYPED or set(words) & _SMALL or (len(words) > 1 and (first,) in _TYPES):
         return False
     if after.tight and all(token.joined for token in name[1:]):
         return True
-    if len(words) > 1 and not _is_compound(first, words[-1]):
+    if len(words) > 1 and not (_is_compound(words) or (said in _OPEN and not before.type and _is_noun_phrase(words))):
         return False
     if said in _VALUES and not before.type:
         return len(words) == 1 or not names_deed(head)
@@ -144,14 +151,49 @@ def _may_be_typed(name: Sequence[Token], said: FieldType, before: _Said, after: 
     return harmless and not (before.type and is_plural(words[-1]))
 
 
-def may_be_named(word: str) -> bool:
-    """Would one word be a field if it were followed by "(text)"?"""
-    name, text = tokenise(word), _Said(0, "text")
-    return len(name) == 1 and _may_be_typed(name, "text", _Said(0), text)
+def named_type(words: str) -> FieldType | None:
+    """The type that would make a field of words that are none yet, for an example; None where no type does."""
+    name = tokenise(words)
+    if not name or not all(token.word and token.word.isalnum() for token in name):
+        return None
+    kinds: tuple[FieldType, ...] = ("text", "boolean", "datetime") if len(name) > 1 else ("text",)
+    if name[-1].word in _AMOUNTS:
+        kinds = ("decimal",)
+    return next((kind for kind in kinds if _may_be_typed(name, kind, _Said(0), _Said(0, kind))), None)
 
 
-def _is_compound(first: str, head: str) -> bool:
-    return first not in QUALIFIERS and (is_modifier(first) or first in THINGS | TOPICS) and not is_plural(head)
+def typed_field(words: str) -> str | None:
+    """The name that the words give a type, in the client's spelling; None unless they are exactly one typed field."""
+    tokens = tokenise(words)
+    whole = (reading for reading in fields_at(tokens, 0) if reading.end == len(tokens) and not reading.field.assumed)
+    count = min((reading.field.name.count("_") + 1 for reading in whole), default=0)
+    article = _word(tokens, 0) in ARTICLES
+    return words[tokens[article].start : tokens[article + count - 1].end] if count else None
+
+
+def _tells_secret(words: Sequence[str]) -> bool:
+    stretches = (words[start:end] for start in range(len(words)) for end in range(start + 1, len(words) + 1))
+    return any(_singular("_".join(stretch)) in SECRETS or "_".join(stretch) in SECRETS for stretch in stretches)
+
+
+def _is_phrase(words: Sequence[str], said: FieldType) -> bool:
+    """Small words that one type alone gives a meaning: "is vip", "issued at", "sensor id" as a label from elsewhere."""
+    if said == "boolean" and len(words) == 2 and words[0] in {"is", "has"}:
+        return words[1] not in DOINGS | _SMALL
+    if said in {"date", "datetime"} and is_moment(words):
+        return True
+    return said == "text" and len(words) == 2 and words[1] == "id" and (words[0] in THINGS | TOPICS)
+
+
+def _is_compound(words: Sequence[str]) -> bool:
+    first, head = words[0], words[-1]
+    known = is_modifier(first) or first in THINGS | TOPICS
+    return len(words) == 2 and first not in QUALIFIERS and known and not is_plural(head)
+
+
+def _is_noun_phrase(words: Sequence[str]) -> bool:
+    *before, head = words
+    return all(may_qualify(word, head) for word in before) and not is_plural(head)
 
 
 def _may_be_open(phrase: str) -> bool:

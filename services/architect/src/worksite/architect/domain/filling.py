@@ -46,7 +46,7 @@ def fill(blueprint: Blueprint, steps: Sequence[Step], kept: Sequence[bool]) -> t
     """What the steps fill in, and the steps that do not agree with the others: another resource, the same field again,
     a name that the blueprint refuses, nothing but doubtful fields, a feature of fields that there are none of."""
     resource = _resource(steps, kept)
-    wrong = set(_other_resources(steps, resource)) | set(_wrong_fields(blueprint, steps, kept))
+    wrong = set(_other_resources(steps, resource)) | set(_wrong_fields(blueprint, steps, kept, resource))
     wrong |= set(_refused_resource(blueprint, steps, resource)) | set(_unclear_bearers(steps))
     fields = tuple(field for index, field in _fields(steps, kept) if index not in wrong)
     filling = Filling(resource, fields)
@@ -99,9 +99,12 @@ def _fields(steps: Sequence[Step], kept: Sequence[bool]) -> Iterator[tuple[int, 
             yield index, step.symbol.slot
 
 
-def _wrong_fields(blueprint: Blueprint, steps: Sequence[Step], kept: Sequence[bool]) -> Iterator[int]:
+def _wrong_fields(
+    blueprint: Blueprint, steps: Sequence[Step], kept: Sequence[bool], resource: Resource | None
+) -> Iterator[int]:
     taken: list[str] = []
     clear = False
+    typed = resource is None or not resource.open or any(not field.assumed for _, field in _fields(steps, kept))
     for index, field in _fields(steps, kept):
         symbol = steps[index].symbol
         clear = clear or (symbol is not None and symbol.kind != "doubtful field")
@@ -111,7 +114,7 @@ def _wrong_fields(blueprint: Blueprint, steps: Sequence[Step], kept: Sequence[bo
             yield index
         else:
             taken.append(field.written)
-    if not clear:
+    if not (clear and typed):
         yield from (index for index, _ in _fields(steps, kept))
 
 

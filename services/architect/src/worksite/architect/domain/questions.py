@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from worksite.architect.domain.attributes import type_of
 from worksite.architect.domain.consent import left_out_by
 from worksite.architect.domain.coverage import Coverage
-from worksite.architect.domain.fields import may_be_named
+from worksite.architect.domain.fields import named_type
 from worksite.architect.domain.requests import Reading
 from worksite.architect.domain.templates import Template
 from worksite.common.blueprints import Blueprint, Slot
@@ -15,9 +16,10 @@ from worksite.common.messages import Question
 
 _NO_MODEL = "Anything else needs a language model, which this version cannot use yet."
 _LEAVE_OUT = "leave it out"
-_ANSWER = "worksite answer <task>"
 _NEEDED: Mapping[Slot, str] = {"resource": "what is kept", "fields": "which fields are known {}"}
 _EXAMPLES: Mapping[Slot, str] = {"resource": "books with title and price", "fields": "title, price and stock"}
+_BETWEEN_FIELDS = re.compile(r"\s*,\s*(?:and\s+)?|\s+and\s+")
+_TYPED_EXAMPLE = "title (text), price (decimal)"
 _MAX_FEATURES = 4
 _MAX_ITEMS = 20
 _MAX_ITEM_LENGTH = 300
@@ -30,7 +32,7 @@ def not_covered(reading: Reading, library: Sequence[Template]) -> Question:
         missing = next((coverage.missing for _, coverage in reading.coverages), ())
         return Question(
             reason=f"{unread}No blueprint makes what this request asks for.",
-            missing=_shortened(missing),
+            missing=_shortened(tuple(item for part in missing for item in _items(part))),
             hint=what_blueprints_do(library),
         )
     missing = tuple(part for part in best.missing if part not in reading.left_out)
@@ -94,20 +96,26 @@ def _by_form(product: str) -> int:
 
 def _how_to_answer(best: Coverage) -> str:
     ways: list[str] = []
-    if best.unfilled:
-        ways.append(f"{_ANSWER} “{_EXAMPLES[best.unfilled[0]]}”")
+    resource = best.filling.resource
+    untyped = list(_typed_examples(best.residue_after_product)) if resource else []
+    if best.unfilled and not untyped:
+        example = _TYPED_EXAMPLE if resource and resource.open else _EXAMPLES[best.unfilled[0]]
+        ways.append(f"answer in the manner of “{example}”")
     elif best.left_out_are(left_out_by(_LEAVE_OUT, best.residue_after_product)):
-        ways.append(f"{_ANSWER} “{_LEAVE_OUT}” builds the covered part alone")
-    ways.append(f"{_ANSWER} “…” says it in other words")
-    if best.filling.resource and (field := _untyped(best.missing)):
-        ways.append(f"a field that is not known needs its type: “{field} (text)”")
-    return f"{'; '.join(ways)}."
+        ways.append(f"answer “{_LEAVE_OUT}” to build the covered part alone")
+    if untyped:
+        ways.append(f"give a field that is not known its type: answer “{', '.join(untyped[:_MAX_FEATURES])}”")
+    ways.append("repeat the whole request in other words")
+    text = "; or ".join(ways)
+    return f"{text[0].upper()}{text[1:]}."
 
 
-def _untyped(missing: Sequence[str]) -> str | None:
-    """The first missing part that would be a field if it had a type."""
-    words = (part.rstrip(".!") for part in missing)
-    return next((word for word in words if word.isascii() and word.isalpha() and may_be_named(word.lower())), None)
+def _typed_examples(missing: Sequence[str]) -> Iterator[str]:
+    """Missing parts that would be fields if they had a type, with one."""
+    for part in missing:
+        for words in _BETWEEN_FIELDS.split(part.rstrip(".!")):
+            if kind := type_of(words.lower()) or named_type(words):
+                yield f"{words} ({kind})"
 
 
 def _partly(best: Coverage, missing: Sequence[str], needed: Sequence[str]) -> Iterator[str]:
@@ -129,6 +137,12 @@ def _reserved(blueprint: Blueprint, missing: Sequence[str]) -> Iterator[str]:
 def _thing(best: Coverage) -> str:
     resource = best.filling.resource
     return f"of {resource.plural.replace('_', ' ')}" if resource else "of it"
+
+
+def _items(part: str) -> Sequence[str]:
+    """What nothing was understood of, less in one block: "my wine cellar: name, price" are three items."""
+    head, colon, rest = part.partition(": ")
+    return (head, *_BETWEEN_FIELDS.split(rest)) if colon and rest else (part,)
 
 
 def _unread(answer: str | None) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from worksite.architect.domain.consent import left_out_by
 from worksite.architect.domain.coverage import Coverage, cover
+from worksite.architect.domain.fields import typed_field
 from worksite.architect.domain.filling import NOTHING, Filling
 from worksite.architect.domain.templates import Template
 from worksite.architect.domain.words import listed, tokenise
@@ -40,6 +41,14 @@ class Commission:
     covered: tuple[str, ...] = ()
     filling: Filling = NOTHING
     left_out: tuple[str, ...] = ()
+
+    @property
+    def understood(self) -> str:
+        """What is built, in one line: every type that was inferred is seen at once."""
+        resource, fields = self.filling.resource, self.filling.fields
+        if resource is None:
+            return ", ".join(self.covered)
+        return f"{resource.plural.replace('_', ' ')} with {', '.join(field.written for field in fields)}"
 
     @property
     def constraints(self) -> tuple[str, ...]:
@@ -124,6 +133,8 @@ def _completions(base: Reading, text: str) -> Iterator[str]:
         yield _replaced(base.words, {gap: f"{base.words[slice(*gap)]} ({kind['type']})" for gap in gaps})
     if parts := _repeating(base, text):
         yield _replaced(base.words, parts)
+    if typed := _typed(base.words, text):
+        yield typed
     for joint in _JOINTS:
         yield f"{base.words.rstrip().rstrip('.!')}{joint}{text}"
 
@@ -145,6 +156,33 @@ def _repeating(base: Reading, text: str) -> dict[tuple[int, int], str]:
             said.remove(part)
             found[gap] = part[0]
     return {} if said else found
+
+
+def _typed(words: str, answer: str) -> str | None:
+    """The request with the types that an answer of nothing but typed fields gives: to those that it names already, in
+    their place, and to new ones behind it."""
+    parts = [part.strip().rstrip(".!") for piece in _PART.findall(answer) for part in _AND.split(piece) if part.strip()]
+    names = [typed_field(part) for part in parts]
+    if not parts or None in names:
+        return None
+    found: dict[tuple[int, int], str] = {}
+    added: list[str] = []
+    for name, part in zip(names, parts, strict=True):
+        if place := _last_place(words, name or ""):
+            found[place] = part
+        else:
+            added.append(part)
+    return ", ".join((_replaced(words, found).rstrip().rstrip(".!"), *added))
+
+
+def _last_place(words: str, name: str) -> tuple[int, int] | None:
+    tokens, wanted = tokenise(words), [token.word for token in tokenise(name)]
+    last = len(tokens) - len(wanted)
+    for place in range(last, -1, -1):
+        stretch = tokens[place : place + len(wanted)]
+        if [token.word for token in stretch] == wanted:
+            return stretch[0].start, stretch[-1].end
+    return None
 
 
 def _holds(words: Sequence[str | None], part: Sequence[str | None]) -> bool:

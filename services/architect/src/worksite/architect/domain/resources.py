@@ -12,9 +12,11 @@ from worksite.architect.domain.things import (
     COMPOUNDS,
     FOLLOWED,
     PLACES,
+    RECORDED,
     SHOPS,
     THINGS,
     TOPICS,
+    TYPED_TOPICS,
     VENUES,
     WARES,
     names_deed,
@@ -96,11 +98,13 @@ _NO_KIND = listed("attribute, entity, feature, model, object, property, requirem
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What records are kept of, in snake_case. `place` is the word that it was derived from, if that is another."""
+    """What records are kept of, in snake_case. `place` is the word that it was derived from, if that is another;
+    `open`: a record only where one of its fields has a type, as in "readings with value (decimal)"."""
 
     singular: str
     plural: str
     place: str | None = None
+    open: bool = False
 
     def same_as(self, other: Resource) -> bool:
         """Do both name the same thing, one of them perhaps in short: "ticket" for "support ticket"?"""
@@ -253,14 +257,20 @@ def _nouns(
         if both is None or (plural_only and word == both[0]) or (singular_only and word == both[1]):
             continue
         if prefix + both[0] in COMPOUNDS or (both[0] in THINGS if known else not names_deed(both[0])):
-            yield Found(place + 1, Resource(prefix + both[0], prefix + both[1]))
+            yield Found(place + 1, Resource(prefix + both[0], prefix + both[1], open=_is_open(prefix)))
+        elif both[0] in RECORDED:
+            yield Found(place + 1, Resource(prefix + both[0], prefix + both[1], open=True))
 
 
 def _topic(tokens: Sequence[Token], start: int) -> tuple[str, int] | None:
     if words_of(tokens, start, start + 2) == ["to", "do"]:
         return "todo_", start + 2
     word = _word(tokens, start)
-    return (f"{word}_", start + 1) if word in TOPICS else None
+    return (f"{word}_", start + 1) if word in TOPICS | TYPED_TOPICS else None
+
+
+def _is_open(prefix: str) -> bool:
+    return prefix.removesuffix("_") in TYPED_TOPICS
 
 
 def _places(tokens: Sequence[Token], start: int) -> Iterator[Found]:

@@ -6,6 +6,7 @@ sentence says that such things are kept ("an API for gizmos"), or where its fiel
 
 from __future__ import annotations
 
+from worksite.architect.domain.nouns import is_plural
 from worksite.architect.domain.words import listed
 
 THINGS = listed(
@@ -74,6 +75,15 @@ TOPICS = listed(
 )
 """What may stand before a thing: "support ticket". An adjective may not: "private notes" would have to be hidden."""
 
+TYPED_TOPICS = listed(
+    "banking, boarding, delivery, farming, fishing, fitness, hunting, insurance, laundry, maintenance, parking, "
+    "plumbing, quality, registration, repair, safety, training, transport, warranty, weight"
+)
+"""Beside `TOPICS`, what may stand before a thing that has a typed field: the types say that records are meant."""
+
+RECORDED = listed("inspection, measurement, observation, reading, recording, sighting, vaccination")
+"""Things where a field has a type: alone each could also name what a service does."""
+
 WARES = listed(
     "bike, book, cake, candle, card, coffee, comic, flower, furniture, game, gift, guitar, music, pet, plant, "
     "record, shoe, tea, toy, vinyl, wine"
@@ -84,7 +94,8 @@ PLACES = {
     "address book": "contact", "blog": "post", "bookshop": "book", "contact book": "contact",
     "grocery list": "item", "phone book": "contact", "phonebook": "contact", "shopping list": "item",
     "bookstore": "book", "inventory": "item", "toyshop": "toy", "zoo": "animal",
-    "cookbook": "recipe", "winery": "wine", "stockroom": "item",
+    "cookbook": "recipe", "winery": "wine", "stockroom": "item", "wine cellar": "wine", "wine rack": "wine",
+    "bookshelf": "book",
 }  # fmt: skip
 """Places and collections, and the thing that is kept there."""
 COLLECTIONS = listed(
@@ -133,9 +144,23 @@ SECRETS = listed(
 )
 """What nobody may keep as it is, and show to everyone who asks, although it has a type."""
 
-QUALIFIERS = listed("automatic, average, dynamic, external, foreign, live, nested, primary, random, total, virtual")
+QUALIFIERS = listed(
+    "auto, automatic, average, current, dynamic, external, foreign, hidden, live, nested, primary, private, public, "
+    "random, secure, soft, total, valid, virtual"
+)
 """Before a noun they say where its value comes from, which nobody tested."""
 
+COMMANDS = listed(
+    "approve, ask, assign, block, calculate, call, charge, check, compute, contact, count, encrypt, fetch, generate, "
+    "hide, inform, invite, merge, notify, open, pay, print, reject, remind, render, reset, send, show, sync, tell, "
+    "thank, track, translate, verify, warn, welcome"
+)
+"""Before a noun each would tell the service what to do with it: "notify customer: text"."""
+
+LABELS = listed("amount, category, code, count, date, id, level, name, number, reference, score, status, type")
+"""Heads that make an attribute even of a deed: "account number"."""
+
+_ADJECTIVE_ENDINGS = ("ed", "ly", "ful", "able", "ible", "less", "ive", "ous", "al")
 _DEED_ENDINGS = (
     "ing", "tion", "sion", "ment", "ance", "ence", "izer", "iser", "er", "or", "ics", "ity", "ness", "sis",
     "ure", "ism", "ed", "ly", "ful", "able", "ible", "less", "ive", "ous", "ist", "al", "ry",
@@ -157,3 +182,12 @@ def names_deed(singular: str) -> bool:
     """Does a noun that is not known as a thing look like something that is done, or that does something?"""
     known = singular in THINGS or singular in MACHINES
     return singular in DOINGS or (not known and singular.endswith(_DEED_ENDINGS))
+
+
+def may_qualify(word: str, head: str) -> bool:
+    """May a noun stand before another that is given a type, and only say which one? Not an adjective or a command:
+    they would promise something of the value."""
+    adjective = word not in THINGS and word.endswith(_ADJECTIVE_ENDINGS)
+    if adjective or word in QUALIFIERS | COMMANDS or (is_plural(word) and word not in TOPICS):
+        return False
+    return word not in DOINGS or head in LABELS
