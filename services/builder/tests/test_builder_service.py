@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -65,7 +66,8 @@ async def _events(bus: Bus, step: str, kind: subjects.EventKind, until: str = ""
             found = [stored.data for stored in await bus.read("EVENTS", subject, 0)]
             if any(until.encode() in data for data in found):
                 return found
-            await changed.wait()
+            with contextlib.suppress(TimeoutError):  # the hint may come before the message is stored: look again
+                await asyncio.wait_for(changed.wait(), 0.1)
 
 
 async def _hurry(bus: Bus) -> None:

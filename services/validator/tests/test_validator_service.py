@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -59,7 +60,8 @@ async def _result(bus: Bus, command: Any) -> StepResult:
     async with asyncio.timeout(60), bus.listen(subject) as changed:
         while not (found := await bus.read("EVENTS", subject, 0)):
             changed.clear()
-            await changed.wait()
+            with contextlib.suppress(TimeoutError):  # the hint may come before the message is stored: look again
+                await asyncio.wait_for(changed.wait(), 0.1)
     return StepResult.consume(found[0].data)
 
 

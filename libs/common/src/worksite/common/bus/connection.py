@@ -207,7 +207,10 @@ class Bus:
 
     @contextlib.asynccontextmanager
     async def listen(self, subject_filter: str) -> AsyncGenerator[asyncio.Event]:
-        """An event that is set whenever something is published under the filter: a hint to read, never the data."""
+        """An event that is set whenever something is published under the filter: a hint to read, never the data.
+
+        It may come a moment before the stream has stored the message: who finds nothing must look again by itself.
+        """
         changed = asyncio.Event()
 
         async def wake(_: Msg) -> None:
