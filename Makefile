@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # By the environment, not by the recipe: quotes, backticks and dollars in a request are text, not shell.
 override export REQUEST := $(value REQUEST)
 
-.PHONY: help run up test wordings lint format typecheck schemas bench clean
+.PHONY: help run up test wordings simulate faults lint format typecheck schemas bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -59,8 +59,16 @@ schemas: $(INSTALLED) ## write the JSON Schemas and the OpenAPI document from th
 	$(BIN)/python -m worksite.common.schemas libs/common/schemas/v1
 	$(BIN)/python -m worksite.gateway.openapi services/gateway/openapi.json
 
-bench: $(INSTALLED) ## measure the durable step against a raw loop, in one run
-	$(BIN)/python benchmarks/durable_step.py
+bench: $(INSTALLED) ## measure the durable step, the gateway and the pipeline, in their quick forms
+	$(BIN)/python benchmarks/bus.py --steps 200
+	$(BIN)/python benchmarks/gateway.py --seconds 3
+	$(BIN)/python benchmarks/pipeline.py --tasks 100
+
+simulate: $(DEV_INSTALLED) ## admin and workers under seeded faults: make simulate RUNS=10000 SEED=1
+	$(BIN)/python tests/simulation --runs $(or $(RUNS),10000) --seed $(or $(SEED),1)
+
+faults: $(DEV_INSTALLED) $(WHEELHOUSE) ## a running stack under kills and stops: make faults RUNS=20 SEED=1
+	$(BIN)/python tests/faults --runs $(or $(RUNS),20) --seed $(or $(SEED),1)
 
 clean: ## remove everything that set-up, runs and tests have made
 	rm -rf $(VENV) .worksite out .pytest_cache .ruff_cache .hypothesis .coverage .coverage.txt

@@ -27,7 +27,7 @@ class FakeGateway:
 
     def __init__(self):
         self.tasks, self.events, self.artifacts, self.documents = {}, {}, {}, {}
-        self.requests, self.refusals = [], []
+        self.letters, self.requests, self.refusals = {}, [], []
         self.after_submit = {"status": "completed", "verdict": "PASS", "artifacts": ["cost.json"]}
         self.after_input = self.after_submit
         self.looks_until_indexed, self.unreadable = 1, {}
@@ -36,7 +36,8 @@ class FakeGateway:
         number = len(self.tasks) + 1
         view = {
             "id": task_id(number), "status": status, "verdict": verdict, "route": "feature",
-            "request": f"wish {number}", "reason": None, "question": None, "answer": None, "artifacts": [],
+            "request": f"wish {number}", "reason": None, "question": None, "approval": None, "answer": None,
+            "artifacts": [],
             "created_at": "2026-11-22T12:00:00Z",
         } | more  # fmt: skip
         self.tasks[view["id"]] = view
@@ -90,10 +91,15 @@ class FakeGateway:
                 lambda _, name, **__: (200, {}, self.artifacts.get(name, b"{}")),
             ),
             (r"POST /v1/tasks/(\w+)/input", self._input),
+            (r"POST /v1/tasks/(\w+)/approval", self._approve),
             (r"POST /v1/tasks/(\w+)/cancel", lambda task, **_: as_json(202, self.tasks[task])),
             (r"POST /v1/knowledge/documents", self._add_documents),
             (r"GET /v1/knowledge/documents", self._list_documents),
             (r"DELETE /v1/knowledge/documents/(\w+)", self._remove_document),
+            (r"GET /v1/dead-letters", self._list_letters),
+            (r"GET /v1/dead-letters/(\d+)", self._show_letter),
+            (r"POST /v1/dead-letters/(\d+)/redrive", self._redrive),
+            (r"DELETE /v1/dead-letters/(\d+)", self._purge),
         )
 
     def _upload(self, **_):
@@ -122,6 +128,12 @@ class FakeGateway:
         self.happen(task, **self.after_input)
         return as_json(202, self.tasks[task])
 
+    def _approve(self, task, *, body, **_):
+        approved = json.loads(body)["approved"]
+        self.happen(task, status="running", approval=None)
+        self.happen(task, **({"status": "completed", "verdict": "PASS"} if approved else {"status": "cancelled"}))
+        return as_json(202, self.tasks[task])
+
     def _add_documents(self, *, body, **_):
         added = []
         for document in json.loads(body)["documents"]:
@@ -146,8 +158,41 @@ class FakeGateway:
     def _remove_document(self, document, **_):
         return as_json(202, {}) if self.documents.pop(document, None) else GONE
 
+    def add_letter(self, service="builder", refusal=None, **more):
+        sequence = len(self.letters) + 1
+        self.letters[sequence] = {
+            "sequence": sequence, "state": "open", "service": service, "reason": f"reason {sequence}",
+            "subject": f"ws.v1.work.{service}.local", "type": "worksite.v1.build_change", "task": task_id(1),
+            "deliveries": 3, "redrive_count": 0, "died_at": "2026-11-22T12:00:00Z", "closed_by": None,
+            "closed_at": None, "headers": {"ce-id": "e1"}, "body_encoding": "text", "body": "{}",
+            "links": {"self": f"/v1/dead-letters/{sequence}"}, "refusal": refusal,
+        } | more  # fmt: skip
+        return sequence
 
-GONE = (404, {}, b'{"title": "Not found", "detail": "there is no such document"}')
+    def _list_letters(self, *, query, **_):
+        service = query.get("service", [None])[0]
+        found = [one for one in self.letters.values() if one["state"] == "open" and service in (None, one["service"])]
+        hidden = {"headers", "body", "body_encoding", "refusal"}
+        return page("letters", [{k: v for k, v in one.items() if k not in hidden} for one in found], query)
+
+    def _show_letter(self, sequence, **_):
+        letter = self.letters.get(int(sequence))
+        return as_json(200, {k: v for k, v in letter.items() if k != "refusal"}) if letter else GONE
+
+    def _redrive(self, sequence, **_):
+        letter = self.letters.get(int(sequence))
+        if letter and letter["refusal"]:
+            return as_json(409, {"title": "Letter was not redriven", "detail": letter["refusal"]})
+        if letter is None:
+            return GONE
+        letter["state"] = "redriven"
+        return as_json(202, letter)
+
+    def _purge(self, sequence, **_):
+        return (204, {}, b"") if self.letters.pop(int(sequence), None) else GONE
+
+
+GONE = (404, {}, b'{"title": "Not found", "detail": "there is nothing of that name"}')
 
 
 def as_json(status, document):

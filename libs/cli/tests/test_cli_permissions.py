@@ -9,11 +9,23 @@ from pydantic import SecretStr
 from worksite.cli.stack import nats_config
 from worksite.common import subjects
 from worksite.common.artifacts import Artifacts
-from worksite.common.bus import Bus, BusSettings, Envelope, KeyValue, announce, answer, provision, request
+from worksite.common.bus import (
+    Bus,
+    BusSettings,
+    Delivery,
+    Envelope,
+    KeyValue,
+    add,
+    announce,
+    answer,
+    provision,
+    request,
+)
 from worksite.common.bus.consumer import consume
-from worksite.common.errors import PermissionDenied
+from worksite.common.dead_letters import bury, find
+from worksite.common.errors import PermissionDenied, ServiceUnavailable
 from worksite.common.ledger import Ledger
-from worksite.common.messages import SearchRequest, SearchResponse, StepProgress
+from worksite.common.messages import RedriveLetter, RedriveOutcome, SearchRequest, SearchResponse, StepProgress
 from worksite.common.subjects import SERVICES
 from worksite.common.testing import examples
 from worksite.common.testing.examples import TASK, TENANT
@@ -95,6 +107,16 @@ async def test_only_the_gateway_takes_tasks_in(connect, service):
     bus = await connect(service)
     with pytest.raises(PermissionDenied):
         await bus.publish(subjects.task_subject(TENANT), examples.submit_task(), envelope(service))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("service", sorted(set(SERVICES) - {"gateway"}))
+async def test_only_the_gateway_counts_requests(connect, service):
+    counter = subjects.rate_subject(TENANT, "tenant-0", 1)
+    assert await add(await connect("gateway"), counter, 1) == 1
+    bus = await connect(service)
+    with pytest.raises(PermissionDenied):
+        await add(bus, counter, 1)
 
 
 @pytest.mark.asyncio
@@ -199,3 +221,56 @@ async def test_nobody_else_can_answer_for_rag(connect, service):
     await impostor.client.flush()
     assert not answered.is_set()
     await micro.stop()
+
+
+async def died_at(service, connect):
+    """A message that the service could not handle; returns its letter's sequence, which is the first."""
+    subject = subjects.work_subject(service, TENANT)
+    delivery = Delivery(subject, b"{", {}, "WORK", 1, 1, None)
+    bus = await connect(service)
+    await bury(bus, service, delivery, "poison", terminate=False)
+    return 1
+
+
+@pytest.mark.asyncio
+async def test_a_dead_letter_goes_from_its_service_by_the_gateway_to_admin_which_sends_it_again(connect):
+    sequence, gateway, admin = await died_at("builder", connect), await connect("gateway"), await connect("admin")
+    micro = await announce(admin, "admin", "0.1.0")
+
+    async def redrive(asked: RedriveLetter) -> RedriveOutcome:
+        letter = await find(admin, asked.tenant, asked.sequence)
+        await admin.publish_raw(letter.original.subject, letter.original.data, letter.headers_again())
+        return RedriveOutcome(redriven=True)
+
+    await answer(micro, "redrive", RedriveLetter, redrive)
+    assert (await find(gateway, TENANT, sequence)).letter.reason == "poison"
+    await KeyValue(gateway, subjects.LETTERS).create(f"{TENANT}.{sequence}", b"{}")
+    asked = RedriveLetter(tenant=TENANT, sequence=sequence)
+    assert (await request(gateway, "admin", "redrive", asked, RedriveOutcome)).redriven
+    [sent] = await (await connect("provision")).read("WORK", subjects.work_subject("builder", TENANT), 0)
+    assert sent.headers["ws-redrive-count"] == "1"
+    await micro.stop()
+
+
+@pytest.mark.asyncio
+async def test_the_gateway_can_remove_no_letter_and_command_no_agent(connect):
+    sequence, gateway = await died_at("builder", connect), await connect("gateway")
+    letter = await find(gateway, TENANT, sequence)
+    for verb in ("STREAM.PURGE.DEAD", "STREAM.MSG.DELETE.DEAD", "STREAM.MSG.GET.DEAD"):
+        with pytest.raises(PermissionDenied):
+            await gateway.request_raw(f"$JS.API.{verb}", b"{}")
+    for subject in (letter.original.subject, subjects.dead_subject("builder", TENANT)):
+        with pytest.raises(PermissionDenied):
+            await gateway.publish_raw(subject, letter.original.data, letter.headers_again())
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("service", [*AGENTS, "rag"])
+async def test_whoever_buries_reads_no_letters_closes_none_and_redrives_none(connect, service):
+    sequence, bus = await died_at(service, connect), await connect(service)
+    with pytest.raises(PermissionDenied):
+        await bus.last("DEAD", subjects.dead_subject(service, TENANT))
+    with pytest.raises(PermissionDenied):
+        await KeyValue(bus, subjects.LETTERS).update(f"{TENANT}.{sequence}", b"{}", 0)
+    with pytest.raises(ServiceUnavailable, match="refuses this service"):
+        await request(bus, "admin", "redrive", RedriveLetter(tenant=TENANT, sequence=sequence), RedriveOutcome)

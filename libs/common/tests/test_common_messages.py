@@ -197,7 +197,11 @@ def test_todays_schema_is_compatible_with_the_released_one_in_both_directions(pa
     assert incompatibilities(json.loads(path.read_text()), today) == []
 
 
-@pytest.mark.parametrize("message", examples.all_messages(), ids=lambda m: m.tag())
+KNOWN_TO_RELEASED = [m for m in examples.all_messages() if (SCHEMAS / "released/0.1.0" / f"{m.tag()}.json").exists()]
+"""The rest is handed back by a released consumer, as an unknown type."""
+
+
+@pytest.mark.parametrize("message", KNOWN_TO_RELEASED, ids=lambda m: m.tag())
 def test_what_we_send_today_satisfies_a_released_consumers_schema(message):
     schema = json.loads((SCHEMAS / "released" / "0.1.0" / f"{message.tag()}.json").read_text())
     jsonschema.validate(json.loads(message.to_json()), opened(schema))

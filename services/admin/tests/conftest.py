@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from nats.aio.msg import Msg
+from worksite.admin.main import STREAMS
 from worksite.common import subjects
 from worksite.common.bus import Bus, Delivery, Envelope, KeyValue, consume
 from worksite.common.ids import new_id
@@ -30,6 +31,7 @@ from worksite.common.messages import (
     Command,
     DeadLetter,
     DesignSpec,
+    Gate,
     GitProject,
     ImportedProject,
     ImportProject,
@@ -44,11 +46,14 @@ from worksite.common.messages import (
     StepResult,
     SubmitTask,
     TaskEntry,
+    TaskOptions,
     TaskState,
+    TimerDue,
     ValidateChange,
     Verdict,
 )
 from worksite.common.messages.replies import Action
+from worksite.common.subjects import TimerPurpose
 from worksite.common.worker import Reply, StepContext, Worker
 
 T0 = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -130,16 +135,28 @@ class Samples:
     ) -> InputGiven:
         return InputGiven(task=task.task, tenant=task.tenant, principal="ada", text=text, route=route)
 
-    def approval_given(self, task: SubmitTask) -> ApprovalGiven:
+    def approval_given(
+        self, task: SubmitTask, *, approved: bool = True, digest: str = "c" * 64, gate: Gate = "design"
+    ) -> ApprovalGiven:
         return ApprovalGiven(
             task=task.task,
             tenant=task.tenant,
-            principal="ada",
-            gate="design",
-            approved=True,
-            digest="d",
+            principal="bob",
+            gate=gate,
+            approved=approved,
+            digest=digest,
             expires_at=self.t0,
+            comment="" if approved else "too much at once",
         )
+
+    def due(self, task: SubmitTask, at: datetime, purpose: TimerPurpose = "deadline") -> TimerDue:
+        return TimerDue(task=task.task, tenant=task.tenant, purpose=purpose, at=at)
+
+    def late(self, seconds_left: float, **changes: Any) -> SubmitTask:
+        """A submission whose deadline is close."""
+        options = TaskOptions(deadline_seconds=10, **changes.pop("options", {}))
+        submitted_at = datetime.now(UTC) - timedelta(seconds=10 - seconds_left)
+        return self.submission(options=options, submitted_at=submitted_at, **changes)
 
     def good(self, command: Command) -> ReplyData:
         """What an agent that succeeds makes of a command."""
@@ -195,7 +212,7 @@ class Scene:
     # -- processes
 
     def start_admin(self, handle: Callable[[Delivery], Awaitable[None]], bus: Bus | None = None) -> None:
-        for stream in ("TASKS", "EVENTS"):
+        for stream in STREAMS:
             self._start(
                 consume(bus or self.bus, stream, "admin", handle, concurrency=8, stop=self.stop, grace_seconds=0.1)
             )
@@ -236,6 +253,11 @@ class Scene:
         await self.publish(
             subjects.event_subject(task.tenant, task.task, "gateway", "task", "cancel"), request, "gateway"
         )
+
+    async def approve(self, task: SubmitTask, **word: Any) -> None:
+        given = self.samples.approval_given(task, **word)
+        subject = subjects.event_subject(task.tenant, task.task, "gateway", "task", "approval")
+        await self.publish(subject, given, "gateway")
 
     async def say(self, result: StepResult) -> None:
         subject = subjects.event_subject(result.tenant, result.task, result.reply.agent, result.step, "result")

@@ -129,6 +129,48 @@ async def test_admin_killed_at_any_point_of_a_cancel_still_takes_the_step_away(
     assert scene.executed == {}
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_admin_killed_at_any_point_of_a_deadline_still_ends_the_task_and_takes_the_step_away(
+    scene: Any, when: Literal["before", "after"]
+) -> None:
+    bus = await MortalBus.connect(scene.bus.settings)
+    admin = MortalAdmin(bus)
+    for point in range(1, 7):  # read, record, ledger read and write, row read and write
+        task = await scene.submit(scene.samples.late(seconds_left=0.2))
+        await Orchestrator(scene.bus).handle(await scene.next_delivery("TASKS"))
+        bus.dies(point, when)
+        await admin.handle(await scene.next_delivery("TIMERS"))
+        await admin.handle(await scene.next_delivery("TIMERS"))
+
+        assert [state.status for state in await scene.states(task)] == ["running", "failed"]
+        assert (await scene.row(task)).state.problem.code == "deadline"
+        assert await ledger_status(scene.bus, "builder", task.task, "1-import") == "cancelled"
+    await bus.close()
+    assert admin.deaths == 6
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_admin_killed_at_any_point_of_an_approval_builds_once(
+    scene: Any, when: Literal["before", "after"]
+) -> None:
+    bus = await MortalBus.connect(scene.bus.settings)
+    admin = MortalAdmin(bus)
+    scene.start_admin(admin.handle)
+    scene.start_agents()
+    for point in range(1, 7):  # read, record, timer, command, row read and write
+        task = await scene.submit(scene.samples.submission(options={"approve": ("design",)}))
+        await scene.ended(task)
+        await scene.settled("EVENTS")
+        bus.dies(point, when)
+        await scene.approve(task)
+        assert (await scene.until(task, lambda state: state.status == "completed")).reason == "Passed in round 1."
+        await scene.settled("EVENTS")
+        assert len(await scene.states(task)) == 6
+    await bus.close()
+    assert admin.deaths == 6
+    assert set(scene.executed.values()) == {1}
+
+
 async def test_a_crash_between_recording_and_publishing_is_mended_even_when_the_task_was_cancelled_meanwhile(
     scene: Any,
 ) -> None:

@@ -35,7 +35,7 @@ def test_a_port_that_is_none_is_refused_by_name(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.asyncio
-async def test_admin_consumes_both_streams_until_it_is_stopped(scene: Any) -> None:
+async def test_admin_consumes_its_streams_until_it_is_stopped(scene: Any) -> None:
     running = Running(
         scene.bus, await announce(scene.bus, "admin", "0.1.0"), Health(), asyncio.Event(), asyncio.Event()
     )
@@ -49,6 +49,7 @@ async def test_admin_consumes_both_streams_until_it_is_stopped(scene: Any) -> No
     assert {name: probe() for name, probe in running.health.alive.items()} == {
         "consumer TASKS": None,
         "consumer EVENTS": None,
+        "consumer TIMERS": None,
     }
     running.stop.set()
     await asyncio.wait_for(admin, 30)

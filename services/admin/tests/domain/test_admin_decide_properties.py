@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from worksite.admin.domain.decide import decide, open_task
-from worksite.admin.domain.events import Event, TaskEvent
+from worksite.admin.domain.events import Event, TaskEvent, Transition
 from worksite.admin.domain.routing import STAGES, choose_route
-from worksite.common.messages import TERMINAL, CancelRequested, Command, TaskOptions, TaskState
+from worksite.admin.domain.timers import timer_of
+from worksite.common.messages import (
+    TERMINAL,
+    ApprovalGiven,
+    CancelRequested,
+    Command,
+    Gate,
+    TaskOptions,
+    TaskState,
+    TimerDue,
+)
 
 ANSWERS = ("good", "FAIL1", "FAIL2", "FAIL", "ENVIRONMENT", "needs_input", "refused", "failed", "nonsense")
 ROUTES = st.sampled_from(("feature", "fix", "review", "design", "question"))
@@ -18,17 +29,28 @@ ROUTES = st.sampled_from(("feature", "fix", "review", "design", "question"))
 class World:
     """A task and everything that was ever said about it; the shell's part is done as the shell does it."""
 
-    def __init__(self, samples: Any, route: str, max_rounds: int) -> None:
+    def __init__(self, samples: Any, route: str, max_rounds: int, approve: tuple[Gate, ...] = ()) -> None:
         self.samples = samples
-        submitted = samples.submission(route=route, options=TaskOptions(max_rounds=max_rounds))
+        self.now: datetime = samples.t0
+        self.timers: set[TimerDue] = set()
+        """Every timer that was ever put: any may run out, in any order and more than once."""
+        submitted = samples.submission(route=route, options=TaskOptions(max_rounds=max_rounds, approve=approve))
         self.submitted = submitted
         self.said = [Event("e0", samples.t0, submitted)]
-        self.state: TaskState = open_task(self.said[0], submitted, choose_route(submitted, STAGES, lambda: 0.0)).after
+        opened = open_task(self.said[0], submitted, choose_route(submitted, STAGES, lambda: 0.0))
+        self.state: TaskState = opened.after
         self.commands: list[Command] = list(self.state.commands)
+        self.taken_away: set[str] = set()
+        self.put(opened)
 
     def say(self, message: TaskEvent) -> None:
-        self.said.append(Event(f"e{len(self.said)}", self.samples.t0, message))
+        at = message.at if isinstance(message, TimerDue) else self.now
+        self.said.append(Event(f"e{len(self.said)}", at, message))
         self.hear(self.said[-1])
+
+    def put(self, transition: Transition) -> None:
+        if timer := transition.timer:
+            self.timers.add(self.samples.due(self.submitted, timer.at, timer.purpose))
 
     def hear(self, event: Event) -> None:
         if event.id in self.state.applied:
@@ -36,6 +58,8 @@ class World:
         if transition := decide(self.state, event):
             self.state = transition.after
             self.commands += transition.after.commands
+            self.taken_away |= {transition.abandoned_step} - {None}
+            self.put(transition)
 
     def answer(self, command: Command, kind: str) -> None:
         self.say(self.samples.result(command, *self._reply(command, kind)))
@@ -53,25 +77,22 @@ class World:
 
 
 @settings(max_examples=150, deadline=None)
-@given(route=ROUTES, max_rounds=st.integers(1, 3), data=st.data())
+@given(route=ROUTES, max_rounds=st.integers(1, 3), approve=st.sampled_from(((), ("design",))), data=st.data())
 def test_no_order_of_events_commands_a_step_twice_or_leaves_a_task_without_an_end(
-    samples: Any, route: str, max_rounds: int, data: st.DataObject
+    samples: Any, route: str, max_rounds: int, approve: tuple[Gate, ...], data: st.DataObject
 ) -> None:
-    world = World(samples, route, max_rounds)
+    world = World(samples, route, max_rounds, approve)
     for _ in range(data.draw(st.integers(0, 25))):
-        match data.draw(st.sampled_from(("answer", "answer", "answer", "repeat", "cancel", "input"))):
-            case "answer":
-                world.answer(data.draw(st.sampled_from(world.commands)), data.draw(st.sampled_from(ANSWERS)))
-            case "repeat":
-                world.hear(data.draw(st.sampled_from(world.said)))
-            case "input":
-                world.say(samples.input_given(world.submitted, route=data.draw(st.none() | ROUTES)))
-            case _ if data.draw(st.integers(0, 9)) == 0:
-                world.say(CancelRequested(task=world.state.task, tenant="acme", principal="ada"))
-            case _:
-                pass
+        world.now += timedelta(minutes=data.draw(st.integers(0, 5)))
+        something_happens(world, data)
         check(world, max_rounds)
 
+    if data.draw(st.booleans()):  # no agent and no approver ever says anything again
+        timer = timer_of(world.state)
+        assert (timer is None) == (world.state.status != "running" and world.state.approval is None)
+        if timer:
+            world.say(samples.due(world.submitted, timer.at, timer.purpose))
+            assert world.state.status == "failed"
     while world.state.status == "running":  # every step that is in flight is answered at last
         world.answer(world.commands[-1], data.draw(st.sampled_from(ANSWERS)))
         check(world, max_rounds)
@@ -85,6 +106,29 @@ def check(world: World, max_rounds: int) -> None:
     assert state.round <= max_rounds
     assert (state.status == "running") == (state.step is not None) == bool(state.step and steps[-1] == state.step)
     assert len(state.applied) == len(set(state.applied))
+    assert (state.approval is None) or (state.status, state.question) == ("needs_input", None)
+    approved = any(isinstance(e.message, ApprovalGiven) and e.id in state.applied for e in world.said)
+    assert approved or not state.options.approve or not {"build", "validate"} & {s.split("-")[1] for s in steps}
+    assert world.state.step not in world.taken_away
     passed = state.judgement is not None and state.judgement.verdict == "PASS"
     assert not passed or state.status == "completed"
     assert TaskState.consume(state.to_json()) == state
+
+
+def something_happens(world: World, data: st.DataObject) -> None:
+    match data.draw(st.sampled_from(("answer", "answer", "answer", "repeat", "cancel", "input", "word", "timer"))):
+        case "answer":
+            world.answer(data.draw(st.sampled_from(world.commands)), data.draw(st.sampled_from(ANSWERS)))
+        case "repeat":
+            world.hear(data.draw(st.sampled_from(world.said)))
+        case "word":
+            digest = data.draw(st.sampled_from(("c" * 64, "c" * 64, "0" * 64)))
+            world.say(world.samples.approval_given(world.submitted, approved=data.draw(st.booleans()), digest=digest))
+        case "timer" if world.timers:
+            world.say(data.draw(st.sampled_from(sorted(world.timers, key=str))))
+        case "input":
+            world.say(world.samples.input_given(world.submitted, route=data.draw(st.none() | ROUTES)))
+        case _ if data.draw(st.integers(0, 9)) == 0:
+            world.say(CancelRequested(task=world.state.task, tenant="acme", principal="ada"))
+        case _:
+            pass

@@ -13,7 +13,7 @@ from worksite.architect.domain.requests import Reading, read
 from worksite.architect.library import Library
 
 FOLDER = Path(__file__).parents[4] / "tests" / "wordings"
-BLUEPRINTS = ("auth-service", "crud-service")
+BLUEPRINTS = ("auth-service", "crud-service", "webhook-receiver")
 MUST_SERVE = 8
 
 

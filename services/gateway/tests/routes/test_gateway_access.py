@@ -33,6 +33,7 @@ ROUTES = [
     ("GET", f"/v1/tasks/{ABSENT}/events"),
     ("POST", f"/v1/tasks/{ABSENT}/cancel"),
     ("POST", f"/v1/tasks/{ABSENT}/input"),
+    ("POST", f"/v1/tasks/{ABSENT}/approval"),
     ("POST", "/v1/uploads"),
     ("GET", f"/v1/uploads/{ABSENT * 2}"),
     ("GET", f"/v1/tasks/{ABSENT}/artifacts"),
@@ -234,7 +235,7 @@ async def test_only_so_many_tokens_are_remembered(
 class Away:
     """A bus that takes nothing."""
 
-    async def publish(self, *_: object) -> None:
+    async def publish(self, *_: object, **__: object) -> None:
         raise BusUnavailable("away")
 
 

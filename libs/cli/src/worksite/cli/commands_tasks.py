@@ -21,6 +21,7 @@ from worksite.cli.session import Session, StackOptions, on_some_stack
 from worksite.common.messages import Criterion
 
 _REPORT = "report.md"
+APPROVER = "approver"
 _LOOKS, _LOOK_AGAIN_SECONDS = 40, 0.1
 
 
@@ -36,12 +37,14 @@ class Submission:
     repo: Path | None = None
     base: str | None = None
     criteria: tuple[Criterion, ...] = ()
+    approve: tuple[str, ...] = ()
 
     def body(self, upload: str | None = None, bundle: Bundle | None = None) -> dict[str, object]:
         """What `POST /v1/tasks` takes."""
         ref = bundle.head.short if bundle else self.ref
         base = bundle.base.short if bundle and bundle.base else None
-        options = {"base": base, "criteria": [each.model_dump(mode="json") for each in self.criteria]}
+        criteria = [each.model_dump(mode="json") for each in self.criteria]
+        options = {"base": base, "criteria": criteria, "approve": list(self.approve)}
         project = {"git_url": self.git_url, "upload": upload, "ref": ref, "name": self.name}
         body: dict[str, object] = {"request": self.request, "route": self.route}
         body |= {"project": _given(project), "options": _given(options)}
@@ -82,6 +85,30 @@ async def answer(name: str, text: str, route: str | None, session: Session, stac
             task = await tasks.resolve(gateway, name)
             after = await gateway.position(task)
             await gateway.answer(task, text, route)
+            return await _to_the_end(gateway, session, task, out, after=after)
+
+    return await on_some_stack(session, stack, work)
+
+
+@dataclass(frozen=True)
+class Word:
+    """An approver's word on what a task waits with."""
+
+    approved: bool
+    comment: str = ""
+
+
+async def approve(name: str, word: Word, session: Session, stack: StackOptions, out: Path) -> int:
+    """Open the gate that a task waits at, or end it there, and follow it."""
+
+    async def work() -> int:
+        async with session.gateway(APPROVER) as gateway:
+            task = await tasks.resolve(gateway, name)
+            view = await gateway.task(task)
+            if view["approval"] is None:
+                raise GatewayError(f"the task is {view['status']} and waits for no approver")
+            after = await gateway.position(task)
+            await gateway.approve(task, view["approval"], word.approved, word.comment)
             return await _to_the_end(gateway, session, task, out, after=after)
 
     return await on_some_stack(session, stack, work)
@@ -172,7 +199,9 @@ async def _conclude(gateway: Gateway, session: Session, view: dict[str, Any], ou
     if target and (target / _REPORT).exists() and view["verdict"] != "PASS":
         session.screen.say(f"the reasons are in {target / _REPORT}")
     line, code = verdict.conclusion(view, target)
-    if code == verdict.EXIT_NEEDS_INPUT:
+    if view.get("approval"):
+        session.screen.tell("approve with: " + session.command("approve", str(view["id"])))
+    elif code == verdict.EXIT_NEEDS_INPUT:
         session.screen.tell("answer with: " + session.command("answer", str(view["id"]), "your answer"))
     session.screen.tell(line)
     return code

@@ -15,12 +15,12 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from pydantic import SecretStr
-from worksite.cli import commands, commands_knowledge, commands_repository, commands_tasks
+from worksite.cli import commands, commands_dead_letters, commands_knowledge, commands_repository, commands_tasks
 from worksite.cli.client.access import DEFAULT_ROLE, DEFAULT_TENANT, NoAccess
 from worksite.cli.client.refusals import GatewayError
 from worksite.cli.commands_knowledge import Ingestion
 from worksite.cli.commands_repository import Application, Review
-from worksite.cli.commands_tasks import Submission
+from worksite.cli.commands_tasks import Submission, Word
 from worksite.cli.doctor import finding
 from worksite.cli.doctor.checkup import examine
 from worksite.cli.knowledge.files import NothingThere
@@ -30,8 +30,11 @@ from worksite.cli.options import (
     STATE,
     AdminPort,
     Answer,
+    ApproveDesign,
     GatewayPort,
     GitUrl,
+    Letter,
+    Letters,
     Name,
     Out,
     Ref,
@@ -61,6 +64,8 @@ app = typer.Typer(
 )
 knowledge = typer.Typer(help="See and remove what was ingested.", no_args_is_help=True)
 app.add_typer(knowledge, name="knowledge")
+dlq = typer.Typer(help="Dead letters: what no service could handle. For operators.", no_args_is_help=True)
+app.add_typer(dlq, name="dlq")
 
 _FOR_A_PERSON = (
     CriteriaError,
@@ -104,6 +109,7 @@ def run(
     git_url: GitUrl = None,
     repo: Repo = None,
     ref: Ref = None,
+    approve_design: ApproveDesign = False,
     state: StateDir = STATE,
     root: Root = ROOT,
     out: Out = OUT,
@@ -118,7 +124,11 @@ def run(
     session = _session(state, tenant)
     stack = _stack(session, root, port, admin_port)
     raise typer.Exit(
-        _await(commands_tasks.run(_submission(request, route, name, git_url, repo, ref), session, stack, out))
+        _await(
+            commands_tasks.run(
+                _submission(request, route, name, git_url, repo, ref, approve_design), session, stack, out
+            )
+        )
     )
 
 
@@ -130,6 +140,7 @@ def submit(
     git_url: GitUrl = None,
     repo: Repo = None,
     ref: Ref = None,
+    approve_design: ApproveDesign = False,
     idempotency_key: Annotated[
         str | None, typer.Option("--idempotency-key", help="repeat safely with the same key")
     ] = None,
@@ -137,7 +148,7 @@ def submit(
     tenant: Tenant = DEFAULT_TENANT,
 ) -> None:
     """Submit a request to the running stack and print the task's id."""
-    submission = _submission(request, route, name, git_url, repo, ref)
+    submission = _submission(request, route, name, git_url, repo, ref, approve_design)
     print(_await(commands_tasks.submit(submission, _session(state, tenant), idempotency_key)))
 
 
@@ -163,6 +174,25 @@ def answer(
     session = _session(state, tenant)
     stack = _stack(session, root, port, admin_port)
     raise typer.Exit(_await(commands_tasks.answer(task, text, route, session, stack, out)))
+
+
+@app.command()
+def approve(
+    task: Task,
+    reject: Annotated[bool, typer.Option("--reject", help="end the task instead")] = False,
+    comment: Annotated[str, typer.Option("--comment", help="why, for the record")] = "",
+    state: StateDir = STATE,
+    root: Root = ROOT,
+    out: Out = OUT,
+    tenant: Tenant = DEFAULT_TENANT,
+    port: GatewayPort = 0,
+    admin_port: AdminPort = 0,
+) -> None:
+    """Approve the design that a task waits with, and follow the task; exit code as for run."""
+    session = _session(state, tenant)
+    word = Word(not reject, comment)
+    stack = _stack(session, root, port, admin_port)
+    raise typer.Exit(_await(commands_tasks.approve(task, word, session, stack, out)))
 
 
 @app.command()
@@ -273,6 +303,34 @@ def search(
     _await(commands_knowledge.search(query, top_k, mode, _session(state, tenant)))
 
 
+@dlq.command("ls")
+def list_dead_letters(
+    service: Annotated[str | None, typer.Option("--service", help="only those of this service, e.g. builder")] = None,
+    state: StateDir = STATE,
+    tenant: Tenant = DEFAULT_TENANT,
+) -> None:
+    """List the letters that nothing was done about yet, oldest first."""
+    _await(commands_dead_letters.show_all(service, _session(state, tenant)))
+
+
+@dlq.command("show")
+def show_dead_letter(letter: Letter, state: StateDir = STATE, tenant: Tenant = DEFAULT_TENANT) -> None:
+    """Show one letter: the reason, the headers and the message itself."""
+    _await(commands_dead_letters.show(letter, _session(state, tenant)))
+
+
+@dlq.command("redrive")
+def redrive_dead_letters(letters: Letters, state: StateDir = STATE, tenant: Tenant = DEFAULT_TENANT) -> None:
+    """Have messages handled again; exit code 1 when one is refused."""
+    _end(_await(commands_dead_letters.redrive(tuple(letters), _session(state, tenant))))
+
+
+@dlq.command("purge")
+def purge_dead_letters(letters: Letters, state: StateDir = STATE, tenant: Tenant = DEFAULT_TENANT) -> None:
+    """Give letters up: nobody is shown them any more."""
+    _end(_await(commands_dead_letters.purge(tuple(letters), _session(state, tenant))))
+
+
 @app.command()
 def token(
     tenant: Tenant = DEFAULT_TENANT,
@@ -321,14 +379,21 @@ def _session(state: Path, tenant: str) -> Session:
 
 
 def _submission(
-    request: str, route: str | None, name: str | None, git_url: str | None, repo: Path | None, ref: str | None
+    request: str,
+    route: str | None,
+    name: str | None,
+    git_url: str | None,
+    repo: Path | None,
+    ref: str | None,
+    approve_design: bool,
 ) -> Submission:
     """Raises typer.BadParameter where it is not clear what to work on."""
     if sum(option is not None for option in (name, git_url, repo)) > 1:
         raise typer.BadParameter("give --name for a new project, --git-url or --repo for an existing one: one of them")
     if ref is not None and git_url is None and repo is None:
         raise typer.BadParameter("--ref needs --git-url or --repo")
-    return Submission(request, route, name, git_url, ref, repo)
+    approve = ("design",) if approve_design else ()
+    return Submission(request, route, name, git_url, ref, repo, approve=approve)
 
 
 def _stack(session: Session, root: Path, port: int, admin_port: int) -> StackOptions:

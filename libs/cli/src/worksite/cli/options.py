@@ -33,9 +33,15 @@ GitUrl = Annotated[str | None, typer.Option("--git-url", help="work on this repo
 Repo = Annotated[Path | None, typer.Option("--repo", help="work on this local repository, as it is committed")]
 Ref = Annotated[str | None, typer.Option("--ref", help="its branch, tag or commit")]
 Name = Annotated[str | None, typer.Option("--name", help="name of the new project")]
+ApproveDesign = Annotated[
+    bool, typer.Option("--approve-design", help="wait for 'worksite approve' before anything is built")
+]
 Task = Annotated[
     str, typer.Argument(help="the task's id, 8 or more of its first digits, or 'last'", show_default=False)
 ]
+_LETTER = "the letter's number in 'worksite dlq ls'"
+Letter = Annotated[int, typer.Argument(min=1, help=_LETTER, show_default=False)]
+Letters = Annotated[list[int], typer.Argument(min=1, help=_LETTER, show_default=False)]
 GatewayPort = Annotated[
     int, typer.Option("--port", envvar="DASHBOARD_PORT", help="the gateway's port; 0: any free one")
 ]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rich.console import Console
-from worksite.cli.client.access import DEFAULT_TENANT, Access, ClientSettings, NoAccess
+from worksite.cli.client.access import DEFAULT_ROLE, DEFAULT_TENANT, Access, ClientSettings, NoAccess
 from worksite.cli.client.gateway import Gateway
 from worksite.cli.stack.embedded import Ports, running_stack
 from worksite.cli.stack.log import StackLog
@@ -48,9 +48,9 @@ class Session:
     tenant: str
     screen: Screen = field(default_factory=Screen)
 
-    def gateway(self) -> Gateway:
+    def gateway(self, role: str = DEFAULT_ROLE) -> Gateway:
         """Raises NoAccess when there is none."""
-        return Gateway(Access.find(self.state), self.tenant, self.screen.say)
+        return Gateway(Access.find(self.state), self.tenant, self.screen.say, role)
 
     def has_gateway(self) -> bool:
         """False where a stack has to be started first."""

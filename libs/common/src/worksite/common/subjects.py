@@ -12,6 +12,7 @@ from typing import Literal
 Service = Literal["gateway", "admin", "architect", "builder", "validator", "rag"]
 SERVICES: tuple[Service, ...] = ("gateway", "admin", "architect", "builder", "validator", "rag")
 EventKind = Literal["result", "progress", "state", "input", "cancel", "approval"]
+TimerPurpose = Literal["deadline", "approval"]
 
 ROOT = "ws.v1"
 TASK_LEVEL_STEP = "task"
@@ -49,6 +50,11 @@ def task_events_filter(tenant: str, task: str) -> str:
     return f"{ROOT}.event.{tenant}.{task}.>"
 
 
+def timer_subject(kind: Literal["set", "due"], task: str, purpose: TimerPurpose) -> str:
+    """A timer of one task: on `set` it is put (a later one replaces it), on `due` the server says when."""
+    return f"{ROOT}.timer.{kind}.{task}.{purpose}"
+
+
 def audit_subject(tenant: str, kind: str) -> str:
     """The audit trail of one tenant."""
     return f"{ROOT}.audit.{tenant}.{kind}"
@@ -57,6 +63,11 @@ def audit_subject(tenant: str, kind: str) -> str:
 def dead_subject(service: str, tenant: str) -> str:
     """What one service could not handle."""
     return f"{ROOT}.dead.{service}.{tenant}"
+
+
+def rate_subject(tenant: str, key: str, window: int) -> str:
+    """The counter of what all gateways let through under one key in one window of time."""
+    return f"{ROOT}.rate.{tenant}.{key}.{window}"
 
 
 def rpc_subject(service: str, verb: str) -> str:
@@ -76,6 +87,10 @@ class StreamSpec:
     max_msgs_per_subject: int = -1
     refuse_new: bool = False
     description: str = ""
+    schedules: bool = False
+    """Holds messages that the server publishes later. It cannot refuse new ones then, only drop the oldest."""
+    counts: bool = False
+    """Each subject is a counter (ADR-49 of NATS). On a single server its writes are not synced to the disk."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +112,8 @@ class BucketSpec:
     per_key_ttl: bool = False
 
 
+LONGEST_TIMER_DAYS = 29
+"""Timers are kept a day longer than the longest may run."""
 TASK_CAP_PER_TENANT = 100
 WORK_CAP_PER_TENANT = 32
 
@@ -106,8 +123,21 @@ STREAMS: tuple[StreamSpec, ...] = (
         "WORK", (f"{ROOT}.work.*.*",), "workqueue", 7 * DAY, 0.05, WORK_CAP_PER_TENANT, True, "commands to agents"
     ),
     StreamSpec("EVENTS", (f"{ROOT}.event.>",), "limits", 30 * DAY, 0.20, description="the truth: state, cost, replay"),
-    StreamSpec("AUDIT", (f"{ROOT}.audit.*.*",), "limits", 365 * DAY, 0.05, description="denials, privileged actions"),
-    StreamSpec("DEAD", (f"{ROOT}.dead.*.*",), "limits", 30 * DAY, 0.05, description="dead letters, with the reason"),
+    StreamSpec("AUDIT", (f"{ROOT}.audit.*.*",), "limits", 365 * DAY, 0.04, description="denials, privileged actions"),
+    StreamSpec("DEAD", (f"{ROOT}.dead.*.*",), "limits", 30 * DAY, 0.03, description="dead letters, with the reason"),
+    StreamSpec(
+        "TIMERS",
+        (f"{ROOT}.timer.set.*.*", f"{ROOT}.timer.due.*.*"),
+        "limits",
+        (LONGEST_TIMER_DAYS + 1) * DAY,
+        0.02,
+        max_msgs_per_subject=1,
+        description="deadlines",
+        schedules=True,
+    ),
+    StreamSpec(
+        "RATE", (f"{ROOT}.rate.*.*.*",), "limits", 60, 0.005, 1, description="fleet-wide rate totals", counts=True
+    ),
 )
 
 CONSUMERS: tuple[ConsumerSpec, ...] = (
@@ -120,10 +150,11 @@ CONSUMERS: tuple[ConsumerSpec, ...] = (
     ConsumerSpec(
         "EVENTS", "admin", tuple(f"{ROOT}.event.*.*.*.*.{k}" for k in ("result", "input", "cancel", "approval"))
     ),
+    ConsumerSpec("TIMERS", "admin", (f"{ROOT}.timer.due.*.*",)),
 )
 
 LEDGER, TASKS, IDEMPOTENCY, REVOKED = "ledger", "tasks", "idempotency", "revoked"
-UPLOADS, DOCUMENTS = "uploads", "documents"
+UPLOADS, DOCUMENTS, LETTERS = "uploads", "documents", "letters"
 FOR_EVER = 0.0
 BUCKETS: tuple[BucketSpec, ...] = (
     BucketSpec(LEDGER, 30 * DAY, 0.10),
@@ -132,10 +163,11 @@ BUCKETS: tuple[BucketSpec, ...] = (
     BucketSpec(REVOKED, 1 * DAY, 0.01, per_key_ttl=True),
     BucketSpec(UPLOADS, 7 * DAY, 0.01),
     BucketSpec(DOCUMENTS, FOR_EVER, 0.03, per_key_ttl=True),
+    BucketSpec(LETTERS, 31 * DAY, 0.01),  # outlives the letters that it marks
 )
 ARTIFACTS, KNOWLEDGE = "artifacts", "knowledge"
 OBJECT_STORES: tuple[BucketSpec, ...] = (
-    BucketSpec(ARTIFACTS, 30 * DAY, 0.24),
+    BucketSpec(ARTIFACTS, 30 * DAY, 0.235),
     BucketSpec(KNOWLEDGE, FOR_EVER, 0.09),
 )
 
@@ -202,6 +234,7 @@ PERMISSIONS: dict[Service, Permissions] = {
             *_own("gateway"),
             f"{ROOT}.task.*",
             f"{ROOT}.audit.*.*",
+            f"{ROOT}.rate.*.*.*",
             *_read_stream("EVENTS"),
             *_bucket(TASKS),
             *_read_stream(f"KV_{TASKS}"),
@@ -213,8 +246,11 @@ PERMISSIONS: dict[Service, Permissions] = {
             *_read_stream(f"KV_{DOCUMENTS}"),
             *_objects(ARTIFACTS, write=True),
             *_objects(KNOWLEDGE, write=True),
+            *_read_stream("DEAD"),
+            *_bucket(LETTERS),
             work_subject("rag", "*"),
             rpc_subject("rag", "search"),
+            rpc_subject("admin", "redrive"),
         ),
         subscribe=(f"{inbox_prefix('gateway')}.>", "$SRV.>", f"{ROOT}.rpc.gateway.>", f"{ROOT}.event.>"),
     ),
@@ -223,8 +259,14 @@ PERMISSIONS: dict[Service, Permissions] = {
             *_own("admin"),
             *_consume("TASKS", "admin"),
             *_consume("EVENTS", "admin"),
+            *_consume("TIMERS", "admin"),
             *_read_stream("EVENTS"),
+            *_read_stream("DEAD"),
+            *_read_stream("TASKS"),
+            *_read_stream("WORK"),
+            *_read_stream(f"KV_{TASKS}"),
             f"{ROOT}.work.*.*",
+            f"{ROOT}.timer.set.*.*",
             *_bucket(TASKS),
             *_bucket(LEDGER),
         ),

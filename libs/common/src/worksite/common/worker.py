@@ -20,7 +20,7 @@ from worksite.common import subjects
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Bus, Delivery, Envelope, consume
 from worksite.common.bus.consumer import Progress
-from worksite.common.dead_letters import bury
+from worksite.common.dead_letters import Original, bury
 from worksite.common.errors import Conflict, Fenced, MalformedMessage, Retryable, StepRefused, UnknownMessageType
 from worksite.common.ids import new_id
 from worksite.common.ledger import MAX_FAILURES, Claim, Ledger
@@ -232,7 +232,7 @@ class Worker:
         return Envelope(message.ce_type(), self._agent, tenant, task, causation=causation)
 
 
-def parse_command(delivery: Delivery) -> tuple[Envelope, StepCommand]:
+def parse_command(delivery: Delivery | Original) -> tuple[Envelope, StepCommand]:
     """Raises MalformedMessage or UnknownMessageType."""
     envelope = Envelope.from_headers(delivery.headers)
     model = BY_CE_TYPE.get(envelope.type)

@@ -10,10 +10,12 @@ Killed at any point, admin loses nothing and does nothing twice:
   state's message id is fresh each time, so that JetStream's deduplication can never hide a Conflict.
 - Once the state is recorded it binds. It lists the event in `applied` and holds the commands in its outbox. When the
   event comes again, its state is looked up in the task's history and performed as it stands: never decided anew.
-- Performing is idempotent. A command's id is `<ce-id of the event>-<i>`, so the stream drops a second one within its
-  window; after that the agent's ledger knows the step, and only re-publishes its result. A command is published again
-  only while its step is in flight. Taking a step away (cancel) is a compare-and-set that changes nothing the second
-  time. The read model only moves forward.
+- Performing is idempotent. A timer replaces the one before it, and is put only where the last known state wants it; one
+  that runs out too early, because a race put it over the right one, leads to the right one being put again. A command's
+  id is `<ce-id of the event>-<i>`, so the stream drops a second one within its window; after that the agent's ledger
+  knows the step, and only re-publishes its result. A command is published again only while its step is in flight.
+  Taking a step away (cancel, deadline) is a compare-and-set that changes nothing the second time. The read model only
+  moves forward.
 - The ack comes last, so whatever was cut off is done by the redelivery.
 
 A command that WORK refuses because the tenant is at its cap hands the event back; its state is recorded by then, so
@@ -26,15 +28,18 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from worksite.admin import metrics
-from worksite.admin.domain.decide import decide, open_task, without_room
+from worksite.admin.domain.decide import TIME_TO_APPROVE, decide, open_task, without_room
 from worksite.admin.domain.events import Event, Transition
 from worksite.admin.domain.projection import entry_of
 from worksite.admin.domain.routes import agent_of, is_ahead
 from worksite.admin.domain.routing import STAGES, Stage, choose_route
+from worksite.admin.domain.timers import timer_of
 from worksite.admin.inbox import parse
 from worksite.admin.read_model import ReadModel
+from worksite.admin.timers import Timers
 from worksite.common import subjects
 from worksite.common.bus import Bus, Delivery, Envelope
 from worksite.common.bus.connection import MAX_PAYLOAD_BYTES
@@ -42,7 +47,7 @@ from worksite.common.dead_letters import bury
 from worksite.common.errors import Conflict, MalformedMessage, Retryable, UnknownMessageType, WorksiteError
 from worksite.common.ids import new_id
 from worksite.common.ledger import Ledger
-from worksite.common.messages import StepResult, SubmitTask, TaskState
+from worksite.common.messages import StepResult, SubmitTask, TaskState, TimerDue
 
 log = logging.getLogger(__name__)
 
@@ -66,18 +71,22 @@ class Recorded:
 
 
 class Orchestrator:
-    """Handles the deliveries of both of admin's streams."""
+    """Handles the deliveries of admin's streams."""
 
-    def __init__(self, bus: Bus, stages: Sequence[Stage] = STAGES) -> None:
+    def __init__(
+        self, bus: Bus, stages: Sequence[Stage] = STAGES, time_to_approve: timedelta = TIME_TO_APPROVE
+    ) -> None:
         self._bus = bus
         self._stages = stages
+        self._time_to_approve = time_to_approve
+        self._timers = Timers(bus)
         self._ledger = Ledger(bus, "admin")
         self._read_model = ReadModel(bus)
 
     async def handle(self, delivery: Delivery) -> None:
         """One delivery, to its end."""
         try:
-            await self._apply(parse(delivery))
+            await self.apply(parse(delivery))
         except MalformedMessage as error:
             await bury(self._bus, "admin", delivery, str(error))
         except WorksiteError as error:
@@ -96,8 +105,11 @@ class Orchestrator:
         else:
             await delivery.hand_back(UNKNOWN_TYPE_DELAY_SECONDS if isinstance(error, UnknownMessageType) else None)
 
-    async def _apply(self, event: Event) -> None:
-        """Raises a Retryable or Conflict where the event has to come again."""
+    async def apply(self, event: Event) -> None:
+        """Decide, record, perform; an event that was applied before is only performed.
+
+        Raises a Retryable or Conflict where the event has to come again.
+        """
         for _ in range(_ATTEMPTS_TO_RECORD):
             last = await self._last(event)
             if last and event.id in last.state.applied:
@@ -106,6 +118,8 @@ class Orchestrator:
             transition = self._decided(last.state if last else None, event)
             if transition is None:
                 log.info("%s of task %s changes nothing", event.message.type, event.message.task)
+                if last and isinstance(event.message, TimerDue):  # stale: it may have replaced the right one
+                    await self._timers.put(last.state)
                 return
             try:
                 recorded = await self._record(transition, last.sequence if last else 0)
@@ -118,12 +132,14 @@ class Orchestrator:
 
     def _decided(self, state: TaskState | None, event: Event) -> Transition | None:
         message = event.message
+        if state is None and isinstance(message, TimerDue):
+            return None  # set after the first state, so that state is no longer kept
         if state is None and isinstance(message, SubmitTask):
             transition = open_task(event, message, choose_route(message, self._stages, time.perf_counter))
         elif state is None or (isinstance(message, StepResult) and is_ahead(state, message)):
             raise NotYet(f"{message.type} of task {message.task} came before the state that it follows on")
         else:
-            transition = decide(state, event)
+            transition = decide(state, event, self._time_to_approve)
         return without_room(transition, event) if transition and not _fits(transition.after) else transition
 
     async def _last(self, event: Event) -> Recorded | None:
@@ -150,20 +166,27 @@ class Orchestrator:
         state = transition.after
         if step := transition.abandoned_step:
             await self._ledger.cancel(agent_of(step), state.task, step)
+        if transition.timer and transition.timer == timer_of(last.state):
+            await self._timers.put(last.state)  # before the commands, which may have to wait for room
         for i, command in enumerate(state.commands):
             if command.step == last.state.step:
-                envelope = Envelope(
-                    command.ce_type(),
-                    "admin",
-                    state.tenant,
-                    state.task,
-                    id=f"{state.cause}-{i}",
-                    time=state.updated_at,
-                    causation=state.cause,
-                    deadline=state.deadline,
-                )
-                await self._bus.publish(subjects.work_subject(agent_of(command.step), state.tenant), command, envelope)
+                subject = subjects.work_subject(agent_of(command.step), state.tenant)
+                await self._bus.publish(subject, command, envelope_of(state, i))
         await self._read_model.show(last.state, last.sequence)
+
+
+def envelope_of(state: TaskState, i: int) -> Envelope:
+    """Of the command at that place in the outbox: the same whenever it is published."""
+    return Envelope(
+        state.commands[i].ce_type(),
+        "admin",
+        state.tenant,
+        state.task,
+        id=f"{state.cause}-{i}",
+        time=state.updated_at,
+        causation=state.cause,
+        deadline=state.deadline,
+    )
 
 
 def _fits(state: TaskState) -> bool:

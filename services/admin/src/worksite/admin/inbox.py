@@ -7,6 +7,7 @@ from worksite.admin.domain.events import Event, TaskEvent
 from worksite.admin.domain.routes import action_of, agent_of
 from worksite.common import subjects
 from worksite.common.bus import Delivery, Envelope
+from worksite.common.dead_letters import Original
 from worksite.common.errors import MalformedMessage, UnknownMessageType
 from worksite.common.messages import (
     BY_CE_TYPE,
@@ -15,9 +16,10 @@ from worksite.common.messages import (
     InputGiven,
     StepResult,
     SubmitTask,
+    TimerDue,
 )
 
-_ACCEPTED = (SubmitTask, StepResult, CancelRequested, InputGiven, ApprovalGiven)
+_ACCEPTED = (SubmitTask, StepResult, CancelRequested, InputGiven, ApprovalGiven, TimerDue)
 _SAID_BY_GATEWAY: dict[type[TaskEvent], subjects.EventKind] = {
     CancelRequested: "cancel",
     InputGiven: "input",
@@ -25,7 +27,7 @@ _SAID_BY_GATEWAY: dict[type[TaskEvent], subjects.EventKind] = {
 }
 
 
-def parse(delivery: Delivery) -> Event:
+def parse(delivery: Delivery | Original) -> Event:
     """Raises MalformedMessage (to be dead-lettered) or UnknownMessageType (to be handed back)."""
     envelope = Envelope.from_headers(delivery.headers)
     model = BY_CE_TYPE.get(envelope.type)
@@ -42,7 +44,8 @@ def parse(delivery: Delivery) -> Event:
     if envelope.time.tzinfo is None:
         raise MalformedMessage("header ce-time has no time zone")
     _check_speaker(delivery.subject, message)
-    return Event(envelope.id, envelope.time, message)
+    # A timer's envelope was written when it was set; what it says happens when it runs out.
+    return Event(envelope.id, message.at if isinstance(message, TimerDue) else envelope.time, message)
 
 
 def _check_speaker(subject: str, message: TaskEvent) -> None:
@@ -65,4 +68,6 @@ def _subject_of(message: TaskEvent) -> str:
         return subjects.task_subject(tenant)
     if isinstance(message, StepResult):
         return subjects.event_subject(tenant, task, agent_of(message.step), message.step, "result")
+    if isinstance(message, TimerDue):
+        return subjects.timer_subject("due", task, message.purpose)
     return subjects.event_subject(tenant, task, "gateway", subjects.TASK_LEVEL_STEP, _SAID_BY_GATEWAY[type(message)])

@@ -1,17 +1,21 @@
-"""Admin's process: two consumers, one orchestrator."""
+"""Admin's process: three consumers, one orchestrator, a sweeper."""
 
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from worksite.admin.handlers import Orchestrator
+from worksite.admin.redrive import Redriver
 from worksite.admin.settings import AdminSettings
+from worksite.admin.sweeper import Sweeper
 from worksite.common import service
-from worksite.common.bus import consume
+from worksite.common.bus import answer, consume
 from worksite.common.bus.consumer import Progress
 from worksite.common.health import Probe
+from worksite.common.messages import RedriveLetter
 
-STREAMS = ("TASKS", "EVENTS")
+STREAMS = ("TASKS", "EVENTS", "TIMERS")
 
 
 def main() -> None:
@@ -20,8 +24,9 @@ def main() -> None:
 
 
 async def run_admin(settings: AdminSettings, running: service.Running) -> None:
-    """Consume intake and events until told to stop."""
-    orchestrator = Orchestrator(running.bus)
+    """Consume intake, events and timers until told to stop."""
+    orchestrator = Orchestrator(running.bus, time_to_approve=timedelta(days=settings.approval_days))
+    await answer(running.micro, "redrive", RedriveLetter, Redriver(running.bus, orchestrator).redrive)
     async with asyncio.TaskGroup() as loops:
         for stream in STREAMS:
             progress = Progress()
@@ -38,6 +43,8 @@ async def run_admin(settings: AdminSettings, running: service.Running) -> None:
                     progress=progress,
                 )
             )
+        sweeper = Sweeper(running.bus, orchestrator)
+        loops.create_task(sweeper.run(running.stop, settings.sweep_seconds))
         running.ready.set()
 
 

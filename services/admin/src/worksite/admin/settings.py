@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 from worksite.common.settings import ServiceSettings
+from worksite.common.subjects import LONGEST_TIMER_DAYS
 
 
 class AdminSettings(ServiceSettings):
@@ -11,6 +12,12 @@ class AdminSettings(ServiceSettings):
 
     admin_port: int = Field(
         default=8080, ge=0, le=65535, description="port of admin's operations endpoint; 0: any free"
+    )
+    approval_days: float = Field(
+        default=7, gt=0, le=LONGEST_TIMER_DAYS, description="time that an approver has before the task fails"
+    )
+    sweep_seconds: float = Field(
+        default=30, gt=0, le=3600, description="time between two looks at what a crash may have left standing"
     )
     worker_concurrency: int = Field(
         default=16, ge=1, le=64, description="events handled at a time, per stream; they wait for the bus, not the CPU"

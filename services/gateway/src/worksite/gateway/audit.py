@@ -1,4 +1,4 @@
-"""The audit trail: what was denied to whom."""
+"""The audit trail: what was denied to whom, and what was done in whose name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LOOK_SECONDS = 5.0
 
 
 class Audit:
-    """Writes records, repeats summed up. A record that cannot be written is logged; the denial stands either way."""
+    """Writes records. Repeated denials are summed up; one that cannot be written is logged, and stands either way."""
 
     def __init__(self, bus: Bus, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._bus = bus
@@ -37,6 +37,21 @@ class Audit:
     async def revoked(self, principal: Principal) -> None:
         """Somebody uses a token that was taken back."""
         await self._record("unauthenticated", principal, "authenticate", "gateway", "revoked token")
+
+    async def act(
+        self, kind: Literal["redriven", "allowed"], principal: Principal, action: str, resource: str, reason: str
+    ) -> None:
+        """A privileged action, on record before it counts as done; asked again at once, it is one. Raises
+        BusUnavailable."""
+        record = AuditRecord(
+            kind=kind,
+            principal=principal.subject,
+            action=action,
+            resource=resource,
+            reason=reason[:500],
+            at=self._now(),
+        )
+        await self._publish(principal.tenant, record, msg_id=f"{action}-{principal.tenant}-{resource}")
 
     async def _record(
         self, kind: Literal["denied", "unauthenticated"], principal: Principal, action: str, resource: str, reason: str
@@ -58,11 +73,14 @@ class Audit:
         await asyncio.gather(*(self._write(tenant, record) for tenant, record in due))
 
     async def _write(self, tenant: str, record: AuditRecord) -> None:
-        envelope = Envelope(record.ce_type(), "gateway", tenant, _NO_TASK)
         try:
-            await self._bus.publish(subjects.audit_subject(tenant, record.kind), record, envelope)
+            await self._publish(tenant, record)
         except WorksiteError as error:
             log.error("audit record lost (%s): %s", error, record.model_dump_json())
+
+    async def _publish(self, tenant: str, record: AuditRecord, msg_id: str | None = None) -> None:
+        envelope = Envelope(record.ce_type(), "gateway", tenant, _NO_TASK)
+        await self._bus.publish(subjects.audit_subject(tenant, record.kind), record, envelope, msg_id=msg_id)
 
 
 @contextlib.asynccontextmanager

@@ -10,9 +10,11 @@ from fastapi import Depends, Request
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Bus
 from worksite.common.policy import PolicyEngine
+from worksite.gateway.approvals import Approvals
 from worksite.gateway.audit import Audit
 from worksite.gateway.auth.authenticator import Authenticator
 from worksite.gateway.auth.issuer import Issuer
+from worksite.gateway.dead_letters import DeadLetters
 from worksite.gateway.inputs import Inputs
 from worksite.gateway.intake import Intake
 from worksite.gateway.knowledge import Knowledge
@@ -35,16 +37,19 @@ class Gateway:
     tasks: Tasks
     intake: Intake
     inputs: Inputs
+    approvals: Approvals
     uploads: Uploads
     artifacts: Artifacts
     artifact_memory: ByteBudget
     knowledge: Knowledge
     knowledge_places: Places
+    dead_letters: DeadLetters
     issuer: Issuer | None
     stop: asyncio.Event
 
 
-def _of(request: Request) -> Gateway:
+async def _of(request: Request) -> Gateway:
+    """A coroutine, like every dependency here: FastAPI hands plain functions to a thread, which is dear."""
     return request.app.state.gateway
 
 

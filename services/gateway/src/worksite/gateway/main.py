@@ -15,14 +15,16 @@ from worksite.common.bus import Bus
 from worksite.common.health import http_server
 from worksite.common.policy import PolicyEngine, PolicyError
 from worksite.common.settings import SettingsError
-from worksite.gateway import audit, uploads
+from worksite.gateway import audit, fleet, uploads
 from worksite.gateway.app import create_app
+from worksite.gateway.approvals import Approvals
 from worksite.gateway.auth import clients, keys
 from worksite.gateway.auth.authenticator import Authenticator
 from worksite.gateway.auth.issuer import Issuer
 from worksite.gateway.auth.jwks import Jwks, fetcher
 from worksite.gateway.auth.revocations import Revocations
 from worksite.gateway.auth.verifier import Verifier
+from worksite.gateway.dead_letters import DeadLetters
 from worksite.gateway.gateway import Gateway
 from worksite.gateway.inputs import Inputs
 from worksite.gateway.intake import Intake
@@ -53,24 +55,31 @@ async def _main(settings: GatewaySettings, running: service.Running) -> None:
 @contextlib.asynccontextmanager
 async def built(settings: GatewaySettings, bus: Bus, stop: asyncio.Event) -> AsyncGenerator[Gateway]:
     """The gateway's parts, wired. Raises SettingsError for policies or a folder that cannot be used."""
-    async with httpx.AsyncClient(timeout=5, trust_env=False) as http, audit.recording(bus) as trail:
+    limiter = RateLimiter(settings.rate_limits())
+    async with (
+        httpx.AsyncClient(timeout=5, trust_env=False) as http,
+        audit.recording(bus) as trail,
+        fleet.exchanging(bus, limiter.meters, settings.rate_exchange_seconds),
+    ):
         tasks, artifacts = Tasks(bus), Artifacts(bus)
         trusted = _keys(settings, http)
         verifier = Verifier(trusted, settings.jwt_issuer, settings.jwt_audience)
         yield Gateway(
             bus=bus,
             authenticator=Authenticator(verifier, Revocations(bus)),
-            rate_limiter=RateLimiter(settings.rate_limits()),
+            rate_limiter=limiter,
             policy=_policy(settings),
             audit=trail,
             tasks=tasks,
             intake=Intake(bus, tasks),
             inputs=Inputs(bus),
+            approvals=Approvals(bus),
             uploads=await _uploads(settings, bus, artifacts),
             artifacts=artifacts,
             artifact_memory=ByteBudget(),
             knowledge=Knowledge(bus),
             knowledge_places=Places(TOTAL_BYTES // settings.max_knowledge_bytes),
+            dead_letters=DeadLetters(bus, trail),
             issuer=_issuer(settings, trusted),
             stop=stop,
         )

@@ -13,10 +13,18 @@ from pydantic.json_schema import models_json_schema
 from worksite.gateway import problems, routes
 from worksite.gateway.domain.documents import NewDocuments
 from worksite.gateway.domain.queries import SearchQuery
-from worksite.gateway.domain.submission import Cancellation, NewTask, TaskInput
+from worksite.gateway.domain.submission import ApprovalWord, Cancellation, NewTask, TaskInput
 
 API_VERSION = "1.0.0"
-_UNSEEN_MODELS = (NewTask, TaskInput, Cancellation, NewDocuments, SearchQuery, problems.ProblemDocument)
+_UNSEEN_MODELS = (
+    NewTask,
+    TaskInput,
+    ApprovalWord,
+    Cancellation,
+    NewDocuments,
+    SearchQuery,
+    problems.ProblemDocument,
+)
 """Models that FastAPI does not see, because bodies and problems are not handled by it."""
 
 

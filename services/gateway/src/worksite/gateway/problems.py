@@ -201,7 +201,7 @@ def of(error: Exception) -> ProblemError:
 def install(app: FastAPI) -> None:
     """Make every error that a handler raises a problem document."""
 
-    def answer(_: Request, error: Exception) -> Response:
+    async def answer(_: Request, error: Exception) -> Response:
         problem = of(error)
         if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.warning("answered %d: %s", problem.status, error)

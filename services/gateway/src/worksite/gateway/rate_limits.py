@@ -25,6 +25,8 @@ _COSTS = {"search": 5, "submitDocuments": 5, "createUpload": 5}
 MIN_BURST = max(_COSTS.values())
 """Below it the dearest action could never be done."""
 _STATE = "rate_limits"
+_NOBODY = "-"
+"""The tenant of who is not known."""
 _IPV6_NETWORK_BITS = 64
 
 
@@ -38,24 +40,29 @@ class Limits:
 
 
 class RateLimiter:
-    """Counts in this process: behind N replicas a client may get up to N times as much."""
+    """Counts in this process; what other replicas let through comes in by the meters (`fleet.py`)."""
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self._principals, self._tenants = Meter(limits.principal), Meter(limits.tenant)
         self._addresses = Meter(limits.address)
         self._clock = clock
 
+    @property
+    def meters(self) -> tuple[Meter, ...]:
+        """What has to be counted together with the other replicas."""
+        return (self._principals, self._tenants, self._addresses)
+
     def admit(self, request: Request, principal: Principal, action: str) -> None:
         """Count a known principal's request. Raises a 429 problem when it or its tenant has had its share."""
         asked = (
-            (self._principals, f"{principal.tenant}\n{principal.subject}"),
-            (self._tenants, principal.tenant),
+            (self._principals, _key(principal.tenant, principal.subject)),
+            (self._tenants, _key(principal.tenant)),
         )
         self._charge(request, take(asked, self._clock(), _COSTS.get(action, 1)))
 
     def admit_stranger(self, request: Request) -> None:
         """Count a request of nobody known, by where it comes from. Raises a 429 problem."""
-        self._charge(request, take([(self._addresses, _network(request))], self._clock(), 1))
+        self._charge(request, take([(self._addresses, _key(_NOBODY, _network(request)))], self._clock(), 1))
 
     def _charge(self, request: Request, standings: tuple[Standing, ...]) -> None:
         request.scope.setdefault("state", {})[_STATE] = standings
@@ -87,6 +94,11 @@ def _policy(limit: Limit) -> str:
 
 def _standing(standing: Standing) -> str:
     return f'"{standing.limit.name}";r={standing.remaining};t={ceil(standing.full_seconds)}'
+
+
+def _key(tenant: str, name: str = "") -> str:
+    """A tenant's name has no line break in it, so that no two keys are the same."""
+    return f"{tenant}\n{name}"
 
 
 def _network(request: Request) -> str:

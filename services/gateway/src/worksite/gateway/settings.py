@@ -41,6 +41,9 @@ class GatewaySettings(ServiceSettings):
         default=10, gt=0, le=1e6, description="token requests and failed sign-ins a second from one client address"
     )
     burst_per_address: int = Field(default=50, ge=1, le=10**6, description="the same at once")
+    rate_exchange_seconds: float = Field(
+        default=0.2, ge=0.02, le=5, description="how often replicas tell one another what they let through"
+    )
     max_upload_bytes: int = Field(
         default=100 << 20, ge=1024, le=MAX_ARTIFACT_BYTES, description="largest archive that can be uploaded"
     )

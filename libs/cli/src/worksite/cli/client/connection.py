@@ -7,17 +7,17 @@ from types import TracebackType
 from typing import Any
 
 import httpx
-from worksite.cli.client.access import Access, transport
+from worksite.cli.client.access import DEFAULT_ROLE, Access, transport
 from worksite.cli.client.refusals import GatewayError, NotThere, Say, TooMany, patiently, problem
 
 
 class Connection:
     """One client session; `say` is told why a call takes longer."""
 
-    def __init__(self, access: Access, tenant: str, say: Say) -> None:
+    def __init__(self, access: Access, tenant: str, say: Say, role: str = DEFAULT_ROLE) -> None:
         self.access = access
         self.http = httpx.AsyncClient(
-            base_url=access.url, timeout=30, trust_env=False, auth=_Bearer(access, tenant), transport=transport()
+            base_url=access.url, timeout=30, trust_env=False, auth=_Bearer(access, tenant, role), transport=transport()
         )
         self._say = say
 
@@ -62,15 +62,15 @@ class Connection:
 class _Bearer(httpx.Auth):
     """Fetches a token when there is none, and once more when it has expired."""
 
-    def __init__(self, access: Access, tenant: str) -> None:
-        self._access, self._tenant = access, tenant
+    def __init__(self, access: Access, tenant: str, role: str) -> None:
+        self._access, self._tenant, self._role = access, tenant, role
         self._token: str | None = None
 
     async def async_auth_flow(self, request: httpx.Request):
-        self._token = self._token or await self._access.token(self._tenant)
+        self._token = self._token or await self._access.token(self._tenant, self._role)
         request.headers["Authorization"] = f"Bearer {self._token}"
         answer = yield request
         if answer.status_code == httpx.codes.UNAUTHORIZED:
-            self._token = await self._access.token(self._tenant)
+            self._token = await self._access.token(self._tenant, self._role)
             request.headers["Authorization"] = f"Bearer {self._token}"
             yield request

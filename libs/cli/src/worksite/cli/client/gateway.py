@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from worksite.cli.client import events
-from worksite.cli.client.access import Access
+from worksite.cli.client.access import DEFAULT_ROLE, Access
 from worksite.cli.client.connection import Connection
 from worksite.cli.client.events import Event
 from worksite.cli.client.refusals import Say
@@ -23,9 +23,9 @@ _PAGE = 200
 class Gateway:
     """One client session; use as an async context manager. Every method raises GatewayError."""
 
-    def __init__(self, access: Access, tenant: str, say: Say = lambda _: None) -> None:
+    def __init__(self, access: Access, tenant: str, say: Say = lambda _: None, role: str = DEFAULT_ROLE) -> None:
         """`say` is told why a call takes longer."""
-        self._connection = Connection(access, tenant, say)
+        self._connection = Connection(access, tenant, say, role)
 
     async def __aenter__(self) -> Gateway:
         return self
@@ -62,6 +62,11 @@ class Gateway:
         body = {"text": text} | ({"route": route} if route else {})
         await self._connection.call("POST", f"/v1/tasks/{task}/input", json=body)
 
+    async def approve(self, task: str, approval: dict[str, Any], approved: bool, comment: str) -> None:
+        """Give an approver's word on what the task's `approval` names."""
+        body = {"gate": approval["gate"], "digest": approval["digest"], "approved": approved, "comment": comment}
+        await self._connection.call("POST", f"/v1/tasks/{task}/approval", json=body)
+
     async def cancel(self, task: str) -> None:
         """Ask for an end."""
         await self._connection.call("POST", f"/v1/tasks/{task}/cancel", json={})
@@ -95,6 +100,22 @@ class Gateway:
     async def remove_document(self, document: str) -> None:
         """Take a document out of the knowledge base. Raises NotThere."""
         await self._connection.call("DELETE", f"/v1/knowledge/documents/{document}")
+
+    def dead_letters(self, service: str | None = None) -> AsyncGenerator[dict[str, Any]]:
+        """The tenant's open dead letters, oldest first; for operators, as the next three."""
+        return self._connection.listed("/v1/dead-letters", "letters", _PAGE, {"service": service})
+
+    async def dead_letter(self, sequence: int) -> dict[str, Any]:
+        """One letter with its message. Raises NotThere."""
+        return dict((await self._connection.call("GET", f"/v1/dead-letters/{sequence}")).json())
+
+    async def redrive(self, sequence: int) -> None:
+        """Have the letter's message handled again; safe to repeat. Raises NotThere."""
+        await self._connection.call("POST", f"/v1/dead-letters/{sequence}/redrive")
+
+    async def purge(self, sequence: int) -> None:
+        """Give the letter up. Raises NotThere."""
+        await self._connection.call("DELETE", f"/v1/dead-letters/{sequence}")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from worksite.common.bus.connection import Bus, BusSettings, Stored
 from worksite.common.bus.consumer import Delivery, consume
+from worksite.common.bus.counters import add
 from worksite.common.bus.envelope import Envelope
 from worksite.common.bus.kv import Entry, KeyValue
 from worksite.common.bus.provision import provision
@@ -16,6 +17,7 @@ __all__ = [
     "KeyValue",
     "Service",
     "Stored",
+    "add",
     "announce",
     "answer",
     "consume",

@@ -23,7 +23,13 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from pydantic import SecretStr
 from worksite.common import telemetry
-from worksite.common.bus.envelope import EXPECTED_LAST_SUBJECT_SEQUENCE, MSG_ID, Envelope
+from worksite.common.bus.envelope import (
+    EXPECTED_LAST_SUBJECT_SEQUENCE,
+    MSG_ID,
+    SCHEDULE,
+    SCHEDULE_TARGET,
+    Envelope,
+)
 from worksite.common.errors import (
     BusUnavailable,
     Conflict,
@@ -32,6 +38,7 @@ from worksite.common.errors import (
     PermissionDenied,
     QueueFull,
 )
+from worksite.common.ids import new_id
 from worksite.common.messages import Message
 from worksite.common.subjects import inbox_prefix
 
@@ -126,6 +133,15 @@ class Bus:
         if expected_last is not None:
             headers[EXPECTED_LAST_SUBJECT_SEQUENCE] = str(expected_last)
         return await self.publish_raw(subject, message.to_json(), headers)
+
+    async def schedule(self, subject: str, target: str, at: datetime, message: Message, envelope: Envelope) -> None:
+        """Have the server publish the message on `target`, in the same stream, at that time (ADR-51); what is over is
+        published at once. A subject holds one schedule: the last. Raises as `publish` does.
+
+        Its message id is fresh each time: deduplication would hide that a timer is to be put again.
+        """
+        timing = {SCHEDULE: f"@at {at.isoformat()}", SCHEDULE_TARGET: target, MSG_ID: new_id()}
+        await self.publish_raw(subject, message.to_json(), envelope.headers() | timing)
 
     async def publish_raw(
         self, subject: str, data: bytes, headers: dict[str, str], max_bytes: int = MAX_PAYLOAD_BYTES
@@ -262,7 +278,7 @@ class _Denials:
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._waiting: dict[str, set[asyncio.Timeout]] = {}
         self._refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.last_error = ""
 
@@ -275,9 +291,9 @@ class _Denials:
             log.log(logging.DEBUG if str(error) == self.last_error else logging.WARNING, "nats: %s", error)
             self.last_error = str(error)
             return
-        for future in self._waiting.get(match.group(1).lower(), set()):
-            if not future.done():
-                future.set_exception(PermissionDenied(f"NATS refuses this service {match.group(1)}"))
+        for waiting in self._waiting.get(match.group(1).lower(), set()):
+            if not waiting.expired():
+                waiting.reschedule(asyncio.get_running_loop().time())
 
     async def unless_refused(self, connecting: Awaitable[None]) -> None:
         """Await the first connection. Raises PermissionDenied as soon as the server refuses the user."""
@@ -291,19 +307,20 @@ class _Denials:
             task.cancel()
 
     async def race(self, subject: str, call: Awaitable[T]) -> T:
-        denied: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Await a call. Raises PermissionDenied as soon as its subject is. In the caller's own task, because a second
+        one costs three more turns of the event loop, at every publish."""
         key = subject.lower()
-        self._waiting.setdefault(key, set()).add(denied)
-        task = asyncio.ensure_future(call)
+        waiting = asyncio.timeout(None)
         try:
-            await asyncio.wait({task, denied}, return_when=asyncio.FIRST_COMPLETED)
-            if denied.done() and not task.done():
-                denied.result()
-            return await task
+            async with waiting:
+                self._waiting.setdefault(key, set()).add(waiting)
+                return await call
+        except TimeoutError:
+            if waiting.expired():
+                raise PermissionDenied(f"NATS refuses this service {subject}") from None
+            raise
         finally:
-            task.cancel()
-            denied.cancel()
-            self._waiting[key].discard(denied)
+            self._waiting[key].discard(waiting)
             if not self._waiting[key]:
                 del self._waiting[key]
 

@@ -14,6 +14,7 @@ from worksite.common.ids import new_id
 
 MSG_ID = "Nats-Msg-Id"
 _RELAYED = "Nats-Sequence"
+SCHEDULE, SCHEDULE_TARGET = "Nats-Schedule", "Nats-Schedule-Target"
 EXPECTED_LAST_SUBJECT_SEQUENCE = "Nats-Expected-Last-Subject-Sequence"
 
 

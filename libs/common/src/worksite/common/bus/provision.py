@@ -21,7 +21,7 @@ async def provision(bus: Bus, disk_bytes: int, replicas: int = 1) -> None:
     """
     js = bus.jetstream
     configs = [
-        *(_stream(spec, disk_bytes) for spec in subjects.STREAMS),
+        *(_stream(spec, disk_bytes, replicas) for spec in subjects.STREAMS),
         *(_bucket(spec, disk_bytes) for spec in subjects.BUCKETS),
         *(_objects(spec, disk_bytes) for spec in subjects.OBJECT_STORES),
     ]
@@ -47,7 +47,7 @@ async def _ensure_stream(js: JetStreamContext, config: api.StreamConfig) -> None
         await js.update_stream(config)
 
 
-def _stream(spec: subjects.StreamSpec, disk_bytes: int) -> api.StreamConfig:
+def _stream(spec: subjects.StreamSpec, disk_bytes: int, replicas: int) -> api.StreamConfig:
     workqueue = spec.retention == "workqueue"
     return api.StreamConfig(
         name=spec.name,
@@ -59,8 +59,12 @@ def _stream(spec: subjects.StreamSpec, disk_bytes: int) -> api.StreamConfig:
         max_msgs_per_subject=spec.max_msgs_per_subject,
         discard=api.DiscardPolicy.NEW if spec.refuse_new else api.DiscardPolicy.OLD,
         discard_new_per_subject=spec.refuse_new,
-        duplicate_window=_DUPLICATE_WINDOW_SECONDS,
+        duplicate_window=min(_DUPLICATE_WINDOW_SECONDS, spec.max_age_seconds),
         allow_direct=True,
+        allow_msg_schedules=spec.schedules or None,
+        allow_msg_counter=spec.counts or None,
+        # Counters are worth nothing a minute later: no fsync. (In memory alone the stream would not survive a restart.)
+        persist_mode=api.PersistMode.ASYNC if spec.counts and replicas == 1 else None,
         storage=api.StorageType.FILE,
     )
 

@@ -14,7 +14,14 @@ from worksite.common.messages.commands import (
     StepCommand,
     ValidateChange,
 )
-from worksite.common.messages.events import ApprovalGiven, CancelRequested, InputGiven, StepProgress, StepResult
+from worksite.common.messages.events import (
+    ApprovalGiven,
+    CancelRequested,
+    InputGiven,
+    StepProgress,
+    StepResult,
+    TimerDue,
+)
 from worksite.common.messages.knowledge import (
     DocumentEntry,
     DocumentState,
@@ -22,7 +29,7 @@ from worksite.common.messages.knowledge import (
     IndexDocuments,
     document_id,
 )
-from worksite.common.messages.records import AuditRecord, DeadLetter
+from worksite.common.messages.records import AuditRecord, DeadLetter, RedriveLetter, RedriveOutcome
 from worksite.common.messages.replies import (
     Action,
     Agent,
@@ -31,6 +38,7 @@ from worksite.common.messages.replies import (
     Changeset,
     Citation,
     Delivered,
+    Gate,
     ImportedProject,
     Judgement,
     Problem,
@@ -75,6 +83,7 @@ from worksite.common.messages.spec import (
 from worksite.common.messages.tasks import (
     MAX_ROUNDS,
     TERMINAL,
+    Approval,
     StepRecord,
     SubmitTask,
     TaskEntry,
@@ -98,6 +107,7 @@ MESSAGES: tuple[type[Message], ...] = (
     CancelRequested,
     InputGiven,
     ApprovalGiven,
+    TimerDue,
     Spec,
     Report,
     SearchRequest,
@@ -108,6 +118,8 @@ MESSAGES: tuple[type[Message], ...] = (
     IndexDocuments,
     DeadLetter,
     AuditRecord,
+    RedriveLetter,
+    RedriveOutcome,
 )
 BY_CE_TYPE: dict[str, type[Message]] = {message.ce_type(): message for message in MESSAGES}
 
@@ -122,6 +134,7 @@ __all__ = [
     "AgentReply",
     "Answer",
     "AnswerQuestion",
+    "Approval",
     "ApprovalGiven",
     "ArchiveFormat",
     "ArtifactRef",
@@ -147,6 +160,7 @@ __all__ = [
     "Environment",
     "FileNote",
     "Finding",
+    "Gate",
     "GitProject",
     "Grade",
     "Harness",
@@ -162,6 +176,8 @@ __all__ = [
     "Problem",
     "ProjectSource",
     "Question",
+    "RedriveLetter",
+    "RedriveOutcome",
     "RejectedOption",
     "ReplyData",
     "ReplyStatus",
@@ -187,6 +203,7 @@ __all__ = [
     "TaskState",
     "TaskStatus",
     "TestFile",
+    "TimerDue",
     "UploadedProject",
     "ValidateChange",
     "Verdict",

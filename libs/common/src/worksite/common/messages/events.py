@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 from worksite.common.messages.base import PLAIN, Message, StepId, TaskId, Tenant
-from worksite.common.messages.replies import AgentReply, Route
+from worksite.common.messages.replies import AgentReply, Gate, Route
+from worksite.common.subjects import TimerPurpose
 
 
 class StepResult(Message):
@@ -59,7 +60,18 @@ class ApprovalGiven(Message):
     task: TaskId
     tenant: Tenant
     principal: str
-    gate: Literal["design", "deliver"]
+    gate: Gate
     approved: bool
     digest: str
     expires_at: datetime
+    comment: Annotated[str, Field(max_length=500), PLAIN] = ""
+
+
+class TimerDue(Message):
+    """A timer that admin has set for itself has run out. Whether it still matters, the task's state says."""
+
+    type: Literal["timer_due"] = "timer_due"
+    task: TaskId
+    tenant: Tenant
+    purpose: TimerPurpose
+    at: datetime

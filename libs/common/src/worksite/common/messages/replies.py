@@ -14,6 +14,8 @@ Agent = Literal["admin", "architect", "builder", "validator"]
 ReplyStatus = Literal["ok", "needs_input", "refused", "failed"]
 """Could the agent do its job? A FAIL verdict is an `ok` reply."""
 Route = Literal["feature", "fix", "review", "design", "question"]
+Gate = Literal["design", "deliver"]
+"""What a person may have to approve before the task goes on."""
 
 
 class ImportedProject(Model):

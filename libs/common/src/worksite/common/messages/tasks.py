@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
-from worksite.common.messages.base import PLAIN, Message, Model, StepId, TaskId, Tenant, json_bytes
+from worksite.common.messages.base import PLAIN, Message, Model, Sha256, StepId, TaskId, Tenant, json_bytes
 from worksite.common.messages.commands import Command
 from worksite.common.messages.replies import (
     Agent,
     Answer,
     Changeset,
     Delivered,
+    Gate,
     ImportedProject,
     Judgement,
     Problem,
@@ -60,6 +61,7 @@ class TaskOptions(Model):
     criteria: Criteria = Field(default=(), description="review: what must hold")
     max_rounds: int = Field(default=MAX_ROUNDS, ge=1, le=MAX_ROUNDS)
     deadline_seconds: int = Field(default=3600, ge=10, le=86_400, description="from acceptance")
+    approve: tuple[Gate, ...] = Field(default=(), max_length=2, description="wait for an approver after these steps")
 
 
 class SubmitTask(Message):
@@ -90,6 +92,14 @@ class StepRecord(Model):
     cost_usd: float = 0
 
 
+class Approval(Model):
+    """What a task waits for while a gate is shut: a person's word on exactly this."""
+
+    gate: Gate
+    digest: Sha256 = Field(description="of what is to be approved; gate design: the Spec's")
+    expires_at: datetime
+
+
 class TaskState(Message):
     """Admin's whole knowledge of a task after one event; the last one on its subject is the truth.
 
@@ -118,6 +128,7 @@ class TaskState(Message):
     answer: Answer | None = None
     delivered: Delivered | None = None
     question: Question | None = None
+    approval: Approval | None = Field(default=None, description="status needs_input: an approver's word is needed")
     problem: Problem | None = None
     signatures: tuple[str, ...] = Field(default=(), description="failure signatures of the rounds so far")
     history: tuple[StepRecord, ...] = ()

@@ -166,6 +166,7 @@ def task_state() -> m.TaskState:
         ),
         delivered=m.Delivered(remote="https://git.example.org/team/app.git", branch="worksite/x", head_sha=COMMIT),
         question=m.Question(reason="more than is covered", covered=("login",), missing=("oauth",), hint="ask for less"),
+        approval=m.Approval(gate="design", digest=SHA, expires_at=NOW),
         problem=m.Problem(code="failed", detail="five times"),
         signatures=(SHA,), history=(record,), created_at=NOW, updated_at=NOW, deadline=NOW + timedelta(hours=1),
         cause="e1", applied=("e0", "e1"), commands=commands()[:1],
@@ -177,7 +178,9 @@ def all_messages() -> tuple[m.Message, ...]:
     return (
         submit_task(
             route="feature", project=m.GitProject(git_url="https://git.example.org/team/app.git", ref="main"),
-            options=m.TaskOptions(base="main", criteria=spec().criteria, max_rounds=2, deadline_seconds=600),
+            options=m.TaskOptions(
+                base="main", criteria=spec().criteria, max_rounds=2, deadline_seconds=600, approve=("design",)
+            ),
         ),
         *commands(),
         step_result(changeset(), step="3-build", agent="builder"),
@@ -187,8 +190,10 @@ def all_messages() -> tuple[m.Message, ...]:
         m.CancelRequested(task=TASK, tenant=TENANT, principal="ada", reason="changed my mind"),
         m.InputGiven(task=TASK, tenant=TENANT, principal="ada", text="without OAuth then", route="feature"),
         m.ApprovalGiven(
-            task=TASK, tenant=TENANT, principal="bob", gate="design", approved=True, digest=SHA, expires_at=NOW
+            task=TASK, tenant=TENANT, principal="bob", gate="design", approved=True, digest=SHA, expires_at=NOW,
+            comment="as discussed",
         ),
+        m.TimerDue(task=TASK, tenant=TENANT, purpose="deadline", at=NOW),
         spec(),
         report(),
         m.SearchRequest(
@@ -218,4 +223,6 @@ def all_messages() -> tuple[m.Message, ...]:
         m.AuditRecord(
             kind="denied", principal="ada", action="submitTask", resource="tenant acme", reason="role viewer", at=NOW
         ),
+        m.RedriveLetter(tenant=TENANT, sequence=7),
+        m.RedriveOutcome(redriven=False, reason="its task has ended"),
     )  # fmt: skip

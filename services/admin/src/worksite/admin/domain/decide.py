@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from worksite.admin.domain import resuming, stopping
+from worksite.admin.domain import gates, resuming, stopping, timers
 from worksite.admin.domain.commands import command
 from worksite.admin.domain.events import Event, Transition
 from worksite.admin.domain.records import record_of
@@ -16,6 +16,7 @@ from worksite.admin.domain.routes import NEEDS_CONTENT, action_of, first_step, s
 from worksite.common.messages import (
     TERMINAL,
     Answer,
+    ApprovalGiven,
     CancelRequested,
     Changeset,
     ImportedProject,
@@ -32,8 +33,11 @@ from worksite.common.messages import (
     SubmitTask,
     TaskOptions,
     TaskState,
+    TimerDue,
 )
 from worksite.common.messages.replies import Action
+
+TIME_TO_APPROVE = timedelta(days=7)
 
 
 def open_task(event: Event, task: SubmitTask, route: RouteDecision) -> Transition:
@@ -56,19 +60,23 @@ def open_task(event: Event, task: SubmitTask, route: RouteDecision) -> Transitio
     return Transition(None, _begun(opened))
 
 
-def decide(state: TaskState, event: Event) -> Transition | None:
+def decide(state: TaskState, event: Event, time_to_approve: timedelta = TIME_TO_APPROVE) -> Transition | None:
     """The next state; None when the event changes nothing.
 
-    That is: the result of a step that is not in flight (late, or taken away by a cancel), a second submission, a
-    cancel of what has ended, input where nothing was asked, and approval, which nothing waits for.
+    That is: the result of a step that is not in flight (late, or taken away), a second submission, a cancel of what
+    has ended, input or approval that the task does not wait for, and a timer that is stale.
     """
     match event.message:
         case CancelRequested() as request if state.status not in TERMINAL:
             return Transition(state, stopping.cancelled(_moved(state, event), request))
         case StepResult() as result if result.step == state.step:
-            return Transition(state, _answered(_moved(state, event), result))
-        case InputGiven() as given if state.status == "needs_input":
+            return Transition(state, _answered(_moved(state, event), result, time_to_approve))
+        case InputGiven() as given if state.status == "needs_input" and state.approval is None:
             return Transition(state, _resumed(state, event, given))
+        case ApprovalGiven() as given if gates.answers(given, event.time, state):
+            return Transition(state, _approved(state, event, given))
+        case TimerDue() as due if timers.counts(due, state):
+            return Transition(state, _timed_out(state, event))
         case _:
             return None
 
@@ -101,6 +109,19 @@ def _resumed(state: TaskState, event: Event, given: InputGiven) -> TaskState:
     return _go_on(moved, asked) if asked and given.route is None else _begun(moved)
 
 
+def _approved(state: TaskState, event: Event, given: ApprovalGiven) -> TaskState:
+    if not given.approved:
+        return gates.rejected(_moved(state, event), given)
+    return _designed(_moved(resuming.at_work_again(state, event.time), event))
+
+
+def _timed_out(state: TaskState, event: Event) -> TaskState:
+    moved = _moved(state, event)
+    if state.approval:
+        return gates.expired(moved, state.approval)
+    return stopping.out_of_time(moved, state.step or "the task")
+
+
 def _moved(state: TaskState, event: Event) -> TaskState:
     """The state with the event applied, nothing in flight and an empty outbox."""
     applied = state.applied if event.id in state.applied else (*state.applied, event.id)
@@ -108,11 +129,11 @@ def _moved(state: TaskState, event: Event) -> TaskState:
     return state.model_copy(update=update)
 
 
-def _answered(state: TaskState, result: StepResult) -> TaskState:
+def _answered(state: TaskState, result: StepResult, time_to_approve: timedelta) -> TaskState:
     state = state.model_copy(update={"history": (*state.history, record_of(result))})
     match result.reply.status, result.reply.data:
         case "ok", data:
-            return _taken_up(state, action_of(result.step), data)
+            return _taken_up(state, action_of(result.step), data, time_to_approve)
         case "needs_input", Question() as question:
             return stopping.waiting(state, question)
         case "refused" | "failed", Problem() as problem:
@@ -122,7 +143,7 @@ def _answered(state: TaskState, result: StepResult) -> TaskState:
             return stopping.failed(state, _contradiction(result.step, said))
 
 
-def _taken_up(state: TaskState, action: Action, data: ReplyData) -> TaskState:
+def _taken_up(state: TaskState, action: Action, data: ReplyData, time_to_approve: timedelta) -> TaskState:
     """Keep what the step made, and go on."""
     route = state.route.route
     match action, data:
@@ -133,7 +154,10 @@ def _taken_up(state: TaskState, action: Action, data: ReplyData) -> TaskState:
         case "import", ImportedProject():
             kept = {"imported": data, "changeset": data.changeset}
         case "design", SpecWritten():
-            kept = {"spec": data}
+            designed = state.model_copy(update={"spec": data})
+            if gates.is_shut(designed):
+                return gates.waiting_for_approval(designed, time_to_approve)
+            return _designed(designed)
         case "build", Changeset():
             kept = {"changeset": data, "judgement": None}  # a verdict speaks only of the changeset beside it
         case "validate", Judgement():
@@ -142,9 +166,18 @@ def _taken_up(state: TaskState, action: Action, data: ReplyData) -> TaskState:
             return stopping.completed(state.model_copy(update={"answer": data}), "The question is answered.")
         case _:
             return stopping.failed(state, _contradiction(action, f"ok with {data.type}"))
-    following = step_after(route, action)
-    state = state.model_copy(update=kept)
+    return _after(state.model_copy(update=kept), action)
+
+
+def _designed(state: TaskState) -> TaskState:
+    following = step_after(state.route.route, "design")
     return _go_on(state, following) if following else stopping.completed(state, "The design is written.")
+
+
+def _after(state: TaskState, action: Action) -> TaskState:
+    following = step_after(state.route.route, action)
+    assert following, "import and build end no route"
+    return _go_on(state, following)
 
 
 def _judged(state: TaskState, judgement: Judgement) -> TaskState:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from worksite.admin.domain.timers import Timer, timer_of
 from worksite.common.messages import (
     TERMINAL,
     ApprovalGiven,
@@ -13,9 +14,10 @@ from worksite.common.messages import (
     StepResult,
     SubmitTask,
     TaskState,
+    TimerDue,
 )
 
-TaskEvent = SubmitTask | StepResult | CancelRequested | InputGiven | ApprovalGiven
+TaskEvent = SubmitTask | StepResult | CancelRequested | InputGiven | ApprovalGiven | TimerDue
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,17 @@ class Transition:
 
     @property
     def abandoned_step(self) -> str | None:
-        """The step that was in flight when the task was cancelled."""
-        return self.before.step if self.before and self.after.status == "cancelled" else None
+        """The step that was in flight when the task ended without its result."""
+        if self.before is None or self.after.status not in TERMINAL:
+            return None
+        answered = len(self.after.history) > len(self.before.history)
+        return None if answered else self.before.step
+
+    @property
+    def timer(self) -> Timer | None:
+        """The timer to put; None where the task needs none, or has it already."""
+        wanted = timer_of(self.after)
+        return None if self.before and timer_of(self.before) == wanted else wanted
 
     @property
     def stops(self) -> bool:

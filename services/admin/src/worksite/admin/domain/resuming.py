@@ -18,13 +18,18 @@ _WORK = ("imported", "spec", "changeset", "judgement")
 
 
 def with_input(state: TaskState, given: InputGiven, at: datetime) -> TaskState:
-    """The state with the answer in it, at work again. The time that the task waited is not charged to its deadline."""
+    """The state with the answer in it, at work again."""
     again = step_that_asked(state) == "build"  # it opens the same round, not another one
+    update = {"round": state.round - again, "inputs": (*state.inputs, given.text)}
+    return at_work_again(state, at).model_copy(update=update)
+
+
+def at_work_again(state: TaskState, at: datetime) -> TaskState:
+    """What the task waited for has come. The time that it waited is not charged to its deadline."""
     return state.model_copy(
         update={
-            "round": state.round - again,
-            "inputs": (*state.inputs, given.text),
             "question": None,
+            "approval": None,
             "reason": None,
             "status": "running",
             "deadline": state.deadline + (at - state.updated_at),

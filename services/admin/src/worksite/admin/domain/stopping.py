@@ -34,23 +34,23 @@ def is_late(state: TaskState) -> bool:
 
 def completed(state: TaskState, reason: str) -> TaskState:
     """The route has been walked to its end; on the routes that judge, the verdict says how it went."""
-    return _stopped(state, "completed", reason)
+    return stopped(state, "completed", reason)
 
 
 def failed(state: TaskState, problem: Problem) -> TaskState:
     """An agent could not do its job."""
-    return _stopped(state, "failed", problem.detail).model_copy(update={"problem": problem})
+    return stopped(state, "failed", problem.detail).model_copy(update={"problem": problem})
 
 
 def waiting(state: TaskState, question: Question) -> TaskState:
     """The task cannot go on without a person."""
-    return _stopped(state, "needs_input", question.reason).model_copy(update={"question": question})
+    return stopped(state, "needs_input", question.reason).model_copy(update={"question": question})
 
 
 def cancelled(state: TaskState, request: CancelRequested) -> TaskState:
     """Somebody called the task off."""
     why = f": {request.reason}" if request.reason else ""
-    return _stopped(state, "cancelled", f"Cancelled by {request.principal}{why}")
+    return stopped(state, "cancelled", f"Cancelled by {request.principal}{why}")
 
 
 def too_late(state: TaskState, action: str) -> TaskState:
@@ -59,5 +59,12 @@ def too_late(state: TaskState, action: str) -> TaskState:
     return failed(state, Problem(code="deadline", detail=detail))
 
 
-def _stopped(state: TaskState, status: TaskStatus, reason: str) -> TaskState:
+def out_of_time(state: TaskState, step: str) -> TaskState:
+    """The deadline came while a step was in flight."""
+    detail = f"The deadline, {state.deadline.isoformat(timespec='seconds')}, passed while {step} was under way."
+    return failed(state, Problem(code="deadline", detail=detail))
+
+
+def stopped(state: TaskState, status: TaskStatus, reason: str) -> TaskState:
+    """Nothing is in flight any more."""
     return state.model_copy(update={"status": status, "reason": reason})

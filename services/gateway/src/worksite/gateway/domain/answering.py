@@ -23,6 +23,8 @@ def check(entry: TaskEntry, last_input: int, text: str) -> None:
     state = entry.state
     if state is None or state.status != "needs_input":
         raise NotWaiting(f"the task is {state.status if state else 'queued'} and asks nothing")
+    if state.approval:
+        raise NotWaiting(f"the task waits for an approver's word on its {state.approval.gate}, not for an answer")
     if last_input > entry.sequence:
         raise NotWaiting("the task's question has just been answered")
     _check_length(state, text)

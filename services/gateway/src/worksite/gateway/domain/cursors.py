@@ -12,10 +12,11 @@ import zlib
 from typing import Literal
 
 MAX_LENGTH = 100
-Kind = Literal["task", "document"]
+Kind = Literal["task", "document", "letter"]
 _POSITIONS: dict[Kind, re.Pattern[str]] = {
     "task": re.compile(r"[0-9a-f]{32}"),
     "document": re.compile(r"[0-9]{1,18}"),  # the bus counts in 63 bits
+    "letter": re.compile(r"[0-9]{1,18}"),
 }
 
 

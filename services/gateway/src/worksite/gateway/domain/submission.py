@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
-from worksite.common.messages import GitProject, Model, NewProject, Route, SubmitTask, TaskOptions
+from worksite.common.messages import ApprovalGiven, Gate, GitProject, Model, NewProject, Route, SubmitTask, TaskOptions
 from worksite.common.messages.base import PLAIN, Sha256
 from worksite.common.messages.sources import GitRef, GitUrl, ProjectName, ProjectSource
 from worksite.common.messages.tasks import RequestText
@@ -57,6 +57,15 @@ class NewTask(Model):
             )
         return options
 
+    @field_validator("options")
+    @classmethod
+    def _gates_are_reached(cls, options: TaskOptions, others: ValidationInfo) -> TaskOptions:
+        if "deliver" in options.approve:
+            raise ValueError("approve: branches are not delivered yet, so nobody could be asked; leave out deliver")
+        if options.approve and others.data.get("route") == "question":
+            raise ValueError("approve: route question has no design to approve")
+        return options
+
     def command(
         self, task: str, tenant: str, principal: str, submitted_at: datetime, upload: Upload | None = None
     ) -> SubmitTask:
@@ -80,6 +89,20 @@ class TaskInput(Model):
         description="the answer to the task's question"
     )
     route: Route | None = Field(default=None, description="start again along this route, with the answer")
+
+
+class ApprovalWord(Model):
+    """The body of `POST /v1/tasks/{id}/approval`."""
+
+    gate: Gate
+    approved: bool = Field(description="false ends the task")
+    digest: Sha256 = Field(description="of what is approved, as the task's `approval` names it")
+    comment: Annotated[str, Field(max_length=500), PLAIN] = Field(default="", description="for the record")
+
+    def event(self, task: str, tenant: str, principal: str, expires_at: datetime) -> ApprovalGiven:
+        """The event that goes to the bus."""
+        word = self.model_dump()
+        return ApprovalGiven(task=task, tenant=tenant, principal=principal, expires_at=expires_at, **word)
 
 
 class Cancellation(Model):

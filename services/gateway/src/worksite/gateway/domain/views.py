@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 from worksite.common.messages import (
     Answer,
+    Approval,
     Model,
     Problem,
     Question,
@@ -52,6 +53,7 @@ class TaskLinks(Model):
     artifacts: str
     cancel: str
     input: str | None = Field(description="status needs_input: where the answer goes; null otherwise")
+    approval: str | None = Field(description="where an approver's word goes; null when none is awaited")
 
 
 class TaskView(Model):
@@ -66,6 +68,7 @@ class TaskView(Model):
     engine: str | None = Field(description="what made the newest result, e.g. blueprint:auth-service@1.0.0")
     reason: str | None = Field(description="why it stopped, in a sentence")
     question: Question | None = Field(description="status needs_input: what is covered, what is not, what would help")
+    approval: Approval | None = Field(description="status needs_input: what an approver's word is awaited on")
     inputs: tuple[str, ...] = Field(description="answers to questions so far, oldest first")
     problem: Problem | None = Field(description="status failed: what went wrong")
     answer: Answer | None = Field(description="route question")
@@ -105,6 +108,7 @@ def task_view(entry: TaskEntry) -> TaskView:
         engine=_engine(state),
         reason=state.reason,
         question=state.question,
+        approval=state.approval,
         inputs=state.inputs,
         problem=state.problem,
         answer=state.answer,
@@ -114,11 +118,11 @@ def task_view(entry: TaskEntry) -> TaskView:
         artifacts=tuple(artifacts.available(state)),
         created_at=state.created_at,
         updated_at=state.updated_at,
-        links=task_links(state.task, state.status),
+        links=task_links(state.task, state.status, gated=state.approval is not None),
     )
 
 
-def task_links(task: str, status: TaskStatus) -> TaskLinks:
+def task_links(task: str, status: TaskStatus, *, gated: bool = False) -> TaskLinks:
     """Paths relative to the gateway."""
     root = f"/v1/tasks/{task}"
     return TaskLinks(
@@ -126,7 +130,8 @@ def task_links(task: str, status: TaskStatus) -> TaskLinks:
         events=f"{root}/events",
         artifacts=f"{root}/artifacts",
         cancel=f"{root}/cancel",
-        input=f"{root}/input" if status == "needs_input" else None,
+        input=f"{root}/input" if status == "needs_input" and not gated else None,
+        approval=f"{root}/approval" if gated else None,
     )
 
 
@@ -142,6 +147,7 @@ def _queued(entry: TaskEntry) -> TaskView:
         engine=None,
         reason=None,
         question=None,
+        approval=None,
         inputs=(),
         problem=None,
         answer=None,

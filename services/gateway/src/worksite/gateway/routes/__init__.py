@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 from worksite.gateway import problems
-from worksite.gateway.routes import artifacts, events, inputs, knowledge, search, tasks, tokens, uploads
+from worksite.gateway.routes import (
+    approvals,
+    artifacts,
+    dead_letters,
+    events,
+    inputs,
+    knowledge,
+    search,
+    tasks,
+    tokens,
+    uploads,
+)
 
 _PROBLEM = {
     "description": "A problem document (RFC 9457)",
@@ -15,7 +26,7 @@ _PROBLEM = {
 def api() -> APIRouter:
     """Everything below /v1. Each router spells its paths out, because the metrics name routes by them."""
     router = APIRouter(responses={"default": _PROBLEM})
-    for noun in (tasks, inputs, events, artifacts, uploads, knowledge, search):
+    for noun in (tasks, inputs, approvals, events, artifacts, uploads, knowledge, search, dead_letters):
         router.include_router(noun.router)
     return router
 

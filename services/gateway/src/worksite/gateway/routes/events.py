@@ -40,7 +40,7 @@ class EventStream(StreamingResponse):
             await self._frames.aclose()
 
 
-def position(
+async def position(
     header: Annotated[str | None, Header(alias="Last-Event-ID", description="resume after this event")] = None,
     after: Annotated[str | None, Query(description="the same for a first request; the header wins")] = None,
 ) -> int:

@@ -26,7 +26,7 @@ router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
 _CURSOR: cursors.Kind = "task"
 
 
-def idempotency_key(
+async def idempotency_key(
     key: Annotated[str | None, Header(alias="Idempotency-Key", description="1 to 255 printable characters")] = None,
 ) -> str | None:
     """The key, if the client sent one. Raises a 400 problem for one that cannot be a key."""
@@ -46,7 +46,7 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 """Not the seconds since 1970 that pydantic would also take."""
 
 
-def task_query(
+async def task_query(
     limit: Limit = 50,
     cursor: Cursor = None,
     status: Annotated[TaskStatus | None, Query(description="only these")] = None,

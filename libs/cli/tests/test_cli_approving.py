@@ -1,0 +1,44 @@
+"""worksite approve, and the requests that wait for it."""
+
+import pytest
+
+APPROVAL = {"gate": "design", "digest": "ab" * 32, "expires_at": "2026-11-29T12:00:00Z"}
+
+
+def waiting(gateway):
+    return gateway.add_task("needs_input", None, approval=APPROVAL, artifacts=[])
+
+
+def test_a_run_that_waits_for_an_approver_prints_the_line_that_approves_it(gateway, worksite):
+    gateway.after_submit = {"status": "needs_input", "approval": APPROVAL, "artifacts": []}
+    done = worksite("run", "auth", "--approve-design")
+    *_, line, last = done.stdout.splitlines()
+    task = next(iter(gateway.tasks))
+    assert gateway.sent("POST", "/v1/tasks")[0]["options"] == {"approve": ["design"]}
+    assert line.startswith("approve with: ")
+    assert line.endswith(f"approve {task}")
+    assert (last, done.exit_code) == (f"NEEDS_INPUT task={task}", 3)
+
+
+def test_an_approval_names_the_digest_that_was_shown_and_the_task_is_followed(gateway, worksite):
+    task = waiting(gateway)
+    done = worksite("approve", task)
+    word = {"gate": "design", "digest": APPROVAL["digest"], "approved": True, "comment": ""}
+    assert gateway.sent("POST", f"/v1/tasks/{task}/approval") == [word]
+    assert done.stdout.splitlines()[-1].startswith(f"PASS task={task}")
+
+
+def test_a_rejected_design_ends_the_task_with_the_comment(gateway, worksite):
+    task = waiting(gateway)
+    done = worksite("approve", task, "--reject", "--comment", "too much")
+    [word] = gateway.sent("POST", f"/v1/tasks/{task}/approval")
+    assert (word["approved"], word["comment"]) == (False, "too much")
+    assert done.exit_code == 1
+
+
+@pytest.mark.parametrize("status", ["running", "completed"])
+def test_where_nothing_waits_for_approval_nothing_is_sent(gateway, worksite, status):
+    task = gateway.add_task(status)
+    done = worksite("approve", task)
+    assert done.stderr == f"worksite: the task is {status} and waits for no approver\n"
+    assert gateway.sent("POST", f"/v1/tasks/{task}/approval") == []

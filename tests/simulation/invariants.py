@@ -1,0 +1,153 @@
+"""What must hold of the server's records after a schedule, whatever went wrong in it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from actors import TENANT, Clients
+from server import Message, Server
+from worksite.admin.domain.projection import entry_of
+from worksite.admin.domain.routes import agent_of
+from worksite.common import subjects
+from worksite.common.messages import CancelRequested, InputGiven, SubmitTask, TaskState
+
+Body = dict[str, Any]
+_ENDED = ("completed", "failed", "cancelled")
+
+
+def violations(server: Server, clients: Clients) -> Iterator[str]:
+    """Each in one line; nothing when all is well."""
+    yield from server.unfinished()
+    yield from _dead_letters(server)
+    for task in clients.accepted:
+        for line in History(server, clients, task).violations():
+            yield f"task {task.task[:8]}: {line}"
+
+
+def _dead_letters(server: Server) -> Iterator[str]:
+    """Nobody sent anything that cannot be handled: only handlers that fail again and again leave letters."""
+    for message in server.streams["DEAD"].history:
+        letter = json.loads(message.data)
+        if letter["service"] == "admin" or "failures, last" not in letter["reason"]:
+            yield f"dead letter of {letter['service']}: {letter['reason']}"
+
+
+class History:
+    """What the server knows of one task."""
+
+    def __init__(self, server: Server, clients: Clients, task: SubmitTask) -> None:
+        self._server = server
+        self._clients = clients
+        self._task = task
+        events = [m for m in server.streams["EVENTS"].history if m.subject.split(".")[4] == task.task]
+        self._state_messages = [m for m in events if m.subject == subjects.state_subject(TENANT, task.task)]
+        self._states: list[Body] = [json.loads(m.data) for m in self._state_messages]
+        self._results: dict[str, list[Message]] = defaultdict(list)
+        for message in events:
+            if message.subject.endswith(".result"):
+                self._results[message.subject.split(".")[6]].append(message)
+
+    def violations(self) -> Iterator[str]:
+        if not self._states:
+            yield "accepted, and never taken up"
+            return
+        yield from self._end()
+        yield from self._chain()
+        yield from self._commands()
+        yield from self._steps()
+        yield from self._rounds()
+        yield from self._read_model()
+        yield from self._cancels()
+
+    def _end(self) -> Iterator[str]:
+        statuses = [state["status"] for state in self._states]
+        if statuses[-1] not in (*_ENDED, "needs_input"):
+            yield f"rests in {statuses[-1]}"
+        if any(status in _ENDED for status in statuses[:-1]):
+            yield f"went on after its end: {statuses}"
+        if self._states[-1]["step"]:
+            yield f"rests with {self._states[-1]['step']} in flight"
+
+    def _chain(self) -> Iterator[str]:
+        """Each state applies exactly one more event than the one before."""
+        applied: list[str] = []
+        for state in self._states:
+            applied = [*applied, state["cause"]]
+            if state["applied"] != applied:
+                yield f"the state caused by {state['cause']} does not follow on the one before"
+        for event, times in Counter(applied).items():
+            if times > 1:
+                yield f"event {event} was applied {times} times"
+
+    def _commands(self) -> Iterator[str]:
+        """Only what a state holds is commanded, each time under the same ce-id and in the same words."""
+        recorded = {c["step"]: c for state in self._states for c in state["commands"]}
+        if sum(len(state["commands"]) for state in self._states) != len(recorded):
+            yield "one step stands in the outbox of two states"
+        said: dict[str, set[tuple[str, bytes]]] = defaultdict(set)
+        for subject, headers, data in self._server.published:
+            if subject.startswith(f"{subjects.ROOT}.work.") and headers["ws-task"] == self._task.task:
+                said[json.loads(data)["step"]].add((headers["ce-id"], data))
+        for step, versions in said.items():
+            if len(versions) > 1:
+                yield f"{step} was commanded in {len(versions)} versions"
+            if any(json.loads(data) != recorded.get(step) for _, data in versions):
+                yield f"{step} was commanded as no state says"
+
+    def _steps(self) -> Iterator[str]:
+        """One effect recorded and one result published per step; neither for a step that a cancel took away."""
+        taken = [r["step"] for r in self._states[-1]["history"]]
+        for step in (c["step"] for state in self._states for c in state["commands"]):
+            entries = self._ledger(step)
+            effects = [entry["result"] for entry in entries if entry["status"] == "done"]
+            results = [json.loads(message.data) for message in self._results[step]]
+            if len(effects) > 1:
+                yield f"{step} has {len(effects)} effects recorded"
+            if results != effects[:1]:
+                yield f"{step} has {len(effects)} effects and {len(results)} results that do not agree"
+            if not effects and not (entries and entries[-1]["status"] == "cancelled"):
+                yield f"{step} was neither done nor cancelled"
+            if taken.count(step) > 1 or (effects and not taken.count(step) and step not in self._abandoned()):
+                yield f"{step} was taken up {taken.count(step)} times"
+
+    def _abandoned(self) -> list[str]:
+        """The step that was in flight when a cancel, a rejection or the deadline ended the task."""
+        last, before = self._states[-1], self._states[-2:-1]
+        return [state["step"] for state in before if last["status"] in ("cancelled", "failed")]
+
+    def _ledger(self, step: str) -> list[Body]:
+        key = f"$KV.{subjects.LEDGER}.{agent_of(step)}.{self._task.task}.{step}"
+        return [json.loads(m.data) for m in self._server.streams["KV_ledger"].history if m.subject == key]
+
+    def _rounds(self) -> Iterator[str]:
+        """One build and one judgement per round; an answer that names a route counts from 1 again."""
+        made: Counter[tuple[int, int, str]] = Counter()
+        restarts = 0
+        for state in self._states:
+            said = self._clients.sent.get(state["cause"])
+            restarts += isinstance(said, InputGiven) and said.route is not None
+            for command in state["commands"]:
+                for message in self._results[command["step"]]:
+                    result = json.loads(message.data)
+                    made[restarts, result["round"], result["reply"]["data"]["type"]] += 1
+        for (_, number, kind), times in made.items():
+            if times > 1 and number > 0 and kind in ("changeset", "judgement"):
+                yield f"round {number} has {times} results of the kind {kind}"
+
+    def _read_model(self) -> Iterator[str]:
+        last = self._state_messages[-1]
+        subject = f"$KV.{subjects.TASKS}.{TENANT}.{self._task.task}"
+        rows = [m for m in self._server.streams["KV_tasks"].messages.values() if m.subject == subject]
+        wanted = entry_of(TaskState.consume(last.data), last.sequence).to_json()
+        if [row.data for row in rows] != [wanted]:
+            yield "the read model does not show the last state"
+
+    def _cancels(self) -> Iterator[str]:
+        """Whoever called it off was heard, unless it had ended."""
+        said = self._clients.sent.values()
+        cancelled = any(isinstance(m, CancelRequested) and m.task == self._task.task for m in said)
+        if cancelled and self._states[-1]["status"] not in _ENDED:
+            yield "a cancel was acknowledged and had no effect"
