@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from worksite.rag.stores.server import connect, open_server_store
 
 FINGERPRINT, OLD = "0123456789abcdef", "fedcba9876543210"
 ACME, OTHER = Scope("acme"), Scope("other")
+MAY = datetime(2026, 5, 1, tzinfo=UTC)
 
 
 def axis(n: int, lean: float = 0.0) -> Vector:
@@ -121,12 +123,16 @@ async def test_tenant_can_neither_delete_nor_change_what_others_own(store: Vecto
         (Filters(tags=("x",)), {1, 2}),
         (Filters(tags=("x", "y")), {2}),
         (Filters(path_prefix="docs/", kind="blueprint"), set[int]()),
+        (Filters(language="python"), {2}),
+        (Filters(since=MAY), {2}),
+        (Filters(before=MAY), {1}),
+        (Filters(since=MAY, before=MAY + timedelta(seconds=1)), {2}),
     ],
 )
 async def test_filters_must_all_hold(store: VectorStore, filters: Filters, expected: set[int]) -> None:
     passages = [
-        passage("docs/a.md", tags=("x",)),
-        passage("docs/b.md", tags=("x", "y")),
+        passage("docs/a.md", tags=("x",), updated_at=MAY - timedelta(days=1)),
+        passage("docs/b.md", tags=("x", "y"), language="python", updated_at=MAY),
         passage("blueprints/auth/README.md", kind="blueprint", name="auth"),
     ]
     await store.upsert("acme", [point(n, axis(0), {7: 1.0}, of) for n, of in enumerate(passages, 1)])
@@ -137,7 +143,8 @@ async def test_filters_must_all_hold(store: VectorStore, filters: Filters, expec
 
 @pytest.mark.asyncio
 async def test_passages_come_back_as_they_were_stored(store: VectorStore) -> None:
-    full = Passage("d/ä.md", "text\r\n🧪", 3, 9, 2, 3, ("A", "B > C"), "blueprint", "auth", ("x", "y"))
+    kept = ("d/ä.md", "text\r\n🧪", 3, 9, 2, 3, ("A", "B > C"), "blueprint", "auth", ("x", "y"))
+    full = Passage(*kept, language="markdown", updated_at=MAY)
     await store.upsert("acme", [point(1, axis(0), of=full)])
     assert await store.passages(ACME, [UUID(int=1)]) == {UUID(int=1): full}
     assert await store.passages(ACME, []) == {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -25,7 +26,8 @@ class Document:
     """A text to index.
 
     `path` is POSIX, relative, and the same on every machine: it is part of each chunk's identity. `heading`
-    stands above the headings of the text itself; `name` is the blueprint's, where it is one.
+    stands above the headings of the text itself; `name` is the blueprint's, where it is one. `language` is that of
+    the source, such as `python` or `markdown`; `updated_at` (UTC): when the text was last changed or sent, as far as known.
     """
 
     path: str
@@ -35,6 +37,8 @@ class Document:
     name: str | None = None
     tags: tuple[str, ...] = ()
     heading: tuple[str, ...] = ()
+    language: str | None = None
+    updated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ class Passage:
     kind: Kind
     name: str | None
     tags: tuple[str, ...]
+    language: str | None = None
+    updated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +109,6 @@ def passage_of(document: Document, chunk: Chunk) -> Passage:
         kind=document.kind,
         name=document.name,
         tags=document.tags,
+        language=document.language,
+        updated_at=document.updated_at,
     )

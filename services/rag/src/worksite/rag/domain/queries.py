@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from worksite.common.messages import SHARED_TENANT
@@ -13,11 +14,17 @@ Mode = Literal["dense", "sparse", "hybrid"]
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Conditions that every result meets; an empty one always holds. A result carries all of the tags."""
+    """Conditions that every result meets; an empty one always holds. A result carries all of the tags.
+
+    `since` is inside, `before` is not; what has no known time meets neither.
+    """
 
     path_prefix: str | None = None
     kind: Kind | None = None
     tags: tuple[str, ...] = ()
+    language: str | None = None
+    since: datetime | None = None
+    before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import re
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
@@ -24,7 +25,7 @@ import qdrant_edge as edge
 from worksite.rag.domain.documents import DIMENSIONS, Passage, Point, SparseVector, Vector
 from worksite.rag.domain.queries import Scope
 from worksite.rag.store import MOST_PATHS, Counts, Revisions, Scores, StoreError
-from worksite.rag.stores.payloads import INDEXED, passage_from, payload_of
+from worksite.rag.stores.payloads import KEYWORDS, TIMES, passage_from, payload_of
 
 logger = logging.getLogger(__name__)
 
@@ -131,9 +132,11 @@ def open_edge_store(collection: Path, fingerprint: str) -> EdgeStore:
     lock = _own_folder(collection)
     folder = collection / fingerprint
     shard = _load(folder) or _create(folder)
-    for field in INDEXED:
+    for field in KEYWORDS:
         keyword = edge.KeywordIndexParams(is_tenant=field == "tenant", prefix=field == "path")
         shard.update(edge.UpdateOperation.create_field_index(field, keyword))
+    for field in TIMES:
+        shard.update(edge.UpdateOperation.create_field_index(field, edge.DatetimeIndexParams()))
     return EdgeStore(folder, shard, lock)
 
 
@@ -182,6 +185,11 @@ def _visible(scope: Scope, among: Collection[UUID] | None) -> edge.Filter:
     if filters.kind:
         conditions.append(edge.FieldCondition("kind", match=edge.MatchValue(filters.kind)))
     conditions += [edge.FieldCondition("tags", match=edge.MatchValue(tag)) for tag in filters.tags]
+    if filters.language:
+        conditions.append(edge.FieldCondition("language", match=edge.MatchValue(filters.language)))
+    if filters.since or filters.before:
+        times = edge.RangeDateTime(gte=_time(filters.since), lt=_time(filters.before))
+        conditions.append(edge.FieldCondition("updated_at", range=times))
     if among is not None:
         conditions.append(edge.HasIdCondition(set(among)))
     return edge.Filter(must=conditions)
@@ -198,6 +206,10 @@ def _own(tenant: str, among: Collection[UUID] | None = None, path: str | None = 
 
 def _owned_by(*tenants: str) -> edge.FieldCondition:
     return edge.FieldCondition("tenant", match=edge.MatchAny(list(tenants)))
+
+
+def _time(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
 
 
 def _point(tenant: str, point: Point) -> edge.Point:

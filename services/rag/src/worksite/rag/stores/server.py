@@ -16,7 +16,7 @@ from qdrant_client.http.exceptions import ApiException
 from worksite.rag.domain.documents import DIMENSIONS, Passage, Point, SparseVector, Vector
 from worksite.rag.domain.queries import Scope
 from worksite.rag.store import MOST_PATHS, Counts, Revisions, Scores, StoreError
-from worksite.rag.stores.payloads import INDEXED, passage_from, payload_of
+from worksite.rag.stores.payloads import KEYWORDS, TIMES, passage_from, payload_of
 
 _PAGE = 1000
 
@@ -134,13 +134,15 @@ async def _ensure(client: AsyncQdrantClient, name: str) -> None:
         vectors_config={"dense": models.VectorParams(size=DIMENSIONS, distance=models.Distance.COSINE)},
         sparse_vectors_config={"bm25": models.SparseVectorParams(modifier=models.Modifier.IDF)},
     )
-    for field in INDEXED:
+    for field in KEYWORDS:
         keyword = models.KeywordIndexParams(
             type=models.KeywordIndexType.KEYWORD,
             is_tenant=field == "tenant" or None,
             prefix=field == "path" or None,
         )
         await client.create_payload_index(name, field, keyword, wait=True)
+    for field in TIMES:
+        await client.create_payload_index(name, field, models.PayloadSchemaType.DATETIME, wait=True)
 
 
 def _visible(scope: Scope, among: Collection[UUID] | None) -> models.Filter:
@@ -152,6 +154,11 @@ def _visible(scope: Scope, among: Collection[UUID] | None) -> models.Filter:
     if filters.kind:
         conditions.append(models.FieldCondition(key="kind", match=models.MatchValue(value=filters.kind)))
     conditions += [models.FieldCondition(key="tags", match=models.MatchValue(value=tag)) for tag in filters.tags]
+    if filters.language:
+        conditions.append(models.FieldCondition(key="language", match=models.MatchValue(value=filters.language)))
+    if filters.since or filters.before:
+        times = models.DatetimeRange(gte=filters.since, lt=filters.before)
+        conditions.append(models.FieldCondition(key="updated_at", range=times))
     if among is not None:
         conditions.append(models.HasIdCondition(has_id=list(among)))
     return models.Filter(must=conditions)
