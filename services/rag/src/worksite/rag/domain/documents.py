@@ -27,7 +27,7 @@ class Document:
 
     `path` is POSIX, relative, and the same on every machine: it is part of each chunk's identity. `heading`
     stands above the headings of the text itself; `name` is the blueprint's, where it is one. `language` is that of
-    the source, such as `python` or `markdown`; `updated_at` (UTC): when the text was last changed or sent, as far as known.
+    the source, such as `python` or `markdown`; `updated_at` (UTC) is when the text was last changed or sent, if known.
     """
 
     path: str
