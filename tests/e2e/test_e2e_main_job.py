@@ -100,7 +100,7 @@ def test_a_viewer_may_look_but_not_ask(survived, stack):
 
 
 def test_search_finds_the_blueprint(stack):
-    command = stack.command("search", "login and refresh tokens")
+    command = stack.command("search", "--blueprints", "login and refresh tokens")
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert "auth-service" in done.stdout

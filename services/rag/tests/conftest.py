@@ -17,6 +17,8 @@ from worksite.rag.domain.documents import Document, Vector
 from worksite.rag.embedder import SHIPPED, Embedder
 from worksite.rag.index import Indexer
 from worksite.rag.keeper import Keeper
+from worksite.rag.reranker import SHIPPED as SHIPPED_RERANKER
+from worksite.rag.reranker import CrossEncoder
 from worksite.rag.sparse import SparseEncoder
 from worksite.rag.stores.edge import EdgeStore, open_edge_store
 
@@ -50,6 +52,25 @@ def embedder(_loaded: _RecordingEmbedder) -> Embedder:
 def embedded(embedder: Embedder, _loaded: _RecordingEmbedder) -> list[str]:
     """The texts embedded so far in this test."""
     return _loaded.embedded
+
+
+@pytest.fixture(scope="session")
+def cross_encoder() -> CrossEncoder:
+    """The shipped reranker."""
+    return CrossEncoder(SHIPPED_RERANKER, threads=1)
+
+
+@pytest.fixture
+def hub_folder(tmp_path: Path) -> Path:
+    """The shipped reranker in the layout of `cross-encoder/ms-marco-MiniLM-L-6-v2`, which has more than one file."""
+    folder = tmp_path / "hub"
+    (folder / "onnx").mkdir(parents=True)
+    for name in ("config.json", "tokenizer.json"):
+        (folder / name).symlink_to(SHIPPED_RERANKER / name)
+    (folder / "onnx" / "model_quint8_avx2.onnx").symlink_to(next(SHIPPED_RERANKER.glob("*.onnx")))
+    for name in ("model.onnx", "model_O4.onnx", "model_qint8_arm64.onnx"):
+        (folder / "onnx" / name).write_bytes(b"another one")
+    return folder
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from worksite.rag.domain.documents import DIMENSIONS, Vector
-from worksite.rag.embedder import SHIPPED, Embedder, EmbedderError
+from worksite.rag.embedder import SHIPPED, Embedder
+from worksite.rag.inference import ModelError
 
 WEATHER, SUNNY, STADIUM = "The weather is lovely today.", "It's so sunny outside!", "He drove to the stadium."
 PUBLISHED = {(WEATHER, SUNNY): 0.6660, (WEATHER, STADIUM): 0.1046, (SUNNY, STADIUM): 0.1411}
@@ -42,18 +43,18 @@ def test_tokens_are_counted_beyond_the_models_limit_and_without_special_tokens(e
 
 
 def test_folder_without_a_model_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(EmbedderError, match=r"must hold exactly one \*\.onnx file, found 0"):
+    with pytest.raises(ModelError, match=r"must hold exactly one \*\.onnx file, found 0"):
         Embedder(tmp_path, threads=1)
 
 
 def test_folder_without_a_tokenizer_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").symlink_to(next(SHIPPED.glob("*.onnx")))
-    with pytest.raises(EmbedderError, match=r"tokenizer\.json"):
+    with pytest.raises(ModelError, match=r"tokenizer\.json"):
         Embedder(tmp_path, threads=1)
 
 
 def test_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"not a model")
     (tmp_path / "tokenizer.json").symlink_to(SHIPPED / "tokenizer.json")
-    with pytest.raises(EmbedderError, match="cannot be loaded"):
+    with pytest.raises(ModelError, match="cannot be loaded"):
         Embedder(tmp_path, threads=1)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 from worksite.rag.domain.documents import Document
-from worksite.rag.domain.queries import SHARED_TENANT, Filters, Mode, Scope, SearchQuery
+from worksite.rag.domain.queries import SHARED_TENANT, Filters, Mode, RankFusion, Scope, SearchQuery
 from worksite.rag.embedder import Embedder
 from worksite.rag.index import Indexer
 from worksite.rag.search import SearchEngine
@@ -40,7 +40,7 @@ async def test_each_mode_finds_the_passage_and_cites_its_lines(engine: SearchEng
     best = result.hits[0].passage
     assert (best.path, best.start_line, best.end_line) == ("docs/passwords.md", 1, 3)
     assert best.heading == ("Passwords",)
-    assert {"embed", "retrieve", "fuse", "fetch", "total"} == set(result.timings_ms)
+    assert {"embed", "retrieve", "fuse", "fetch", "rerank", "total"} == set(result.timings_ms)
 
 
 @pytest.mark.asyncio
@@ -115,10 +115,93 @@ async def test_candidate_of_one_side_gets_its_exact_score_on_the_other(engine: S
     question = "Refresh: where are passwords stored and hashed, and how is the coffee machine cleaned?"
     wide = {hit.passage.path: hit for hit in (await engine.search(SearchQuery(question, ACME))).hits}
     narrow = replace(engine, store=_NarrowStore(engine.store))  # pyright: ignore[reportArgumentType]
-    hits = (await narrow.search(SearchQuery(question, ACME))).hits
+    hits = (await narrow.search(SearchQuery(question, ACME, top_k=9))).hits
     assert len(hits) == 2
     for hit in hits:
         assert (hit.dense, hit.sparse) == (wide[hit.passage.path].dense, wide[hit.passage.path].sparse)
+
+
+@pytest.mark.asyncio
+async def test_rank_fusion_replaces_the_convex_combination_where_it_is_asked_for(engine: SearchEngine) -> None:
+    question = SearchQuery("how are passwords hashed?", ACME, rank_fusion=RankFusion(k=1))
+    best = (await engine.search(question)).hits[0]
+    assert (best.passage.path, best.score) == ("docs/passwords.md", pytest.approx(1 / 2 + 1 / 2))
+
+
+@pytest.mark.asyncio
+async def test_own_copy_of_a_shared_text_hides_the_shared_one(
+    engine: SearchEngine, indexer: Indexer, corpus: list[Document]
+) -> None:
+    copy = next(document for document in corpus if document.path == "docs/passwords.md")
+    await indexer.put("acme", replace(copy, path="mine/passwords.md"))
+    mine = await engine.search(SearchQuery("how are passwords hashed?", ACME, top_k=50))
+    others = await engine.search(SearchQuery("how are passwords hashed?", Scope("other"), top_k=50))
+    assert [hit.passage.path for hit in mine.hits if "passwords" in hit.passage.path] == ["mine/passwords.md"]
+    assert [hit.passage.path for hit in others.hits if "passwords" in hit.passage.path] == ["docs/passwords.md"]
+    assert {"docs/kitchen.md", "docs/tokens.md"} <= {hit.passage.path for hit in mine.hits}
+
+
+@pytest.mark.asyncio
+async def test_equal_search_is_answered_from_the_cache_without_asking_model_or_store(
+    engine: SearchEngine, embedded: list[str]
+) -> None:
+    question = SearchQuery("how are passwords hashed?", ACME)
+    first = await engine.search(question)
+    embedded.clear()
+    again = await replace(engine, store=_DeafStore(engine.store)).search(question)
+    assert (again.hits, again.cached, first.cached) == (first.hits, True, False)
+    assert embedded == []
+    assert set(again.timings_ms) == {"total"}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("other", [Scope("other"), Scope("acme", Filters(tags=("x",)))])
+async def test_cached_answer_is_nobody_elses(engine: SearchEngine, other: Scope) -> None:
+    await engine.search(SearchQuery("how are passwords hashed?", ACME))
+    assert not (await engine.search(SearchQuery("how are passwords hashed?", other))).cached
+
+
+@pytest.mark.asyncio
+async def test_every_kind_of_write_ends_what_is_cached(engine: SearchEngine, indexer: Indexer) -> None:
+    question = SearchQuery("when is the merger announced", ACME, top_k=1)
+
+    async def answer() -> tuple[str, int, bool]:
+        result = await engine.search(question)
+        best = result.hits[0].passage
+        return best.path, best.start_line, result.cached
+
+    secret = Document("merger.md", "The merger is announced in May.\n", "markdown")
+    await answer()
+    await indexer.put("acme", secret)
+    assert await answer() == ("merger.md", 1, False)
+    await indexer.put("acme", replace(secret, text=f"\n{secret.text}"))
+    assert await answer() == ("merger.md", 2, False)
+    assert await answer() == ("merger.md", 2, True)
+    await indexer.remove("acme", "merger.md")
+    assert (await answer())[0] != "merger.md"
+
+
+@pytest.mark.asyncio
+async def test_question_asked_again_after_a_write_is_not_embedded_again(
+    engine: SearchEngine, indexer: Indexer, embedded: list[str]
+) -> None:
+    question = SearchQuery("how are passwords hashed?", ACME)
+    await engine.search(question)
+    await indexer.put("acme", Document("x.md", "Something else.\n", "markdown"))
+    await engine.search(question)
+    assert embedded.count(question.text) == 1
+
+
+class _DeafStore(EdgeStore):
+    """An opened store that may not be searched any more."""
+
+    def __init__(self, opened: EdgeStore) -> None:
+        self.__dict__.update(opened.__dict__)
+
+    async def dense(self, scope, vector, limit, among=None):
+        raise AssertionError("the store was asked")
+
+    sparse = dense
 
 
 @pytest.mark.asyncio

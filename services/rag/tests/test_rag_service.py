@@ -85,14 +85,15 @@ async def test_files_are_found_over_the_bus_with_citations_and_counted(
         answer = await search(bus, "when are refresh tokens rotated?", top_k=1)
         with pytest.raises(Permanent, match="top_k"):
             await search(bus, "x", top_k=1000)
-        metrics = await _get(port, "/metrics")
+        metrics, state = await _get(port, "/metrics"), await _get(port, "/readyz")
     (result,) = answer.results
     assert (result.path, result.start_line, result.end_line) == ("notes/tokens.md", 1, 3)
     assert (result.kind, result.name, result.heading) == ("document", None, "Tokens")
-    assert not answer.reranked
+    assert answer.reranked or answer.rerank_skipped == "deadline"  # a busy machine may be late
     assert answer.timings_ms["total"] > 0
     assert 'rag_searches_total{mode="hybrid",outcome="answered"} 1.0' in metrics
-    assert 'rag_search_duration_seconds_count{mode="hybrid"} 1.0' in metrics
+    assert 'rag_search_duration_seconds_count{mode="hybrid",stage="total"} 1.0' in metrics
+    assert '"reranker":"shipped"' in state
 
 
 @pytest.mark.asyncio

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -59,10 +60,15 @@ async def test_results_name_the_lines_they_stand_on(client: httpx.AsyncClient, r
                 "text": "Tokens rotate.",
                 "score": 0.9,
                 "scores": {"dense": 0.8, "sparse": 0.7, "rerank": 0.9},
+                "citation": "docs/auth.md:3-9",
+                "language": None,
+                "updated_at": None,
             }
         ],
         "reranked": True,
         "timings_ms": {"total": 1.5},
+        "rerank_skipped": None,
+        "cached": False,
     }
 
 
@@ -73,15 +79,23 @@ async def test_the_question_is_asked_in_the_name_of_the_tokens_tenant(client: ht
         "top_k": 3,
         "rerank": False,
         "mode": "dense",
-        "filters": {"path_prefix": "docs/", "tags": ["auth", "v2"]},
+        "filters": {
+            "path_prefix": "docs/",
+            "tags": ["auth", "v2"],
+            "language": "python",
+            "since": "2026-05-01T00:00:00Z",
+        },
+        "rrf": {"k": 10, "dense": 2.0, "sparse": 1.0},
     }
 
     assert (await client.post("/v1/search", json=body)).status_code == 200
 
     [asked] = rag.asked
     assert asked.tenant == "acme"
-    assert asked.filters == SearchFilters(path_prefix="docs/", tags=("auth", "v2"))
-    assert asked.model_dump(include={"query", "top_k", "rerank", "mode"}) == {
+    assert asked.filters == SearchFilters(
+        path_prefix="docs/", tags=("auth", "v2"), language="python", since=datetime(2026, 5, 1, tzinfo=UTC)
+    )
+    assert asked.model_dump(include={"query", "top_k", "rerank", "mode", "rrf"}) == {
         name: value for name, value in body.items() if name != "filters"
     }
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worksite.rag.domain.fusion import convex, ranked
+from worksite.rag.domain.fusion import convex, ranked, reciprocal, reranked
 
 A, B, C = UUID(int=1), UUID(int=2), UUID(int=3)
 SCORES = st.dictionaries(st.sampled_from([A, B, C]), st.floats(0.001, 50), max_size=3)
@@ -37,3 +38,41 @@ def test_ranking_does_not_depend_on_the_scale_of_bm25(
     plain = dict(convex(dense, sparse))
     scaled = dict(convex(dense, {one: score * scale for one, score in sparse.items()}))
     assert scaled == pytest.approx(plain)
+
+
+def test_reciprocal_ranks_are_weighted_and_summed() -> None:
+    fused = dict(reciprocal({A: 0.9, B: 0.8}, {B: 3.0, C: 1.0}, k=10, weights=(1.0, 2.0)))
+    assert fused == {
+        A: pytest.approx(1 / 11),
+        B: pytest.approx(1 / 12 + 2 / 11),
+        C: pytest.approx(2 / 12),
+    }
+
+
+def test_reranked_order_is_a_weighted_mean_of_both_after_min_max() -> None:
+    order = reranked([(A, 0.9), (B, 0.8), (C, 0.5)], [-4.0, 6.0, 1.0], weight=0.5)
+    assert order == [
+        (B, pytest.approx(0.5 + 0.4 * (0.5 * 1.0 + 0.5 * 0.75))),
+        (A, pytest.approx(0.5 + 0.4 * 0.5)),
+        (C, pytest.approx(0.5 + 0.4 * (0.5 * 0.5))),
+    ]
+
+
+def test_entries_that_were_not_scored_follow_in_their_order() -> None:
+    order = reranked([(A, 0.9), (B, 0.8), (C, 0.5)], [0.0, 1.0], weight=1.0)
+    assert [one for one, _ in order] == [B, A, C]
+
+
+def test_equal_first_stage_scores_leave_the_order_to_the_reranker() -> None:
+    assert [one for one, _ in reranked([(A, 0.5), (B, 0.5)], [1.0, 2.0], weight=0.3)] == [B, A]
+
+
+@given(SCORES, st.lists(st.floats(-10, 10), max_size=3), st.floats(0, 1))
+def test_reranking_keeps_every_entry_and_scores_still_fall(
+    scores: dict[UUID, float], second: list[float], weight: float
+) -> None:
+    before = ranked(scores)
+    after = reranked(before, second[: len(before)], weight)
+    assert {one for one, _ in after} == set(scores)
+    values = [score for _, score in after]
+    assert all(left >= right - 1e-9 for left, right in pairwise(values))

@@ -83,16 +83,15 @@ async def remove(names: tuple[str, ...], session: Session) -> bool:
     return not missing
 
 
-async def search(query: str, top_k: int, mode: str, session: Session) -> None:
-    """Print passages with their places."""
+async def search(query: dict[str, object], session: Session) -> None:
+    """Print passages with their places. `query` is the body of `POST /v1/search`."""
     async with session.gateway() as gateway:
-        answer = await gateway.search({"query": query, "top_k": top_k, "mode": mode})
+        answer = await gateway.search(query)
     for found in answer["results"]:
-        place = f"{found['path']}:{found['start_line']}-{found['end_line']}"
         passage = shorten(str(found["text"]), 200, placeholder=" …")
-        session.screen.tell(f"{found['score']:.3f}  {place}\n       {passage}")
-    total = sum(answer["timings_ms"].values())
-    session.screen.say(f"{len(answer['results'])} results, {total:.0f} ms, reranked: {answer['reranked']}")
+        session.screen.tell(f"{found['score']:.3f}  {found['citation']}\n       {passage}")
+    reranked = "reranked" if answer["reranked"] else f"not reranked ({answer['rerank_skipped']})"
+    session.screen.say(f"{len(answer['results'])} results, {answer['timings_ms']['total']:.0f} ms, {reranked}")
 
 
 async def _sent(gateway: Gateway, texts: list[Text], tags: tuple[str, ...], session: Session) -> Outcome:

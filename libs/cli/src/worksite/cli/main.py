@@ -296,11 +296,13 @@ def search(
     query: Annotated[str, typer.Argument(help="what to look for", show_default=False)],
     top_k: Annotated[int, typer.Option("--top-k", min=1, max=50, help="how many passages")] = 5,
     mode: Annotated[SearchMode, typer.Option("--mode", help="by meaning, by words or by both")] = "hybrid",
+    blueprints: Annotated[bool, typer.Option("--blueprints", help="search the product's blueprints as well")] = False,
     state: StateDir = STATE,
     tenant: Tenant = DEFAULT_TENANT,
 ) -> None:
     """Search the knowledge base."""
-    _await(commands_knowledge.search(query, top_k, mode, _session(state, tenant)))
+    body = {"query": query, "top_k": top_k, "mode": mode, "filters": {"blueprints": blueprints}}
+    _await(commands_knowledge.search(body, _session(state, tenant)))
 
 
 @dlq.command("ls")

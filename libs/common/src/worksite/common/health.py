@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 
 import uvicorn
@@ -24,23 +24,27 @@ Probe = Callable[[], str | None]
 
 @dataclass
 class Health:
-    """The probes of one process, by name."""
+    """The probes of one process, by name. `state` says what it works with, e.g. which model; /readyz shows it."""
 
     alive: dict[str, Probe] = field(default_factory=dict[str, Probe])
     ready: dict[str, Probe] = field(default_factory=dict[str, Probe])
+    state: dict[str, str] = field(default_factory=dict[str, str])
 
     def routes(self) -> list[Route]:
         """To be mounted on whatever HTTP server the service has."""
         return [
             Route("/healthz", self._endpoint(lambda: self.alive)),
-            Route("/readyz", self._endpoint(lambda: self.alive | self.ready)),
+            Route("/readyz", self._endpoint(lambda: self.alive | self.ready, self.state)),
             Route("/metrics", metrics),
         ]
 
-    def _endpoint(self, probes: Callable[[], dict[str, Probe]]) -> Callable[[Request], JSONResponse]:
+    def _endpoint(
+        self, probes: Callable[[], dict[str, Probe]], state: Mapping[str, str] | None = None
+    ) -> Callable[[Request], JSONResponse]:
         def endpoint(_: Request) -> JSONResponse:
             wrong = {name: said for name, probe in probes().items() if (said := probe())}
-            return JSONResponse({"ok": not wrong, "wrong": wrong}, status_code=503 if wrong else 200)
+            shown = {"state": dict(state)} if state else {}
+            return JSONResponse({"ok": not wrong, "wrong": wrong, **shown}, status_code=503 if wrong else 200)
 
         return endpoint
 

@@ -6,10 +6,8 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
-from tokenizers import Tokenizer
-from worksite.common.settings import SettingsError
 from worksite.rag.domain.documents import DIMENSIONS, Vector
+from worksite.rag.inference import ModelError, load_session, load_tokenizer, model_file, tokenizer_file
 
 SHIPPED = Path(__file__).parent / "models" / "embedder-minilm-l6"
 """The model that comes with the engine, used where no other is configured."""
@@ -19,23 +17,19 @@ MAX_TOKENS = 256
 """What the model was trained to read, its two special tokens included."""
 
 
-class EmbedderError(SettingsError):
-    """RAG_EMBEDDER_PATH names a folder that cannot be used; says which file is missing or does not fit."""
-
-
 class Embedder:
     """A loaded model. Blocking and safe to call from several threads; ONNX Runtime works outside the GIL."""
 
     def __init__(self, folder: Path, threads: int) -> None:
-        """Load the one `*.onnx` file and the `tokenizer.json` of a folder. Raises EmbedderError."""
-        model, tokenizer = _files(folder)
-        self._tokenizer = Tokenizer.from_file(str(tokenizer))
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(MAX_TOKENS)
-        self._counter = Tokenizer.from_file(str(tokenizer))
-        self._counter.no_truncation()
-        self._counter.no_padding()
-        self._session = _session(model, threads)
+        """Load the `*.onnx` file and the `tokenizer.json` of a folder. Raises ModelError."""
+        model, tokenizer = model_file(folder), tokenizer_file(folder)
+        self._tokenizer = load_tokenizer(folder, MAX_TOKENS)
+        self._counter = load_tokenizer(folder)
+        self._session = load_session(model, threads)
+        width = self._session.get_outputs()[0].shape[-1]
+        if width != DIMENSIONS:
+            raise ModelError(f"{model} gives vectors of {width} dimensions, the index takes {DIMENSIONS}")
+        self.folder = folder
         self.model_hash = _sha256(model)
         self.tokenizer_hash = _sha256(tokenizer)
 
@@ -56,31 +50,6 @@ class Embedder:
         states = np.asarray(self._session.run(None, inputs)[0], dtype=np.float32)
         mean = states[0].mean(axis=0)
         return tuple((mean / np.linalg.norm(mean)).tolist())
-
-
-def _files(folder: Path) -> tuple[Path, Path]:
-    models = sorted(folder.glob("*.onnx")) or sorted(folder.glob("onnx/*.onnx"))
-    if len(models) != 1:
-        raise EmbedderError(f"{folder} must hold exactly one *.onnx file, found {len(models)}")
-    tokenizer = folder / "tokenizer.json"
-    if not tokenizer.is_file():
-        raise EmbedderError(f"{folder} holds no tokenizer.json")
-    return models[0], tokenizer
-
-
-def _session(model: Path, threads: int) -> ort.InferenceSession:
-    ort.disable_telemetry_events()  # nothing leaves this machine, and nothing is noted for it
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    try:
-        session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the binding's own errors share no base of theirs
-        raise EmbedderError(f"{model} cannot be loaded: {error}") from error
-    width = session.get_outputs()[0].shape[-1]
-    if width != DIMENSIONS:
-        raise EmbedderError(f"{model} gives vectors of {width} dimensions, the index takes {DIMENSIONS}")
-    return session
 
 
 def _sha256(path: Path) -> str:

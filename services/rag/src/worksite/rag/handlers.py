@@ -3,58 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from time import perf_counter
 
 from prometheus_client import Counter, Histogram
-from worksite.common.messages import Scores, SearchRequest, SearchResponse, SearchResult
-from worksite.rag.domain.queries import Filters, Scope, SearchHit, SearchQuery
+from worksite.common.messages import Scores, SearchFilters, SearchRequest, SearchResponse
+from worksite.common.messages import SearchResult as FoundPassage
+from worksite.rag.domain.queries import Filters, RankFusion, Scope, SearchHit, SearchQuery, SearchResult
 from worksite.rag.search import SearchEngine
 
 _SECONDS = Histogram(
     "rag_search_duration_seconds",
-    "Time to answer a search",
-    ["mode"],
+    "Time that each stage of a search took; `total` is the whole",
+    ["mode", "stage"],
     buckets=(0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 1, 5),
 )
-_SEARCHES = Counter("rag_searches_total", "Searches answered or failed", ["mode", "outcome"])
+_SEARCHES = Counter("rag_searches_total", "Searches answered, answered from the cache, or failed", ["mode", "outcome"])
+_DEADLINES = Counter("rag_rerank_deadline_total", "Searches answered without the reranker, which was not done in time")
 
 SearchEndpoint = Callable[[SearchRequest], Awaitable[SearchResponse]]
 
 
 def search_endpoint(engine: SearchEngine) -> SearchEndpoint:
-    """The handler of the `search` verb. This engine has no reranker: every answer says `reranked: false`."""
+    """The handler of the `search` verb."""
 
     async def search(request: SearchRequest) -> SearchResponse:
-        started = perf_counter()
-        outcome = "failed"
         try:
             result = await engine.search(_query(request))
-            outcome = "answered"
-        finally:
-            _SEARCHES.labels(request.mode, outcome).inc()
-            _SECONDS.labels(request.mode).observe(perf_counter() - started)
-        results = tuple(_result(hit) for hit in result.hits)
-        return SearchResponse(results=results, reranked=False, timings_ms=result.timings_ms)
+        except BaseException:
+            _SEARCHES.labels(request.mode, "failed").inc()
+            raise
+        _count(request, result)
+        return SearchResponse(
+            results=tuple(map(_found, result.hits)),
+            reranked=result.skipped is None,
+            timings_ms=result.timings_ms,
+            rerank_skipped=result.skipped,
+            cached=result.cached,
+        )
 
     return search
 
 
+def _count(request: SearchRequest, result: SearchResult) -> None:
+    _SEARCHES.labels(request.mode, "cached" if result.cached else "answered").inc()
+    for stage, milliseconds in result.timings_ms.items():
+        _SECONDS.labels(request.mode, stage).observe(milliseconds / 1000)
+    if result.skipped == "deadline":
+        _DEADLINES.inc()
+
+
 def _query(request: SearchRequest) -> SearchQuery:
-    asked = request.filters
-    filters = Filters(asked.path_prefix, asked.kind, asked.tags)
-    return SearchQuery(request.query, Scope(request.tenant, filters), request.mode, request.top_k)
+    rank_fusion = RankFusion(request.rrf.k, (request.rrf.dense, request.rrf.sparse)) if request.rrf else None
+    return SearchQuery(
+        " ".join(request.query.split()),
+        Scope(request.tenant, _filters(request.filters)),
+        request.mode,
+        request.top_k,
+        request.rerank,
+        rank_fusion,
+    )
 
 
-def _result(hit: SearchHit) -> SearchResult:
+def _filters(asked: SearchFilters) -> Filters:
+    """The product's blueprints are near every question about software: they answer only who asks for them."""
+    kind = asked.kind or (None if asked.blueprints else "document")
+    return Filters(asked.path_prefix, kind, asked.tags, asked.language, asked.since, asked.before)
+
+
+def _found(hit: SearchHit) -> FoundPassage:
     passage = hit.passage
-    return SearchResult(
+    return FoundPassage(
         path=passage.path,
         start_line=passage.start_line,
         end_line=passage.end_line,
         text=passage.text,
         score=hit.score,
-        scores=Scores(dense=hit.dense, sparse=hit.sparse),
+        scores=Scores(dense=hit.dense, sparse=hit.sparse, rerank=hit.rerank),
         kind=passage.kind,
         name=passage.name,
         heading=" > ".join(passage.heading) or None,
+        language=passage.language,
+        updated_at=passage.updated_at,
     )

@@ -14,6 +14,8 @@ from worksite.rag.embedder import Embedder
 from worksite.rag.handlers import search_endpoint
 from worksite.rag.index import Indexer, fingerprint_of
 from worksite.rag.lane import Lane
+from worksite.rag.loading import load_reranker
+from worksite.rag.reranking import Reranking
 from worksite.rag.search import SearchEngine
 from worksite.rag.settings import RagSettings
 from worksite.rag.sources import blueprints_in, markdown_in
@@ -34,17 +36,27 @@ async def _main(settings: RagSettings, running: service.Running) -> None:
     embedder = await asyncio.to_thread(Embedder, settings.rag_embedder_path, settings.rag_embedder_threads)
     encoder, fingerprint = SparseEncoder(), fingerprint_of(embedder).digest()
     lane = Lane()
+    running.health.state["embedder"] = f"{embedder.folder.name} {embedder.model_hash[:12]}"
     async with _opened_store(settings, fingerprint) as store:
         indexer = Indexer(embedder, encoder, store, f"{settings.rag_collection}-{fingerprint}", lane)
         indexing = asyncio.create_task(_index(settings, indexer))
         if not await _finished(indexing, running.stop):
             return
         await store.retire_others()
-        engine = SearchEngine(embedder, encoder, store, settings.rag_alpha, lane)
+        reranking = await _reranking(settings, running)
+        engine = SearchEngine(embedder, encoder, store, settings.rag_alpha, lane, reranking)
         await bus.answer(running.micro, "search", SearchRequest, search_endpoint(engine))
         running.ready.set()
         await keep_documents(settings, running, indexer)
         await running.micro.stop()
+
+
+async def _reranking(settings: RagSettings, running: service.Running) -> Reranking | None:
+    model, source = await asyncio.to_thread(load_reranker, settings.rag_reranker, settings.rag_embedder_threads)
+    running.health.state["reranker"] = source
+    if not model:
+        return None
+    return Reranking(model, settings.rag_rerank_weight, settings.rag_rerank_seconds, settings.rag_rerank_tokens)
 
 
 @asynccontextmanager

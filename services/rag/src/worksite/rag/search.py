@@ -1,24 +1,39 @@
-"""Search: embed the query, ask both sides of the index, score every candidate on both, fuse."""
+"""Search: embed the query, ask both sides of the index, score every candidate on both, fuse, fetch, rerank."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+import logging
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from uuid import UUID
 
-from worksite.rag.domain.documents import SparseVector, Vector
-from worksite.rag.domain.fusion import ALPHA, convex, ranked
-from worksite.rag.domain.queries import Scope, SearchHit, SearchQuery, SearchResult
+from worksite.common.messages import SHARED_TENANT
+from worksite.rag.caching import LruCache
+from worksite.rag.domain.documents import Passage, SparseVector, Vector
+from worksite.rag.domain.fusion import ALPHA, Ranking, convex, ranked, reciprocal, reranked
+from worksite.rag.domain.queries import RerankSkipped, Scope, SearchHit, SearchQuery, SearchResult
 from worksite.rag.embedder import Embedder
 from worksite.rag.lane import Lane
+from worksite.rag.reranker import DeadlineExceeded
+from worksite.rag.reranking import Reranking
 from worksite.rag.sparse import SparseEncoder
 from worksite.rag.store import Scores, VectorStore
 
+logger = logging.getLogger(__name__)
+
 CANDIDATES = 100
 """How many each side brings in; more than the largest `top_k`."""
+RERANKED = 50
+"""How many are offered to the reranker, which takes as many as its budget allows."""
+_VECTORS, _RESULTS = 1024, 256
+_PASSING: tuple[RerankSkipped, ...] = ("deadline", "failed")
+"""What may go better the next time, and is not worth remembering."""
+
+_Offer = tuple[Ranking, dict[UUID, Passage]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,30 +45,60 @@ class SearchEngine:
     store: VectorStore
     alpha: float = ALPHA
     lane: Lane = field(default_factory=Lane)
+    reranking: Reranking | None = None
+    _vectors: LruCache[str, Vector] = field(default_factory=lambda: LruCache[str, Vector](_VECTORS))
+    _results: LruCache[tuple[SearchQuery, int], SearchResult] = field(
+        default_factory=lambda: LruCache[tuple[SearchQuery, int], SearchResult](_RESULTS)
+    )
 
     async def search(self, query: SearchQuery) -> SearchResult:
-        """The best passages in the query's scope. Blocking work runs in threads."""
+        """The best passages in the query's scope. Blocking work runs in threads.
+
+        An answer is remembered under the index's generation, which every write changes: none outlives what it was
+        taken from.
+        """
         timings: dict[str, float] = {}
+        generation = self.store.generation
         with self.lane.query(), _timed(timings, "total"):
-            with _timed(timings, "embed"):
-                vector, terms = await self._encode(query)
-            with _timed(timings, "retrieve"):
-                dense, sparse = await self._candidates(query.scope, vector, terms)
-            with _timed(timings, "fuse"):
-                order = convex(dense, sparse, self.alpha) if query.mode == "hybrid" else ranked(dense or sparse)
-            with _timed(timings, "fetch"):
-                best = order[: query.top_k]
-                passages = await self.store.passages(query.scope, [chunk_id for chunk_id, _ in best])
+            known = None if generation is None else self._results.get((query, generation))
+            result = known or await self._search(query, timings)
+        if generation is not None and not known and result.skipped not in _PASSING:
+            self._results.put((query, generation), result)
+        return replace(result, timings_ms=timings, cached=known is not None)
+
+    async def _search(self, query: SearchQuery, timings: dict[str, float]) -> SearchResult:
+        started = asyncio.get_running_loop().time()
+        with _timed(timings, "embed"):
+            vector, terms = await self._encode(query)
+        with _timed(timings, "retrieve"):
+            dense, sparse = await self._candidates(query.scope, vector, terms)
+        with _timed(timings, "fuse"):
+            order = self._fused(query, dense, sparse)
+        with _timed(timings, "fetch"):
+            order, passages = await self._fetched(query, order)
+        with _timed(timings, "rerank"):
+            second, skipped = await self._scored(query, order, passages, started)
+        if self.reranking and not skipped:
+            rescored = {one: score for (one, _), score in zip(order, second, strict=False)}
+            order = reranked(order, second, self.reranking.weight)
+        else:
+            rescored = {}
         hits = (
-            SearchHit(passages[chunk_id], score, dense.get(chunk_id), sparse.get(chunk_id))
-            for chunk_id, score in best
-            if chunk_id in passages
+            SearchHit(passages[one], score, dense.get(one), sparse.get(one), rescored.get(one))
+            for one, score in order[: query.top_k]
         )
-        return SearchResult(tuple(hits), timings)
+        return SearchResult(tuple(hits), timings, skipped)
 
     async def _encode(self, query: SearchQuery) -> tuple[Vector | None, SparseVector | None]:
-        vector = await asyncio.to_thread(self.embedder.embed, query.text) if query.mode != "sparse" else None
+        vector = await self._embedded(query.text) if query.mode != "sparse" else None
         return vector, self.encoder.query(query.text) if query.mode != "dense" else None
+
+    async def _embedded(self, text: str) -> Vector:
+        vector = self._vectors.get(text)
+        if vector is None:
+            vector = await asyncio.to_thread(self.embedder.embed, text)
+            self._vectors.put(text, vector)
+        return vector
 
     async def _candidates(
         self, scope: Scope, vector: Vector | None, terms: SparseVector | None
@@ -77,6 +122,49 @@ class SearchEngine:
         if terms is None or not terms.indices or among == set():
             return {}
         return await self.store.sparse(scope, terms, CANDIDATES, among)
+
+    def _fused(self, query: SearchQuery, dense: Scores, sparse: Scores) -> Ranking:
+        if query.mode != "hybrid":
+            return ranked(dense or sparse)
+        if by_rank := query.rank_fusion:
+            return reciprocal(dense, sparse, by_rank.k, by_rank.weights)
+        return convex(dense, sparse, self.alpha)
+
+    async def _fetched(self, query: SearchQuery, order: Ranking) -> _Offer:
+        """The passages of the best candidates, less shared ones of which the tenant has a copy of its own."""
+        wanted = max(query.top_k, RERANKED if self.reranking and query.rerank else 0)
+        best = order[: 2 * wanted]  # a copy hides a candidate, so that half of them may go
+        passages = await self.store.passages(query.scope, [one for one, _ in best])
+        hidden = await self._hidden(query.scope, passages)
+        return [(one, score) for one, score in best if one in passages and one not in hidden], passages
+
+    async def _hidden(self, scope: Scope, passages: Mapping[UUID, Passage]) -> set[UUID]:
+        times = Counter(passage.text for passage in passages.values())
+        repeated = [one for one, passage in passages.items() if times[passage.text] > 1]
+        if not repeated or scope.tenant == SHARED_TENANT:
+            return set()
+        shared = await self.store.passages(Scope(SHARED_TENANT), repeated)
+        owned = {passages[one].text for one in repeated if one not in shared}
+        return {one for one in shared if passages[one].text in owned}
+
+    async def _scored(
+        self, query: SearchQuery, order: Ranking, passages: Mapping[UUID, Passage], started: float
+    ) -> tuple[Sequence[float], RerankSkipped | None]:
+        """The reranker's scores of the first candidates, or why there are none."""
+        if not query.rerank:
+            return (), "not_asked"
+        if not self.reranking:
+            return (), "no_model"
+        if not order:
+            return (), "no_results"
+        texts = [(" > ".join(passages[one].heading), passages[one].text) for one, _ in order[:RERANKED]]
+        try:
+            return await self.reranking.scores(query.text, texts, started), None
+        except DeadlineExceeded:
+            return (), "deadline"
+        except Exception:
+            logger.exception("the reranker failed; the search is answered without it")
+            return (), "failed"
 
 
 @contextmanager

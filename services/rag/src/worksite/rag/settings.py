@@ -10,8 +10,9 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 from worksite.common.settings import ServiceSettings
-from worksite.rag.domain.fusion import ALPHA
+from worksite.rag.domain.fusion import ALPHA, RERANK_WEIGHT
 from worksite.rag.embedder import SHIPPED
+from worksite.rag.reranking import SECONDS, TOKENS
 
 
 class RagSettings(ServiceSettings):
@@ -26,8 +27,21 @@ class RagSettings(ServiceSettings):
         default=SHIPPED,
         description="folder with one *.onnx file and its tokenizer.json; unset: the shipped model",
     )
-    rag_embedder_threads: int = Field(default=2, ge=1, le=64, description="threads one embedding is computed with")
+    rag_embedder_threads: int = Field(default=2, ge=1, le=64, description="threads one model call is computed with")
     rag_alpha: float = Field(default=ALPHA, ge=0, le=1, description="weight of the cosine against BM25, hybrid mode")
+    rag_reranker: str | None = Field(
+        default=None,
+        description="folder or hub name of a cross-encoder, or none to use no reranker; unset: the shipped model",
+    )
+    rag_rerank_weight: float = Field(
+        default=RERANK_WEIGHT, ge=0, le=1, description="weight of the reranker against the first stage"
+    )
+    rag_rerank_seconds: float = Field(
+        default=SECONDS, gt=0, le=60, description="age that a search may reach while it is reranked"
+    )
+    rag_rerank_tokens: int = Field(
+        default=TOKENS, ge=256, le=100_000, description="tokens of query and passages that one reranking reads"
+    )
     rag_collection: str = Field(
         default="worksite",
         pattern="^[a-z0-9_]{1,40}$",

@@ -30,6 +30,14 @@ class VectorStore(Protocol):
     nothing else.
     """
 
+    @property
+    def generation(self) -> int | None:
+        """Another number after every write, so that what was read under one number holds as long as it stands.
+
+        None where other processes write too and nothing tells.
+        """
+        ...
+
     async def dense(self, scope: Scope, vector: Vector, limit: int, among: Collection[UUID] | None = None) -> Scores:
         """The nearest points by exact cosine; `among` restricts them to these ids."""
         ...

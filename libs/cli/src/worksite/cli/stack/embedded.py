@@ -48,6 +48,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "validator": ("SANDBOX", "ALLOW_INDEX"),
     "rag": (
         "KNOWLEDGE_DIRS", "RAG_EMBEDDER_PATH", "RAG_EMBEDDER_THREADS", "RAG_ALPHA", "RAG_COLLECTION",
+        "RAG_RERANKER", "RAG_RERANK_WEIGHT", "RAG_RERANK_SECONDS", "RAG_RERANK_TOKENS",
         "QDRANT_HOST", "QDRANT_PORT", "QDRANT_API_KEY",
     ),
 }  # fmt: skip

@@ -59,6 +59,7 @@ from worksite.common.messages.report import (
     Verdict,
 )
 from worksite.common.messages.search import (
+    RankFusion,
     RequestFailed,
     Scores,
     SearchFilters,
@@ -176,6 +177,7 @@ __all__ = [
     "Problem",
     "ProjectSource",
     "Question",
+    "RankFusion",
     "RedriveLetter",
     "RedriveOutcome",
     "RejectedOption",

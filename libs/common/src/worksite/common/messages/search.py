@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 from worksite.common.messages.base import Message, Model, Tenant
 
 SearchMode = Literal["dense", "sparse", "hybrid"]
@@ -14,6 +14,18 @@ class SearchFilters(Model):
     path_prefix: str | None = None
     kind: Literal["document", "blueprint"] | None = None
     tags: tuple[str, ...] = Field(default=(), max_length=20, description="all of them")
+    language: str | None = Field(default=None, max_length=50, description="of the source, e.g. python or markdown")
+    since: AwareDatetime | None = Field(default=None, description="last changed or sent at this time or later")
+    before: AwareDatetime | None = Field(default=None, description="last changed or sent before this time")
+    blueprints: bool = Field(default=False, description="where no kind is named: the product's blueprints as well")
+
+
+class RankFusion(Model):
+    """Reciprocal rank fusion: a passage gets `weight / (k + rank)` of each side, ranks counting from 1."""
+
+    k: int = Field(default=60, ge=1, le=1000)
+    dense: float = Field(default=1, ge=0, le=100, description="weight of the dense side")
+    sparse: float = Field(default=1, ge=0, le=100, description="weight of the sparse side")
 
 
 class SearchRequest(Message):
@@ -24,6 +36,7 @@ class SearchRequest(Message):
     mode: SearchMode = "hybrid"
     rerank: bool = True
     filters: SearchFilters = SearchFilters()
+    rrf: RankFusion | None = Field(default=None, description="hybrid mode: by ranks instead of the convex combination")
 
 
 class Scores(Model):
@@ -44,6 +57,8 @@ class SearchResult(Model):
     kind: Literal["document", "blueprint"]
     name: str | None = Field(default=None, description="the blueprint's name")
     heading: str | None = None
+    language: str | None = None
+    updated_at: AwareDatetime | None = Field(default=None, description="when the source was last changed or sent")
 
 
 class SearchResponse(Message):
@@ -51,6 +66,11 @@ class SearchResponse(Message):
     results: tuple[SearchResult, ...]
     reranked: bool
     timings_ms: dict[str, float]
+    rerank_skipped: str | None = Field(
+        default=None,
+        description="why it is not reranked: not_asked, no_model, no_results, deadline or failed",
+    )
+    cached: bool = Field(default=False, description="answered before, and nothing was written since")
 
 
 class RequestFailed(Message):

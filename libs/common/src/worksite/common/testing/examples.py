@@ -198,16 +198,21 @@ def all_messages() -> tuple[m.Message, ...]:
         report(),
         m.SearchRequest(
             tenant=TENANT, query="login", top_k=5, mode="hybrid", rerank=True,
-            filters=m.SearchFilters(path_prefix="docs/", kind="document", tags=("auth",)),
+            filters=m.SearchFilters(
+                path_prefix="docs/", kind="document", tags=("auth",), language="markdown", since=NOW, before=NOW,
+                blueprints=True,
+            ),
+            rrf=m.RankFusion(k=10, dense=2, sparse=1),
         ),
         m.SearchResponse(
             results=(
                 m.SearchResult(
                     path="docs/a.md", start_line=1, end_line=4, text="…", score=0.9,
                     scores=m.Scores(dense=0.8, sparse=3.1, rerank=None), kind="document", name=None, heading="Login",
+                    language="markdown", updated_at=NOW,
                 ),
             ),
-            reranked=False, timings_ms={"embed": 3.0},
+            reranked=False, timings_ms={"embed": 3.0}, rerank_skipped="deadline", cached=True,
         ),
         m.RequestFailed(code="malformed", detail="query is empty", retryable=False),
         m.DocumentText(tenant=TENANT, path="notes/login.md", text="# Login", submitted_at=NOW),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
-from worksite.common.messages import Model, Scores, SearchFilters, SearchMode, SearchRequest, SearchResponse
+from pydantic import AwareDatetime, Field, field_validator
+from worksite.common.messages import Model, RankFusion, Scores, SearchFilters, SearchMode, SearchRequest, SearchResponse
 
 MAX_PATH_LENGTH, MAX_TAG_LENGTH = 400, 50
 
@@ -16,6 +16,7 @@ class SearchQuery(Model):
     filters: SearchFilters = SearchFilters()
     rerank: bool = True
     mode: SearchMode = "hybrid"
+    rrf: RankFusion | None = Field(default=None, description="hybrid mode: by ranks instead of the convex combination")
 
     @field_validator("filters")
     @classmethod
@@ -34,6 +35,7 @@ class SearchQuery(Model):
             mode=self.mode,
             rerank=self.rerank,
             filters=self.filters,
+            rrf=self.rrf,
         )
 
 
@@ -46,6 +48,9 @@ class Hit(Model):
     text: str
     score: float
     scores: Scores
+    citation: str = Field(description="`path:start-end`, the lines of the text")
+    language: str | None = None
+    updated_at: AwareDatetime | None = None
 
 
 class SearchResults(Model):
@@ -54,6 +59,8 @@ class SearchResults(Model):
     results: tuple[Hit, ...]
     reranked: bool
     timings_ms: dict[str, float]
+    rerank_skipped: str | None = Field(default=None, description="why the order is the first stage's")
+    cached: bool = False
 
 
 def search_results(response: SearchResponse) -> SearchResults:
@@ -66,7 +73,16 @@ def search_results(response: SearchResponse) -> SearchResults:
             text=found.text,
             score=found.score,
             scores=found.scores,
+            citation=f"{found.path}:{found.start_line}-{found.end_line}",
+            language=found.language,
+            updated_at=found.updated_at,
         )
         for found in response.results
     )
-    return SearchResults(results=hits, reranked=response.reranked, timings_ms=response.timings_ms)
+    return SearchResults(
+        results=hits,
+        reranked=response.reranked,
+        timings_ms=response.timings_ms,
+        rerank_skipped=response.rerank_skipped,
+        cached=response.cached,
+    )

@@ -1,9 +1,12 @@
-"""Fusion of dense and sparse scores into one ranking."""
+"""Fusion of dense and sparse scores into one ranking, and of that ranking with a reranker's scores."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
+
+Ranking = list[tuple[UUID, float]]
+"""Best first."""
 
 ALPHA = 0.65
 """Weight of the cosine against the normalised BM25 score.
@@ -14,8 +17,11 @@ BM25 alone 0.421, reciprocal rank fusion (k = 60) 0.484. The top is flat: anythi
 0.005.
 """
 
+RERANK_WEIGHT = 0.4
+"""Weight of the reranker against the first stage."""
 
-def convex(dense: Mapping[UUID, float], sparse: Mapping[UUID, float], alpha: float = ALPHA) -> list[tuple[UUID, float]]:
+
+def convex(dense: Mapping[UUID, float], sparse: Mapping[UUID, float], alpha: float = ALPHA) -> Ranking:
     """Rank candidates by `alpha * cosine + (1 - alpha) * bm25 / (highest bm25)`, best first, ties by id.
 
     Give every candidate's score on both sides: one without a BM25 score shares no term with the query and
@@ -30,6 +36,46 @@ def convex(dense: Mapping[UUID, float], sparse: Mapping[UUID, float], alpha: flo
     )
 
 
-def ranked(scores: Mapping[UUID, float]) -> list[tuple[UUID, float]]:
+def reciprocal(
+    dense: Mapping[UUID, float], sparse: Mapping[UUID, float], k: int, weights: tuple[float, float]
+) -> Ranking:
+    """Reciprocal rank fusion: each side gives `weight / (k + rank)`, ranks counting from 1.
+
+    Source: Cormack, Clarke and Buettcher, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank
+    Learning Methods", 2009.
+    """
+    sums = dict.fromkeys(dense.keys() | sparse.keys(), 0.0)
+    for scores, weight in zip((dense, sparse), weights, strict=True):
+        for rank, (one, _) in enumerate(ranked(scores), 1):
+            sums[one] += weight / (k + rank)
+    return ranked(sums)
+
+
+def reranked(ranking: Sequence[tuple[UUID, float]], scores: Sequence[float], weight: float = RERANK_WEIGHT) -> Ranking:
+    """Order the first entries, those that a reranker scored, by `weight * reranker + (1 - weight) * first stage`.
+
+    Both are brought to the range 0 to 1 within these entries, for a reranker's scores have no scale of their own; the
+    sum is given back in the range of the first stage. So scores still fall from the first entry to the last one, and
+    entries that were not scored follow in their order.
+    """
+    head, tail = ranking[: len(scores)], list(ranking[len(scores) :])
+    first = _unit(score for _, score in head)
+    mixed = {
+        one: weight * second + (1 - weight) * unit
+        for (one, _), unit, second in zip(head, first, _unit(scores), strict=True)
+    }
+    low = min((score for _, score in head), default=0.0)
+    span = max((score for _, score in head), default=0.0) - low
+    return [(one, low + share * span) for one, share in ranked(mixed)] + tail
+
+
+def ranked(scores: Mapping[UUID, float]) -> Ranking:
     """Best first; ties by id, so that equal searches give equal answers."""
     return sorted(scores.items(), key=lambda entry: (-entry[1], entry[0]))
+
+
+def _unit(scores: Iterable[float]) -> list[float]:
+    values = list(scores)
+    low = min(values, default=0.0)
+    span = max(values, default=0.0) - low
+    return [(value - low) / span if span else 0.0 for value in values]

@@ -10,6 +10,8 @@ from worksite.common.messages import SHARED_TENANT
 from worksite.rag.domain.documents import Kind, Passage
 
 Mode = Literal["dense", "sparse", "hybrid"]
+RerankSkipped = Literal["not_asked", "no_model", "no_results", "deadline", "failed"]
+"""Why the first stage's order stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +43,41 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class RankFusion:
+    """Reciprocal rank fusion in place of the convex combination; `weights` of the dense and the sparse side."""
+
+    k: int = 60
+    weights: tuple[float, float] = (1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """One search on behalf of a tenant."""
+    """One search on behalf of a tenant. `rank_fusion` matters in hybrid mode only."""
 
     text: str
     scope: Scope
     mode: Mode = "hybrid"
     top_k: int = 10
+    rerank: bool = True
+    rank_fusion: RankFusion | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """A passage with its final score and those of each side (cosine, BM25), None on a side not asked."""
+    """A passage with its final score and each stage's own (cosine, BM25, reranker), None where there is none."""
 
     passage: Passage
     score: float
     dense: float | None
     sparse: float | None
+    rerank: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Hits, best first, and the milliseconds that each stage took."""
+    """Hits, best first, and the milliseconds that each stage took; `skipped` says why it is not reranked."""
 
     hits: tuple[SearchHit, ...]
     timings_ms: dict[str, float]
+    skipped: RerankSkipped | None
+    cached: bool = False

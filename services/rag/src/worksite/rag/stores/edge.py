@@ -43,8 +43,13 @@ class EdgeStore:
         self._folder = folder
         self._shard = shard
         self._lock = lock
+        self._generation = 0
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="rag-store-writer")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="rag-store-reader")
+
+    @property
+    def generation(self) -> int:
+        return self._generation
 
     async def dense(self, scope: Scope, vector: Vector, limit: int, among: Collection[UUID] | None = None) -> Scores:
         query = edge.Query.Nearest(list(vector), using="dense")
@@ -119,7 +124,14 @@ class EdgeStore:
         return await asyncio.get_running_loop().run_in_executor(self._readers, partial(call, *arguments))
 
     async def _write(self, call: Callable[..., _T], *arguments: Any) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._writer, partial(call, *arguments))
+        return await asyncio.get_running_loop().run_in_executor(self._writer, partial(self._written, call, *arguments))
+
+    def _written(self, call: Callable[..., _T], *arguments: Any) -> _T:
+        """In the writing thread, so that a caller who was cancelled and does not wait still has the write counted."""
+        try:
+            return call(*arguments)
+        finally:
+            self._generation += 1
 
 
 def open_edge_store(collection: Path, fingerprint: str) -> EdgeStore:

@@ -29,6 +29,11 @@ class ServerStore:
         self._prefix = collection
         self._collection = f"{collection}-{fingerprint}"
 
+    @property
+    def generation(self) -> None:
+        """Other replicas write to the same collection."""
+        return
+
     async def dense(self, scope: Scope, vector: Vector, limit: int, among: Collection[UUID] | None = None) -> Scores:
         response = await self._client.query_points(
             self._collection,
