@@ -18,7 +18,12 @@ BM25 alone 0.421, reciprocal rank fusion (k = 60) 0.484. The top is flat: anythi
 """
 
 RERANK_WEIGHT = 0.4
-"""Weight of the reranker against the first stage."""
+"""Weight of the reranker against the first stage.
+
+Chosen like ALPHA, with the shipped reranker and its default budget: mean nDCG@10 0.494 at 0 (no reranking), 0.499 at
+0.2, 0.501 at 0.35 and 0.4, 0.496 at 0.5, 0.475 at 0.85 and 0.464 at 1. Up to 0.4 no collection loses. Chosen on one half
+of the queries, it gains 0.011 and 0.002 on the other.
+"""
 
 
 def convex(dense: Mapping[UUID, float], sparse: Mapping[UUID, float], alpha: float = ALPHA) -> Ranking:
