@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # By the environment, not by the recipe: quotes, backticks and dollars in a request are text, not shell.
 override export REQUEST := $(value REQUEST)
 
-.PHONY: help run up test wordings simulate faults lint format typecheck schemas bench clean
+.PHONY: help run up test wordings simulate faults lint format typecheck schemas bench models clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -64,6 +64,9 @@ bench: $(INSTALLED) ## measure the durable step, the gateway and the pipeline, i
 	$(BIN)/python benchmarks/gateway.py --seconds 3
 	$(BIN)/python benchmarks/pipeline.py --tasks 100
 
+models: .worksite/models-venv/.installed ## make the shipped model files anew and check how they rank (gigabytes, minutes)
+	.worksite/models-venv/bin/python services/rag/tools/make_models.py .worksite/models
+
 simulate: $(DEV_INSTALLED) ## admin and workers under seeded faults: make simulate RUNS=10000 SEED=1
 	$(BIN)/python tests/simulation --runs $(or $(RUNS),10000) --seed $(or $(SEED),1)
 
@@ -88,6 +91,13 @@ $(INSTALLED): Makefile constraints.txt $(addsuffix /pyproject.toml,$(DISTRIBUTIO
 $(DEV_INSTALLED): $(INSTALLED) requirements-dev.txt
 	@echo "installing the test tools"
 	@$(BIN)/pip install --quiet --constraint constraints.txt --requirement requirements-dev.txt
+	@touch $@
+
+# An environment of its own: torch is of no use at run time.
+.worksite/models-venv/.installed: services/rag/requirements-models.txt
+	@mkdir -p .worksite
+	@$(PYTHON) -m venv .worksite/models-venv
+	@.worksite/models-venv/bin/pip install --quiet --requirement $<
 	@touch $@
 
 # The candidate's dependencies: wheels only, so that no candidate code runs while its environment is built.

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 CANDIDATES = 100
 """How many each side brings in; more than the largest `top_k`."""
-RERANKED = 50
+RERANKED = 20
 """How many are offered to the reranker, which takes as many as its budget allows."""
 _VECTORS, _RESULTS = 1024, 256
 _PASSING: tuple[RerankSkipped, ...] = ("deadline", "failed")
