@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from worksite.rag.domain.documents import Document
 from worksite.rag.index import Unreadable
 from worksite.rag.sources import MAX_FILE_BYTES, blueprints_in, markdown_in
 
+MAY = datetime(2026, 5, 1, tzinfo=UTC)
 MANIFEST = """
 name = "auth-service"
 version = "1.0.0"
@@ -38,6 +41,14 @@ def write(root: Path, files: dict[str, str]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode())
     return root
+
+
+def test_document_knows_its_language_and_when_the_file_was_changed(tmp_path: Path) -> None:
+    root = write(tmp_path / "docs", {"a.md": "a"})
+    os.utime(root / "a.md", (MAY.timestamp(), MAY.timestamp()))
+    [document] = markdown_in(root)
+    assert isinstance(document, Document)
+    assert (document.language, document.updated_at) == ("markdown", MAY)
 
 
 def test_markdown_is_found_in_order_with_paths_below_the_folders_name(tmp_path: Path) -> None:

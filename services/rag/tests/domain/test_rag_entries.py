@@ -32,6 +32,11 @@ def blob(path: str = "notes/a.md", tenant: str = "acme", text: str = "# A") -> b
     return DocumentText(tenant=tenant, path=path, text=text, submitted_at=NOW).to_json()
 
 
+def test_document_carries_when_it_was_sent_and_its_language_where_the_name_tells() -> None:
+    document, other = (document_of(entry(path), blob(path)) for path in ("a.md", "a.txt"))
+    assert (document.updated_at, document.language, other.language) == (NOW, "markdown", None)
+
+
 def test_row_is_read_under_its_own_key() -> None:
     row = entry()
     assert parse_row(row_key("acme", row.id), row.to_json()) == row

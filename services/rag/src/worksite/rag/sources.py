@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from worksite.common import blueprints
@@ -58,8 +59,9 @@ def _document(
 ) -> Document | Unreadable:
     path = _path(root, file)
     try:
-        if (size := file.stat().st_size) > MAX_FILE_BYTES:
-            return Unreadable(path, f"{size} bytes, more than the {MAX_FILE_BYTES} that a file may have")
+        about = file.stat()
+        if about.st_size > MAX_FILE_BYTES:
+            return Unreadable(path, f"{about.st_size} bytes, more than the {MAX_FILE_BYTES} that a file may have")
         text = file.read_bytes().decode()  # not read_text: it would rewrite line ends and shift every span
     except UnicodeDecodeError as error:
         return Unreadable(path, f"not UTF-8: {error.reason} at byte {error.start}")
@@ -72,6 +74,8 @@ def _document(
         kind="blueprint" if name else "document",
         name=name,
         heading=heading,
+        language=None if file.name == blueprints.MANIFEST else "markdown",
+        updated_at=datetime.fromtimestamp(about.st_mtime, UTC),
     )
 
 

@@ -43,7 +43,9 @@ def document_of(entry: DocumentEntry, blob: bytes) -> Document:
         raise Unindexable("its stored text belongs to another document; send the document again")
     if (size := len(text.text.encode())) > MAX_DOCUMENT_BYTES:
         raise Unindexable(f"its text has {size} bytes; a document may have {MAX_DOCUMENT_BYTES}")
-    return Document(path=entry.path, text=text.text, format=_format(entry.path), tags=entry.tags)
+    form = _format(entry.path)
+    language = "markdown" if form == "markdown" else None
+    return Document(entry.path, text.text, form, tags=entry.tags, language=language, updated_at=entry.submitted_at)
 
 
 def is_settled(entry: DocumentEntry, stored_chunks: int) -> bool:
