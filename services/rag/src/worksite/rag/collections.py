@@ -28,10 +28,10 @@ class Collection:
 def read_collection(folder: Path) -> Collection:
     """Read a folder. A document's title, where it has one, is put in front of its text. Raises CollectionError."""
     documents = {
-        str(record["_id"]): f"{record.get('title', '')}\n{record['text']}".strip()
+        record["_id"]: f"{record.get('title', '')}\n{record['text']}".strip()
         for record in _records(folder / "corpus.jsonl")
     }
-    queries = {str(record["_id"]): str(record["text"]) for record in _records(folder / "queries.jsonl")}
+    queries = {record["_id"]: record["text"] for record in _records(folder / "queries.jsonl")}
     grades: dict[str, dict[str, int]] = {}
     for query, document, grade in _judgements(folder / "qrels" / "test.tsv"):
         if query in queries and document in documents:
@@ -42,8 +42,8 @@ def read_collection(folder: Path) -> Collection:
 def _records(file: Path) -> Iterator[dict[str, Any]]:
     for number, line in _lines(file):
         try:
-            record = json.loads(line)
-            record["_id"], record["text"]
+            found = json.loads(line)
+            record = {**found, "_id": str(found["_id"]), "text": str(found["text"])}
         except (ValueError, TypeError, KeyError) as error:
             raise CollectionError(f"{file}:{number}: not an object with _id and text") from error
         yield record
