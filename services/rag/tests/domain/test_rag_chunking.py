@@ -19,6 +19,7 @@ PIECES = st.one_of(
             "# Heading",
             "### Deep heading `code`",
             "Setext\n===",
+            "====\nOver\n====",
             "- item one\n- item two",
             "```python\ndef f():\n\n    return 1\n```",
             "| a | b |\n|---|---|\n| 1 | 2 |",
@@ -34,7 +35,7 @@ PIECES = st.one_of(
     ),
 )
 TEXTS = st.lists(st.tuples(PIECES, LINE_ENDS), max_size=12).map(lambda parts: "".join(a + b for a, b in parts))
-FORMATS: st.SearchStrategy[Format] = st.sampled_from(["markdown", "text", "manifest"])
+FORMATS: st.SearchStrategy[Format] = st.sampled_from(["markdown", "restructuredtext", "text", "manifest"])
 
 
 @cache
@@ -63,7 +64,7 @@ def test_every_chunk_is_the_slice_its_spans_say(text: str, text_format: Format) 
         assert piece.text.replace("\r\n", "\n").replace("\r", "\n") in shown
 
 
-@given(TEXTS, st.sampled_from(["markdown", "text"]))
+@given(TEXTS, st.sampled_from(["markdown", "restructuredtext", "text"]))
 @settings(deadline=None)
 def test_chunks_never_overlap_and_leave_out_nothing_but_white_space(text: str, text_format: Format) -> None:
     at = 0
@@ -151,3 +152,18 @@ def test_manifest_gives_only_its_prose_each_under_the_title() -> None:
 @pytest.mark.parametrize("text", ["", "\n", " \r\n\t\n", "\u2028"])
 def test_text_without_a_visible_character_has_no_chunk(text: str) -> None:
     assert chunk(markdown(text), words) == []
+
+
+def test_restructured_text_is_cut_at_its_titles_whose_styles_rank_as_they_appear() -> None:
+    text = (
+        "=====\nTitle\n=====\n\nintro\n\nFirst\n=====\n\none\n\nDeep\n----\nright below\n\n"
+        "Second\n======\n\n.. code:: text\n\n   Not a title\n   -----------\n\nneither\n--\n"
+    )
+    pieces = chunk(Document("a.rst", text, "restructuredtext"), words)
+    assert [(piece.heading, piece.start_line) for piece in pieces] == [
+        (("Title",), 1),
+        (("Title", "First"), 7),
+        (("Title", "First", "Deep"), 12),
+        (("Title", "Second"), 16),
+    ]
+    assert pieces[2].text == "Deep\n----\nright below"

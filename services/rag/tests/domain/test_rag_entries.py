@@ -59,12 +59,20 @@ def test_row_that_is_not_what_its_key_says_is_refused(key: str, value: bytes) ->
 
 @pytest.mark.parametrize(
     ("path", "expected"),
-    [("a.md", "markdown"), ("B.MD", "markdown"), ("c.markdown", "markdown"), ("d.py", "text"), ("README", "text")],
+    [
+        ("a.md", ("markdown", "markdown")),
+        ("B.MD", ("markdown", "markdown")),
+        ("c.markdown", ("markdown", "markdown")),
+        ("d.py", ("code", "python")),
+        ("e.rst", ("restructuredtext", "restructuredtext")),
+        ("f.pdf", ("text", None)),
+        ("README", ("text", None)),
+    ],
 )
-def test_markdown_is_told_by_its_name(path: str, expected: str) -> None:
+def test_format_and_language_are_told_by_the_name(path: str, expected: tuple[str, str | None]) -> None:
     document = document_of(entry(path), blob(path))
     assert (document.path, document.text, document.tags, document.kind) == (path, "# A", ("x",), "document")
-    assert document.format == expected
+    assert (document.format, document.language) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """Structure-aware chunking with exact spans, measured in model tokens.
 
-Blocks (a Markdown paragraph, list, table or code fence; elsewhere a paragraph) are joined while they fit the
-limit and share a heading. A block that does not fit is cut into lines, a line into words, a word into halves.
-Nothing is rewritten: each chunk is a slice of the text, and whatever is not white space is in exactly one
-chunk.
+Blocks (a Markdown paragraph, list, table or code fence; a definition or statement of code; elsewhere a paragraph)
+are joined while they fit the limit and share a heading. A block that does not fit is cut into lines, a line into
+words, a word into halves. Nothing is rewritten: each chunk is a slice of the text, and whatever is not white space is
+in exactly one chunk.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from worksite.rag.domain.documents import Chunk, Document
-from worksite.rag.domain.sections import Span, line_starts, lines_of, sections_of
+from worksite.rag.domain.sections import Span, line_starts, lines_of
+from worksite.rag.domain.structure import sections_of
 
-VERSION = "1"
+VERSION = "2"
 """Part of the index fingerprint: change it whenever the same text would be cut or embedded differently."""
 
 MAX_TOKENS = 254

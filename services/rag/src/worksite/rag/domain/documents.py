@@ -9,8 +9,8 @@ from uuid import UUID
 
 from worksite.common.errors import Permanent
 
-Format = Literal["markdown", "manifest", "text"]
-"""`manifest` is a `blueprint.toml`, of which only the prose is indexed."""
+Format = Literal["markdown", "restructuredtext", "code", "manifest", "text"]
+"""`code` is cut by its language's grammar; `manifest` is a `blueprint.toml`, of which only the prose is indexed."""
 Kind = Literal["document", "blueprint"]
 Vector = tuple[float, ...]
 DIMENSIONS = 384

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import PurePosixPath
 
 from pydantic import ValidationError
 from worksite.common.errors import MalformedMessage
 from worksite.common.messages import SHARED_TENANT, DocumentEntry, DocumentText, document_id
 from worksite.common.messages.knowledge import MAX_DOCUMENT_BYTES
-from worksite.rag.domain.documents import Document, Format, Unindexable
+from worksite.rag.domain.documents import Document, Unindexable
+from worksite.rag.domain.formats import text_source_of
 
 LARGEST_BLOB = 6 * MAX_DOCUMENT_BYTES + 2048
 """Of a DocumentText: JSON writes a control character in six bytes; the rest of it is small."""
 _ERROR_CHARACTERS = 500
-_MARKDOWN = {".md", ".markdown"}
 
 
 def row_key(tenant: str, document: str) -> str:
@@ -43,9 +42,15 @@ def document_of(entry: DocumentEntry, blob: bytes) -> Document:
         raise Unindexable("its stored text belongs to another document; send the document again")
     if (size := len(text.text.encode())) > MAX_DOCUMENT_BYTES:
         raise Unindexable(f"its text has {size} bytes; a document may have {MAX_DOCUMENT_BYTES}")
-    form = _format(entry.path)
-    language = "markdown" if form == "markdown" else None
-    return Document(entry.path, text.text, form, tags=entry.tags, language=language, updated_at=entry.submitted_at)
+    source = text_source_of(entry.path)
+    return Document(
+        entry.path,
+        text.text,
+        source.format,
+        tags=entry.tags,
+        language=source.language,
+        updated_at=entry.submitted_at,
+    )
 
 
 def is_settled(entry: DocumentEntry, stored_chunks: int) -> bool:
@@ -62,7 +67,3 @@ def failed(entry: DocumentEntry, reason: str) -> DocumentEntry:
     """The row once it is clear that its text cannot be searched, whoever tries."""
     reason = reason if len(reason) <= _ERROR_CHARACTERS else reason[: _ERROR_CHARACTERS - 1] + "…"
     return entry.model_copy(update={"state": "failed", "error": reason, "chunks": 0, "indexed_at": None})
-
-
-def _format(path: str) -> Format:
-    return "markdown" if PurePosixPath(path).suffix.lower() in _MARKDOWN else "text"
