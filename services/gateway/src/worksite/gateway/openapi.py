@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +30,10 @@ _UNSEEN_MODELS = (
 """Models that FastAPI does not see, because bodies and problems are not handled by it."""
 
 
-def described_app() -> FastAPI:
+def described_app(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None) -> FastAPI:
     """An application without routes that describes what is added to it."""
     app = FastAPI(
+        lifespan=lifespan,
         title="Worksite",
         version=API_VERSION,
         summary="A request in, a proved git branch out.",

@@ -102,6 +102,12 @@ def forbidden(action: str) -> ProblemError:
     return ProblemError(403, "forbidden", "Forbidden", f"your roles do not allow {action}")
 
 
+def foreign_origin() -> ProblemError:
+    """403: a web page that nobody allowed asks in somebody's browser."""
+    detail = "requests of web pages of this Origin are not taken: an operator may allow it in MCP_ALLOWED_ORIGINS"
+    return ProblemError(403, "foreign-origin", "Forbidden", detail)
+
+
 def body_too_large(limit: int) -> ProblemError:
     """413."""
     return ProblemError(413, "body-too-large", "Body too large", f"at most {limit} bytes are accepted")

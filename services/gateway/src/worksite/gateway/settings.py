@@ -27,6 +27,9 @@ class GatewaySettings(ServiceSettings):
     max_knowledge_bytes: int = Field(
         default=16 << 20, ge=1024, le=64 << 20, description="largest request body of documents to be searched"
     )
+    mcp_allowed_origins: str = Field(
+        default="", description="origins of web pages whose requests /mcp takes, separated by spaces"
+    )
     rate_per_principal: float = Field(
         default=50, gt=0, le=1e6, description="requests a second that one principal may make in the long run"
     )
@@ -74,6 +77,20 @@ class GatewaySettings(ServiceSettings):
             tenant=Limit("tenant", self.rate_per_tenant, self.burst_per_tenant),
             address=Limit("address", self.rate_per_address, self.burst_per_address),
         )
+
+    @property
+    def authorization_server(self) -> str | None:
+        """The issuer, where its name is a URL that clients can go to."""
+        return self.jwt_issuer if self.jwt_issuer.startswith(("https://", "http://")) else None
+
+    @field_validator("mcp_allowed_origins")
+    @classmethod
+    def _origins(cls, value: str) -> str:
+        for origin in value.split():
+            parts = urlsplit(origin)
+            if not parts.scheme or not parts.netloc or parts.path or parts.query or parts.fragment:
+                raise ValueError(f"{origin} is no origin: write scheme://host[:port], nothing behind it")
+        return value
 
     @field_validator("jwt_jwks_url")
     @classmethod

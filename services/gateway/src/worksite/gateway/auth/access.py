@@ -19,7 +19,7 @@ from worksite.gateway.gateway import Gateway, GatewayOf
 
 log = logging.getLogger(__name__)
 
-_REALM = 'Bearer realm="worksite"'
+REALM = 'Bearer realm="worksite"'
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="a token of a trusted issuer")
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
@@ -32,21 +32,24 @@ def may(action: str) -> Callable[..., Awaitable[Principal]]:
     """
 
     async def check(request: Request, gateway: GatewayOf, bearer: Bearer) -> Principal:
-        principal = await _authenticated(request, gateway, bearer)
+        principal = await authenticated(request, gateway, bearer)
         gateway.rate_limiter.admit(request, principal, action)
         task = request.path_params.get("task_id")
         if task is not None and not is_task_id(task):
             raise problems.not_found()
-        await _authorized(gateway, principal, action, task)
+        await authorized(gateway, principal, action, task)
         return principal
 
     return check
 
 
-async def _authenticated(request: Request, gateway: Gateway, bearer: HTTPAuthorizationCredentials | None) -> Principal:
+async def authenticated(
+    request: Request, gateway: Gateway, bearer: HTTPAuthorizationCredentials | None, realm: str = REALM
+) -> Principal:
+    """Whose token it is; `realm` is what a refusal's challenge begins with. Raises a 401 or 429 problem."""
     if bearer is None:
         gateway.rate_limiter.admit_stranger(request)
-        raise problems.unauthenticated("send a token: Authorization: Bearer …", _REALM)
+        raise problems.unauthenticated("send a token: Authorization: Bearer …", realm)
     try:
         return await gateway.authenticator.authenticate(bearer.credentials)
     except InvalidToken as error:
@@ -54,11 +57,12 @@ async def _authenticated(request: Request, gateway: Gateway, bearer: HTTPAuthori
         log.info("token refused: %s", error)
         if isinstance(error, RevokedToken):
             await gateway.audit.revoked(error.principal)
-        challenge = f'{_REALM}, error="invalid_token", error_description="{error}"'
+        challenge = f'{realm}, error="invalid_token", error_description="{error}"'
         raise problems.unauthenticated(f"the token is refused: {error}", challenge) from error
 
 
-async def _authorized(gateway: Gateway, principal: Principal, action: str, task: str | None) -> None:
+async def authorized(gateway: Gateway, principal: Principal, action: str, task: str | None) -> None:
+    """Raises a 403 problem, which is on record then, and BusUnavailable."""
     attributes = {"tenant": principal.tenant}
     resource = Entity("Task", task, attributes) if task else Entity("Tenant", principal.tenant, attributes)
     roles = tuple(Entity("Role", role) for role in sorted(principal.roles))

@@ -11,6 +11,7 @@ from worksite.gateway.routes import (
     events,
     inputs,
     knowledge,
+    mcp,
     search,
     tasks,
     tokens,
@@ -26,7 +27,7 @@ _PROBLEM = {
 def api() -> APIRouter:
     """Everything below /v1. Each router spells its paths out, because the metrics name routes by them."""
     router = APIRouter(responses={"default": _PROBLEM})
-    for noun in (tasks, inputs, approvals, events, artifacts, uploads, knowledge, search, dead_letters):
+    for noun in (tasks, inputs, approvals, events, artifacts, uploads, knowledge, search, dead_letters, mcp):
         router.include_router(noun.router)
     return router
 

@@ -47,7 +47,7 @@ async def index(
     task_id: str, gateway: GatewayOf, caller: Annotated[Principal, Depends(may("readArtifact"))]
 ) -> ArtifactList:
     """What can be fetched now."""
-    found = await _available(gateway, caller, task_id)
+    found = await fetchable(gateway, caller, task_id)
     return ArtifactList(artifacts=tuple(_view(task_id, name, content) for name, content in found.items()))
 
 
@@ -68,10 +68,10 @@ async def fetch(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """One artifact. What a task makes is nobody's but its own: it is offered for saving, never for display."""
-    content = (await _available(gateway, caller, task_id)).get(name)
+    content = (await fetchable(gateway, caller, task_id)).get(name)
     if content is None:
         raise problems.not_found("the task has no such artifact (yet)")
-    tag = f'"{_sha256(content)}"'
+    tag = f'"{sha256(content)}"'
     headers = {
         "ETag": tag,
         "Cache-Control": "private, no-cache",
@@ -104,7 +104,8 @@ def _matches(if_none_match: str, tag: str) -> bool:
     return if_none_match.strip() == "*" or tag in _ENTITY_TAG.findall(if_none_match)
 
 
-async def _available(gateway: Gateway, caller: Principal, task: str) -> dict[str, ArtifactRef | Rendered]:
+async def fetchable(gateway: Gateway, caller: Principal, task: str) -> dict[str, ArtifactRef | Rendered]:
+    """What the task has made so far, by name. Raises a 404 problem."""
     entry = await find(gateway, caller, task)
     return available(entry.state) if entry.state else {}
 
@@ -114,10 +115,11 @@ def _view(task: str, name: str, content: ArtifactRef | Rendered) -> ArtifactView
         name=name,
         size=len(content.data) if isinstance(content, Rendered) else content.size,
         media_type=MEDIA_TYPES[name],
-        sha256=_sha256(content),
+        sha256=sha256(content),
         links=ArtifactLinks(self=f"{router.prefix}/{task}/artifacts/{name}"),
     )
 
 
-def _sha256(content: ArtifactRef | Rendered) -> str:
+def sha256(content: ArtifactRef | Rendered) -> str:
+    """In hex."""
     return hashlib.sha256(content.data).hexdigest() if isinstance(content, Rendered) else content.sha256

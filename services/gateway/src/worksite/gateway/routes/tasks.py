@@ -68,11 +68,7 @@ async def submit(
     key: Annotated[str | None, Depends(idempotency_key)],
 ) -> TaskView:
     """Accept a task. The answer comes when it is stored; sent again with the same `Idempotency-Key`, it is the same."""
-    try:
-        entry = await gateway.intake.submit(caller, wanted, await request.body(), key)
-    except KeyReused as error:
-        raise problems.key_reused() from error
-    view = task_view(entry)
+    view = task_view(await accepted(gateway, caller, wanted, await request.body(), key))
     response.headers["Location"] = view.links.self
     return view
 
@@ -118,6 +114,14 @@ async def cancel(
     subject = subjects.event_subject(caller.tenant, task_id, "gateway", subjects.TASK_LEVEL_STEP, "cancel")
     await gateway.bus.publish(subject, event, Envelope(event.ce_type(), "gateway", caller.tenant, task_id))
     return task_view(entry)
+
+
+async def accepted(gateway: Gateway, caller: Principal, wanted: NewTask, body: bytes, key: str | None) -> TaskEntry:
+    """See `Intake.submit`. Raises a 422 problem for a key that stands for another body."""
+    try:
+        return await gateway.intake.submit(caller, wanted, body, key)
+    except KeyReused as error:
+        raise problems.key_reused() from error
 
 
 async def find(gateway: Gateway, caller: Principal, task: str) -> TaskEntry:

@@ -87,7 +87,7 @@ async def keys(gateway: GatewayOf) -> JSONResponse:
 @router.get("/.well-known/oauth-authorization-server", operation_id="readIssuerMetadata")
 async def metadata(request: Request, gateway: GatewayOf) -> JSONResponse:
     """What the issuer offers (RFC 8414)."""
-    base = _public_url(request, _issuer(gateway).name)
+    base = public_url(request, _issuer(gateway).name)
     document: dict[str, Any] = {
         "issuer": _issuer(gateway).name,
         "token_endpoint": f"{base}/oauth/token",
@@ -99,7 +99,7 @@ async def metadata(request: Request, gateway: GatewayOf) -> JSONResponse:
     return JSONResponse(document, headers={"Cache-Control": "no-store"})
 
 
-def _public_url(request: Request, issuer: str) -> str:
+def public_url(request: Request, issuer: str) -> str:
     """Where clients reach us: the issuer's name where it is a URL, else as this request did."""
     return issuer.rstrip("/") if issuer.startswith(("https://", "http://")) else str(request.base_url).rstrip("/")
 
