@@ -118,6 +118,11 @@ def does_not_fit(field: str, message: str) -> ProblemError:
     return _invalid([((field,), message)])
 
 
+def no_file_fits(refused: Sequence[tuple[str, str]]) -> ProblemError:
+    """422: not one file of a form was taken; the paths, and why."""
+    return _invalid([((path,), message) for path, message in refused])
+
+
 def key_reused() -> ProblemError:
     """422: an idempotency key stands for one body."""
     detail = "this Idempotency-Key was used for a different body: take a new one"

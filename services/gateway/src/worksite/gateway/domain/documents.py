@@ -70,10 +70,18 @@ class DocumentList(Model):
     next: str | None = Field(description="cursor of the page after this one; null: there is none")
 
 
+class RefusedFile(Model):
+    """A file of a form that was not taken."""
+
+    path: str = Field(description="what it would have been named")
+    message: str
+
+
 class AcceptedDocuments(Model):
     """In the order in which they were sent."""
 
     documents: tuple[DocumentView, ...]
+    refused: tuple[RefusedFile, ...] = Field(default=(), description="files of a form that were not taken, and why")
 
 
 def is_document_id(text: str) -> bool:

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from worksite.common.messages.knowledge import DocumentState
 from worksite.gateway import problems
 from worksite.gateway.auth.access import may
-from worksite.gateway.body import json_body, json_schema
+from worksite.gateway.body import JSON, json_body, json_schema, require_media_type
 from worksite.gateway.domain import cursors
 from worksite.gateway.domain.documents import (
     AcceptedDocuments,
     DocumentList,
     DocumentView,
+    NewDocument,
     NewDocuments,
+    RefusedFile,
     document_view,
     is_document_id,
 )
+from worksite.gateway.domain.forms import documents_of
 from worksite.gateway.domain.principal import Principal
+from worksite.gateway.forms import MULTIPART, SCHEMA, read_form
 from worksite.gateway.gateway import GatewayOf
 from worksite.gateway.knowledge import KnowledgeFull
 from worksite.gateway.pages import Cursor, Limit, link_next, position
@@ -32,34 +37,55 @@ _CURSOR: cursors.Kind = "document"
 router = APIRouter(prefix=PATH, tags=["knowledge"])
 
 
+@dataclass(frozen=True)
+class Submission:
+    """What a body holds, JSON or a form."""
+
+    documents: tuple[NewDocument, ...]
+    refused: tuple[RefusedFile, ...] = ()
+
+
+_json = json_body(NewDocuments)
+_BODY = json_schema(NewDocuments)
+_BODY["requestBody"]["content"][MULTIPART] = SCHEMA
 Submitter = Annotated[Principal, Depends(may("submitDocuments"))]
 
 
-async def whole_body(request: Request, gateway: GatewayOf, caller: Submitter) -> AsyncGenerator[None]:
+async def submission(request: Request, gateway: GatewayOf, caller: Submitter) -> AsyncGenerator[Submission]:
     """Reads a body that may be large, when there is a place for it and while it keeps coming."""
     with gateway.knowledge_places.take(caller.tenant):
         try:
             async with asyncio.timeout(_BODY_SECONDS):
-                await request.body()
+                given = await _read(request)
         except TimeoutError:
             raise problems.too_slow(_BODY_SECONDS) from None
-        yield
+        yield given
 
 
-@router.post("", status_code=202, operation_id="submitDocuments", openapi_extra=json_schema(NewDocuments))
+async def _read(request: Request) -> Submission:
+    if require_media_type(request, JSON, MULTIPART) == JSON:
+        return Submission((await _json(request)).documents)
+    form = await read_form(request)
+    taken, refused = documents_of(form.files, form.folder, form.tags)
+    if not taken:
+        raise problems.no_file_fits([(file.path, file.message) for file in refused])
+    return Submission(taken, refused)
+
+
+@router.post("", status_code=202, operation_id="submitDocuments", openapi_extra=_BODY)
 async def submit(
     gateway: GatewayOf,
     caller: Submitter,
-    _: Annotated[None, Depends(whole_body)],
-    wanted: Annotated[NewDocuments, Depends(json_body(NewDocuments))],
+    wanted: Annotated[Submission, Depends(submission)],
 ) -> AcceptedDocuments:
-    """Accept texts to be searched; one that is there under the same path is replaced. The answer comes when all are
+    """Accept texts to be searched, as JSON or as the files of a form, of which those that do not fit are `refused` and
+    the others taken; one that is there under the same path is replaced. The answer comes when all are
     stored; after an error the same request again finishes what this one began."""
     try:
         entries = await gateway.knowledge.submit(caller.tenant, wanted.documents)
     except KnowledgeFull as error:
         raise problems.knowledge_full() from error
-    return AcceptedDocuments(documents=tuple(document_view(entry) for entry in entries))
+    return AcceptedDocuments(documents=tuple(document_view(entry) for entry in entries), refused=wanted.refused)
 
 
 @router.get("", operation_id="listDocuments")
