@@ -1,15 +1,12 @@
-"""Test collections and what is measured on them."""
+"""The engine, asked about a test collection in this process."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from pathlib import Path
-
 import pytest
-from worksite.rag.collections import CollectionError, read_collection
+from worksite.common.retrieval.collections import Collection
+from worksite.common.retrieval.evaluation import WAYS, evaluate
 from worksite.rag.embedder import Embedder
-from worksite.rag.evaluation import WAYS, Way, ask_engine, evaluate, index_collection, table
+from worksite.rag.evaluation import DEPTH, ask_engine, index_collection
 from worksite.rag.index import Indexer
 from worksite.rag.search import SearchEngine
 from worksite.rag.sparse import SparseEncoder
@@ -22,61 +19,12 @@ CORPUS = {
 }
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    root = tmp_path / "tiny"
-    (root / "qrels").mkdir(parents=True)
-    corpus = [{"_id": one, "title": "", "text": text} for one, text in CORPUS.items()]
-    queries = [{"_id": "q1", "text": "how are passwords hashed?"}, {"_id": "q2", "text": "nobody judged this"}]
-    (root / "corpus.jsonl").write_text("\n".join(map(json.dumps, corpus)))
-    (root / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)))
-    (root / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td2\t2\nq1\tgone\t1\n")
-    return root
-
-
-def test_collection_holds_judged_queries_and_judgements_of_its_documents(folder: Path) -> None:
-    collection = read_collection(folder)
-    assert (collection.name, collection.documents) == ("tiny", CORPUS)
-    assert set(collection.queries) == {"q1"}
-    assert collection.grades == {"q1": {"d2": 2}}
-
-
-@pytest.mark.parametrize(
-    ("file", "text", "said"),
-    [
-        ("corpus.jsonl", '{"_id": "a", "text": "x"}\n{"_id": "b"}', "corpus.jsonl:2: not an object with _id and text"),
-        ("queries.jsonl", "[1]", "queries.jsonl:1: not an object"),
-        ("qrels/test.tsv", "query\tdocument\tgrade\nq1 d1 1", "test.tsv:2: not query, document and grade"),
-    ],
-)
-def test_broken_line_is_named(folder: Path, file: str, text: str, said: str) -> None:
-    (folder / file).write_text(text)
-    with pytest.raises(CollectionError, match=said):
-        read_collection(folder)
-
-
-def test_folder_that_is_no_collection_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CollectionError, match=r"corpus\.jsonl cannot be read"):
-        read_collection(tmp_path)
-
-
-@pytest.mark.asyncio
-async def test_rows_are_means_of_the_measures_of_each_way(folder: Path) -> None:
-    async def ask(text: str, way: Way) -> Sequence[str]:
-        return ["d1", "d2"] if way.mode == "sparse" else ["d2"]
-
-    rows = {row.way: row for row in await evaluate(read_collection(folder), ask)}
-    assert list(rows) == ["dense", "sparse", "hybrid", "hybrid+rerank"]
-    assert (rows["dense"].mrr, rows["sparse"].mrr, rows["sparse"].recall_at_100) == (1, 0.5, 1)
-    assert "| tiny | sparse | 0.631 | 1.000 | 0.500 |" in table(list(rows.values()))
-
-
 @pytest.mark.asyncio
 async def test_engine_can_be_asked_about_an_indexed_collection(
-    folder: Path, indexer: Indexer, embedder: Embedder, encoder: SparseEncoder, edge_store: EdgeStore
+    indexer: Indexer, embedder: Embedder, encoder: SparseEncoder, edge_store: EdgeStore
 ) -> None:
-    collection = read_collection(folder)
+    collection = Collection("tiny", CORPUS, {"q1": "how are passwords hashed?"}, {"q1": {"d2": 2}})
     await index_collection(indexer, "acme", collection)
     ask = ask_engine(SearchEngine(embedder, encoder, edge_store), "acme")
-    for row in await evaluate(collection, ask, WAYS[:3]):
-        assert (row.ndcg_at_10, row.mrr) == (1, 1)
+    for row in await evaluate(collection, ask, DEPTH, WAYS[:3]):
+        assert (row.ndcg_at_10, row.mrr_at_10) == (1, 1)

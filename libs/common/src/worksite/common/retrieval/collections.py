@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from worksite.common.settings import SettingsError
 
-
-class CollectionError(SettingsError):
+class CollectionError(Exception):
     """A folder is no test collection; says which file, and which line of it."""
 
 
@@ -36,6 +34,8 @@ def read_collection(folder: Path) -> Collection:
     for query, document, grade in _judgements(folder / "qrels" / "test.tsv"):
         if query in queries and document in documents:
             grades.setdefault(query, {})[document] = grade
+    if not grades:
+        raise CollectionError(f"{folder}: no judgement names a query and a document of the collection")
     return Collection(folder.name, documents, {one: text for one, text in queries.items() if one in grades}, grades)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from worksite.rag.domain.measures import ndcg, percentile, recall, reciprocal_rank
+from worksite.common.retrieval.measures import ndcg, percentile, recall, reciprocal_rank
 
 GRADES = {"a": 2, "b": 1, "c": 0, "d": -1}
 
