@@ -1,17 +1,13 @@
-"""What is read from folders, and what is left out."""
+"""What blueprints say about themselves, and what is left out."""
 
 from __future__ import annotations
 
-import os
-from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
 from worksite.rag.domain.documents import Document
 from worksite.rag.index import Unreadable
-from worksite.rag.sources import MAX_FILE_BYTES, blueprints_in, markdown_in
+from worksite.rag.sources import blueprints_in
 
-MAY = datetime(2026, 5, 1, tzinfo=UTC)
 MANIFEST = """
 name = "auth-service"
 version = "1.0.0"
@@ -43,45 +39,8 @@ def write(root: Path, files: dict[str, str]) -> Path:
     return root
 
 
-def test_document_knows_its_language_and_when_the_file_was_changed(tmp_path: Path) -> None:
-    root = write(tmp_path / "docs", {"a.md": "a"})
-    os.utime(root / "a.md", (MAY.timestamp(), MAY.timestamp()))
-    [document] = markdown_in(root)
-    assert isinstance(document, Document)
-    assert (document.language, document.updated_at) == ("markdown", MAY)
-
-
-def test_markdown_is_found_in_order_with_paths_below_the_folders_name(tmp_path: Path) -> None:
-    root = write(tmp_path / "docs", {"b.md": "b", "a/c.MD": "c", "d.txt": "d"})
-    assert [document.path for document in markdown_in(root)] == ["docs/b.md", "docs/a/c.MD"]
-
-
-def test_line_ends_are_kept_as_they_are_in_the_file(tmp_path: Path) -> None:
-    (document,) = markdown_in(write(tmp_path / "docs", {"a.md": "# A\r\n\r\ntext\r"}))
-    assert isinstance(document, Document)
-    assert document.text == "# A\r\n\r\ntext\r"
-
-
-def test_hidden_folders_dependencies_and_links_are_left_out(tmp_path: Path) -> None:
-    root = write(tmp_path / "docs", {".git/a.md": "a", "node_modules/x/a.md": "a", "a.md": "a"})
-    write(tmp_path, {"outside.md": "secret"})
-    (root / "link.md").symlink_to(tmp_path / "outside.md")
-    (root / "linked").symlink_to(tmp_path)
-    assert [document.path for document in markdown_in(root)] == ["docs/a.md"]
-
-
-def test_file_that_is_not_utf8_or_too_large_is_reported_beside_the_others(tmp_path: Path) -> None:
-    root = write(tmp_path / "docs", {"a.md": "a", "huge.md": "x" * (MAX_FILE_BYTES + 1)})
-    (root / "latin.md").write_bytes("Grüße".encode("latin-1"))
-    found = {document.path: document for document in markdown_in(root)}
-    assert isinstance(found["docs/a.md"], Document)
-    assert found["docs/latin.md"] == Unreadable("docs/latin.md", "not UTF-8: invalid start byte at byte 2")
-    assert isinstance(found["docs/huge.md"], Unreadable)
-
-
-@pytest.mark.parametrize("source", [markdown_in, blueprints_in])
-def test_missing_folder_is_reported_by_name(tmp_path: Path, source) -> None:
-    (found,) = source(tmp_path / "docs")
+def test_missing_folder_is_reported_by_name(tmp_path: Path) -> None:
+    (found,) = blueprints_in(tmp_path / "docs")
     assert (found.path, found.reason) == ("docs", f"{tmp_path / 'docs'} is not a folder")
 
 

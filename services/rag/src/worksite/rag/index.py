@@ -81,14 +81,17 @@ class Indexer:
         known = await self.store.revisions(tenant, path)
         await self._delete(tenant, known.get(path, {}).keys(), IndexReport())
 
-    async def sync(self, tenant: str, documents: Iterable[Document | Unreadable]) -> IndexReport:
-        """Make what a tenant has indexed equal to these documents: add, change and remove.
+    async def sync(
+        self, tenant: str, documents: Iterable[Document | Unreadable], below: str | None = None
+    ) -> IndexReport:
+        """Make what a tenant has indexed (`below` a folder only) equal to these documents: add, change and remove.
 
         A file that fails is recorded, logged and left as it was in the index; it never stops the others.
         """
         report = IndexReport()
         started = perf_counter()
-        stored = await self.store.revisions(tenant)
+        revisions = await self.store.revisions(tenant)
+        stored = {path: known for path, known in revisions.items() if below is None or path.startswith(f"{below}/")}
         for document in documents:
             known = stored.pop(document.path, {})
             if isinstance(document, Unreadable):

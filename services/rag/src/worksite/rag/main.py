@@ -6,23 +6,26 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from itertools import chain
 
 from worksite.common import bus, service
 from worksite.common.messages import SHARED_TENANT, SearchRequest
+from worksite.rag.converting import Converter
 from worksite.rag.embedder import Embedder
+from worksite.rag.folders import Folder
 from worksite.rag.handlers import search_endpoint
 from worksite.rag.index import Indexer, fingerprint_of
 from worksite.rag.lane import Lane
+from worksite.rag.library import Library
 from worksite.rag.loading import load_reranker
 from worksite.rag.reranking import Reranking
 from worksite.rag.search import SearchEngine
 from worksite.rag.settings import RagSettings
-from worksite.rag.sources import blueprints_in, markdown_in
+from worksite.rag.sources import blueprints_in
 from worksite.rag.sparse import SparseEncoder
 from worksite.rag.store import VectorStore
 from worksite.rag.stores import edge
 from worksite.rag.tenants import keep_documents
+from worksite.rag.watching import Watcher
 
 log = logging.getLogger(__name__)
 
@@ -39,16 +42,27 @@ async def _main(settings: RagSettings, running: service.Running) -> None:
     running.health.state["embedder"] = f"{embedder.folder.name} {embedder.model_hash[:12]}"
     async with _opened_store(settings, fingerprint) as store:
         indexer = Indexer(embedder, encoder, store, f"{settings.rag_collection}-{fingerprint}", lane)
-        indexing = asyncio.create_task(_index(settings, indexer))
-        if not await _finished(indexing, running.stop):
-            return
-        await store.retire_others()
-        reranking = await _reranking(settings, running)
-        engine = SearchEngine(embedder, encoder, store, settings.rag_alpha, lane, reranking)
-        await bus.answer(running.micro, "search", SearchRequest, search_endpoint(engine))
-        running.ready.set()
+        folders = [Folder(folder.resolve()) for folder in settings.knowledge_dirs]
+        library = Library(indexer, folders, Converter(), running.health.state)
+        async with Watcher(library) as watcher:  # from before the first look, so that nothing happens in between
+            indexing = asyncio.create_task(_index(settings, indexer, library))
+            if not await _finished(indexing, running.stop):
+                return
+            await store.retire_others()
+            reranking = await _reranking(settings, running)
+            engine = SearchEngine(embedder, encoder, store, settings.rag_alpha, lane, reranking)
+            await bus.answer(running.micro, "search", SearchRequest, search_endpoint(engine))
+            running.ready.set()
+            await _keep(settings, running, indexer, watcher)
+            await running.micro.stop()
+
+
+async def _keep(settings: RagSettings, running: service.Running, indexer: Indexer, watcher: Watcher) -> None:
+    """Keep the index equal to folders and to tenants' documents, until told to stop."""
+    async with asyncio.TaskGroup() as tasks:
+        watching = tasks.create_task(watcher.run())
         await keep_documents(settings, running, indexer)
-        await running.micro.stop()
+        watching.cancel()
 
 
 async def _reranking(settings: RagSettings, running: service.Running) -> Reranking | None:
@@ -75,11 +89,13 @@ async def _opened_store(settings: RagSettings, fingerprint: str) -> AsyncGenerat
         await store.close()
 
 
-async def _index(settings: RagSettings, indexer: Indexer) -> None:
-    knowledge = (markdown_in(folder.resolve()) for folder in settings.knowledge_dirs)
-    blueprints = blueprints_in(settings.blueprints_dir.resolve()) if settings.blueprints_dir else ()
-    report = await indexer.sync(SHARED_TENANT, chain(*knowledge, blueprints))
-    log.info("index is up to date: %s", report)
+async def _index(settings: RagSettings, indexer: Indexer, library: Library) -> None:
+    blueprints = settings.blueprints_dir.resolve() if settings.blueprints_dir else None
+    await library.open(others=[blueprints.name] if blueprints else [])
+    await library.sweep()
+    if blueprints:
+        report = await indexer.sync(SHARED_TENANT, blueprints_in(blueprints), below=blueprints.name)
+        log.info("blueprints are up to date: %s", report)
 
 
 async def _finished(task: asyncio.Task[None], stop: asyncio.Event) -> bool:

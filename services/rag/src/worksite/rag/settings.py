@@ -20,7 +20,7 @@ class RagSettings(ServiceSettings):
 
     state_dir: Path = Field(default=Path(".worksite/rag"), description="folder of the embedded index; private to rag")
     knowledge_dirs: Annotated[tuple[Path, ...], NoDecode] = Field(
-        default=(), description="folders whose Markdown every tenant may search, separated by ':'"
+        default=(), description="folders whose files every tenant may search, separated by ':'"
     )
     blueprints_dir: Path | None = Field(default=None, description="folder of the blueprints; unset: none")
     rag_embedder_path: Path = Field(

@@ -1,8 +1,7 @@
-"""Documents from folders: Markdown as knowledge, and what blueprints say about themselves."""
+"""What blueprints say about themselves, as documents."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,27 +9,10 @@ from pathlib import Path
 from worksite.common import blueprints
 from worksite.common.errors import Permanent
 from worksite.rag.domain.documents import Document
+from worksite.rag.folders import MAX_FILE_BYTES
 from worksite.rag.index import Unreadable
 
-MAX_FILE_BYTES = 2 * 1024 * 1024
-"""Larger files are generated rather than written: recorded as failures instead of filling the index."""
-
-_SKIPPED_FOLDERS = {"node_modules", "__pycache__"}
-
 Found = Iterator[Document | Unreadable]
-
-
-def markdown_in(root: Path) -> Found:
-    """Every `*.md` file below a folder, except hidden and linked ones; paths begin with its name."""
-    if not root.is_dir():
-        yield Unreadable(root.name, f"{root} is not a folder")
-        return
-    for folder, subfolders, files in os.walk(root):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith(".") and name not in _SKIPPED_FOLDERS)
-        for name in sorted(files):
-            file = Path(folder, name)
-            if file.suffix.lower() == ".md" and not file.is_symlink():
-                yield _document(root, file)
 
 
 def blueprints_in(root: Path) -> Found:
@@ -54,9 +36,7 @@ def _blueprint(root: Path, name: str, folder: Path) -> Found:
         yield _document(root, readme, name=name)
 
 
-def _document(
-    root: Path, file: Path, *, name: str | None = None, heading: tuple[str, ...] = ()
-) -> Document | Unreadable:
+def _document(root: Path, file: Path, *, name: str, heading: tuple[str, ...] = ()) -> Document | Unreadable:
     path = _path(root, file)
     try:
         about = file.stat()
@@ -71,7 +51,7 @@ def _document(
         path=path,
         text=text,
         format="manifest" if file.name == blueprints.MANIFEST else "markdown",
-        kind="blueprint" if name else "document",
+        kind="blueprint",
         name=name,
         heading=heading,
         language=None if file.name == blueprints.MANIFEST else "markdown",
