@@ -11,7 +11,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from worksite.cli.client.counting import counting
 from worksite.cli.client.gateway import Gateway
 from worksite.cli.client.refusals import GatewayError, NotThere
 from worksite.cli.knowledge import files
@@ -50,7 +50,7 @@ async def ingest(ingestion: Ingestion, session: Session) -> bool:
     texts = [one for one in found if isinstance(one, Text)]
     skipped = [one for one in found if isinstance(one, Skipped)]
     async with session.gateway() as gateway:
-        outcome = await _sent(gateway, texts, ingestion.tags, session)
+        outcome = await send(gateway, texts, ingestion.tags, session)
         if ingestion.prune:
             outcome.removed = await _pruned(gateway, ingestion.paths, {one.path for one in found}, session)
     _summarise(outcome, skipped, session)
@@ -94,17 +94,16 @@ async def search(query: dict[str, object], session: Session) -> None:
     session.screen.say(f"{len(answer['results'])} results, {answer['timings_ms']['total']:.0f} ms, {reranked}")
 
 
-async def _sent(gateway: Gateway, texts: list[Text], tags: tuple[str, ...], session: Session) -> Outcome:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with Progress(*columns, console=session.screen.progress) as progress:
-        sending = progress.add_task("sending", total=len(texts))
-        entries: dict[str, dict[str, Any]] = {}
+async def send(gateway: Gateway, texts: list[Text], tags: tuple[str, ...], session: Session) -> Outcome:
+    """Send texts and wait until they can be searched, showing how far that is."""
+    entries: dict[str, dict[str, Any]] = {}
+    with counting(session.screen.progress, "sent", len(texts)) as reached:
         for body in batches(texts, tags):
             entries |= {entry["id"]: entry for entry in await gateway.add_documents(body)}
-            progress.update(sending, completed=len(entries))
-        indexing = progress.add_task("indexing", total=len(entries))
+            reached(len(entries))
+    with counting(session.screen.progress, "indexed", len(entries)) as reached:
         async for waiting in _waiting(gateway, set(entries)):
-            progress.update(indexing, completed=len(entries) - waiting)
+            reached(len(entries) - waiting)
     return await _outcome(gateway, entries)
 
 

@@ -15,9 +15,17 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from pydantic import SecretStr
-from worksite.cli import commands, commands_dead_letters, commands_knowledge, commands_repository, commands_tasks
+from worksite.cli import (
+    commands,
+    commands_dead_letters,
+    commands_evaluation,
+    commands_knowledge,
+    commands_repository,
+    commands_tasks,
+)
 from worksite.cli.client.access import DEFAULT_ROLE, DEFAULT_TENANT, NoAccess
 from worksite.cli.client.refusals import GatewayError
+from worksite.cli.commands_evaluation import Evaluation
 from worksite.cli.commands_knowledge import Ingestion
 from worksite.cli.commands_repository import Application, Review
 from worksite.cli.commands_tasks import Submission, Word
@@ -55,6 +63,7 @@ from worksite.cli.stack.state import State
 from worksite.common.bus import BusSettings
 from worksite.common.errors import WorksiteError
 from worksite.common.messages import DocumentState, Route, SearchMode, TaskStatus
+from worksite.common.retrieval.collections import CollectionError
 
 T = TypeVar("T")
 app = typer.Typer(
@@ -64,10 +73,13 @@ app = typer.Typer(
 )
 knowledge = typer.Typer(help="See and remove what was ingested.", no_args_is_help=True)
 app.add_typer(knowledge, name="knowledge")
+rag = typer.Typer(help="Measure the knowledge base.", no_args_is_help=True)
+app.add_typer(rag, name="rag")
 dlq = typer.Typer(help="Dead letters: what no service could handle. For operators.", no_args_is_help=True)
 app.add_typer(dlq, name="dlq")
 
 _FOR_A_PERSON = (
+    CollectionError,
     CriteriaError,
     GatewayError,
     NoAccess,
@@ -303,6 +315,19 @@ def search(
     """Search the knowledge base."""
     body = {"query": query, "top_k": top_k, "mode": mode, "filters": {"blueprints": blueprints}}
     _await(commands_knowledge.search(body, _session(state, tenant)))
+
+
+@rag.command("eval")
+def evaluate(
+    collection: Annotated[
+        Path, typer.Argument(help="folder with corpus.jsonl, queries.jsonl and qrels/test.tsv", show_default=False)
+    ],
+    keep: Annotated[bool, typer.Option("--keep", help="leave the documents in the knowledge base")] = False,
+    state: StateDir = STATE,
+    tenant: Tenant = DEFAULT_TENANT,
+) -> None:
+    """Measure search on a test collection: ingests it, asks its queries in four ways, removes it again."""
+    _await(commands_evaluation.run(Evaluation(collection, keep), _session(state, tenant)))
 
 
 @dlq.command("ls")
