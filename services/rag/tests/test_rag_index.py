@@ -67,6 +67,14 @@ async def test_file_that_is_gone_takes_its_chunks_with_it(
 
 
 @pytest.mark.asyncio
+async def test_documents_of_one_folder_leave_those_of_others_alone(indexer: Indexer, corpus: list[Document]) -> None:
+    await indexer.sync(SHARED_TENANT, [*corpus, Document("docs-of-old/a.md", "# A\n\na\n", "markdown")])
+    report = await indexer.sync(SHARED_TENANT, corpus[1:], below="docs")
+    assert report.deleted > 0
+    assert (await indexer.store.counts())[SHARED_TENANT].keys() == {"docs-of-old/a.md", *(d.path for d in corpus[1:])}
+
+
+@pytest.mark.asyncio
 async def test_indexing_one_tenant_leaves_the_others_alone(
     indexer: Indexer, corpus: list[Document], edge_store: EdgeStore
 ) -> None:

@@ -97,6 +97,30 @@ async def test_files_are_found_over_the_bus_with_citations_and_counted(
 
 
 @pytest.mark.asyncio
+async def test_file_saved_while_the_service_runs_is_found_and_a_deleted_one_is_not(
+    nats_server: NatsServer, bus: Bus, tmp_path: Path
+) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "tokens.md").write_text("# Tokens\n\nRefresh tokens are rotated on every use.\n")
+
+    async def found(*paths: str) -> None:
+        async with asyncio.timeout(60):
+            while {result.path for result in (await search(bus, "tokens")).results} != set(paths):
+                await asyncio.sleep(0.02)
+
+    async with running(nats_server, tmp_path / "state", KNOWLEDGE_DIRS=str(notes)) as port:
+        (notes / "rotate.py").write_text("def rotate(tokens):\n    return tokens[::-1]\n")
+        await found("notes/tokens.md", "notes/rotate.py")
+        (notes / "tokens.md").unlink()
+        (notes / "broken.pdf").write_bytes(b"%PDF-1.7 broken")
+        await found("notes/rotate.py")
+        async with asyncio.timeout(60):
+            while "1 files, 1 refused: notes/broken.pdf" not in await _get(port, "/readyz"):
+                await asyncio.sleep(0.05)
+
+
+@pytest.mark.asyncio
 async def test_stop_while_indexing_ends_the_process_cleanly_before_all_is_indexed(
     nats_server: NatsServer, tmp_path: Path
 ) -> None:
