@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,12 @@ def test_secrets_come_from_files_too(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
     assert settings.issuer_key is not None
     assert KEY not in repr(settings)
+
+
+def test_what_is_no_origin_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = loaded(monkeypatch, JWT_SECRET_KEY=GOOD_SECRET, MCP_ALLOWED_ORIGINS="https://a.example http://b:8080")
+    assert allowed.mcp_allowed_origins.split() == ["https://a.example", "http://b:8080"]
+
+    for wrong in ("https://a.example/", "a.example", "*"):
+        with pytest.raises(SettingsError, match=f"{re.escape(wrong)} is no origin"):
+            loaded(monkeypatch, JWT_SECRET_KEY=GOOD_SECRET, MCP_ALLOWED_ORIGINS=f"https://b.example {wrong}")
