@@ -77,6 +77,34 @@ async def test_touched_moved_over_and_rewritten_files_are_not_embedded_again(
     assert embedded == []
 
 
+async def test_file_whose_content_stayed_is_not_even_cut_again(
+    library: Library, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await library.sweep()
+    monkeypatch.setattr(Indexer, "put", None)
+    os.utime(root / "tokens.md", (1, 1))
+    await library.sweep()
+    await library.look(root / "tokens.md")
+    assert library.refused == {}
+
+
+async def test_folder_that_cannot_be_looked_into_keeps_what_is_indexed_of_it(
+    library: Library, indexer: Indexer, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await library.sweep()
+    scandir = os.scandir
+
+    def refusing(path: Any) -> Any:
+        if str(path).endswith("kitchen"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    await library.sweep()
+    assert len(await indexed(indexer)) == 2
+    assert library.refused == {"docs/kitchen": "Permission denied"}
+
+
 async def test_restart_embeds_nothing(library: Library, indexer: Indexer, root: Path, embedded: list[str]) -> None:
     await library.sweep()
     embedded.clear()

@@ -249,6 +249,12 @@ def test_comment_that_a_blank_line_parts_from_a_definition_stays_outside_of_it()
     assert [section.heading for section in code_sections(text, "python")] == [(), ("open_shop",)]
 
 
+def test_line_ends_that_the_parser_does_not_count_move_no_definition() -> None:
+    text = sample("a = 'one\rtwo\rthree'\r\n\r\ndef open_shop():\n    BODY\n    BODY\n", "python")
+    [section] = [one for one in code_sections(text, "python") if one.heading == ("open_shop",)]
+    assert text[slice(*section.blocks[0])].startswith("def open_shop")
+
+
 def test_small_definitions_stay_together_under_the_name_of_what_encloses_them() -> None:
     members = "".join(f"    def member_{n}(self):\n        return {n}\n\n" for n in range(30))
     pieces = chunk(Document("a.py", f"class Shop:\n{members}", "code", language="python"), words)
