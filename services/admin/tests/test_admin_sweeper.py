@@ -11,6 +11,7 @@ from worksite.admin.handlers import Orchestrator
 from worksite.admin.sweeper import PATIENCE, Sweeper
 from worksite.common import subjects
 from worksite.common.bus import Bus, Envelope, KeyValue
+from worksite.common.dead_letters import bury
 from worksite.common.messages import SubmitTask, TaskEntry
 
 pytestmark = pytest.mark.asyncio
@@ -95,6 +96,19 @@ async def test_a_command_that_waits_or_was_answered_is_not_published_again(scene
     await sweeper(scene.bus).turn()
 
     assert [each.task for each in await scene.queued("builder")] == [waits.task]
+
+
+async def test_a_command_that_became_a_dead_letter_is_left_to_a_redrive(scene: Any) -> None:
+    died, lost = await started(scene), await started(scene)
+    for _ in range(2):
+        delivery = await scene.next_delivery("WORK", "builder")
+        if delivery.headers["ws-task"] == died.task:
+            await bury(scene.bus, "builder", delivery, "a version that builder does not read")
+    await lose_work(scene)
+
+    await sweeper(scene.bus).turn()
+
+    assert [command.task for command in await scene.queued("builder")] == [lost.task]
 
 
 async def test_what_has_just_moved_is_left_alone(scene: Any) -> None:

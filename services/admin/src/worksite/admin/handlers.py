@@ -40,7 +40,7 @@ from worksite.admin.domain.timers import timer_of
 from worksite.admin.inbox import parse
 from worksite.admin.read_model import ReadModel
 from worksite.admin.timers import Timers
-from worksite.common import subjects
+from worksite.common import subjects, telemetry
 from worksite.common.bus import Bus, Delivery, Envelope
 from worksite.common.bus.connection import MAX_PAYLOAD_BYTES
 from worksite.common.dead_letters import bury
@@ -94,6 +94,7 @@ class Orchestrator:
             await self._put_off(delivery, error)
         except Exception as error:  # the boundary: a fault of ours must not lose the event
             log.exception("%s seq %d failed", delivery.stream, delivery.sequence)
+            telemetry.handler_failed(delivery.subject)
             await self._put_off(delivery, error)
         else:
             await delivery.ack()

@@ -7,7 +7,8 @@ in turn.
 - A row without a state whose submission does not wait any more: the task is taken up as if it had just come.
 - A row that shows less than EVENTS knows: it is written again.
 - A task at work whose command neither waits in WORK nor was answered: the command is published again under its own
-  id. It names the last message that it saw waiting, so that of two sweepers one succeeds.
+  id. It names the last message that it saw waiting, so that of two sweepers one succeeds. One that became a dead letter
+  is left to whoever redrives it: it would only die again.
 - A task whose timer should have run out: the timer is put again.
 """
 
@@ -29,6 +30,7 @@ from worksite.admin.read_model import ReadModel
 from worksite.admin.timers import Timers
 from worksite.common import subjects
 from worksite.common.bus import Bus, KeyValue, Stored
+from worksite.common.dead_letters import opened
 from worksite.common.errors import BusUnavailable, Conflict, QueueFull
 from worksite.common.ids import new_id
 from worksite.common.messages import TERMINAL, SubmitTask, TaskEntry, TaskState
@@ -139,9 +141,22 @@ class Sweeper:
             result = subjects.event_subject(state.tenant, state.task, agent, command.step, "result")
             if envelope.id in _ids(waiting) or await self._bus.last("EVENTS", result):
                 continue
+            if await self._died(subjects.dead_subject(agent, state.tenant), envelope.id):
+                log.info("%s of task %s is a dead letter: left to a redrive", command.step, state.task)
+                continue
             log.warning("%s of task %s is neither queued nor answered: published again", command.step, state.task)
             seen = waiting[-1].sequence if waiting else 0
             await self._bus.publish(subject, command, envelope, msg_id=new_id(), expected_last=seen)
+
+    async def _died(self, subject: str, ce_id: str) -> bool:
+        """Read through all letters of one tenant and agent, which are few or a greater trouble than this."""
+        after, full = 0, True
+        while full:
+            page = await self._bus.read("DEAD", subject, after, limit=_PAGE)
+            if any(buried.letter.headers.get("ce-id") == ce_id for buried in map(opened, page) if buried):
+                return True
+            after, full = (page[-1].sequence if page else after), len(page) == _PAGE
+        return False
 
     async def _waiting(self, stream: str, subject: str) -> list[Stored]:
         """All that waits on one subject of a work queue, which holds no more than its cap."""
