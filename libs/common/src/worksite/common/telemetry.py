@@ -17,11 +17,20 @@ from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
+from worksite.common.errors import QueueFull
 
 _tracer = trace.get_tracer("worksite")
 _PUBLISHED = Counter("worksite_messages_published_total", "Messages published and acknowledged", ["kind"])
 _HANDLED = Histogram("worksite_message_handling_seconds", "Time to handle one delivery", ["kind", "outcome"])
+_REDELIVERED = Counter("worksite_redeliveries_total", "Deliveries that were not the first of their message", ["kind"])
+_FAILED = Counter("worksite_handler_failures_total", "Deliveries that ended in a fault of the handler's own", ["kind"])
+_BURIED = Counter("worksite_dead_letters_total", "Messages put aside because they cannot be handled", ["kind"])
+_REFUSED = Counter("worksite_queue_refusals_total", "Publications that a full stream refused", ["kind"])
+_DISCONNECTED = Counter("worksite_bus_disconnects_total", "Connections to NATS that were lost, not closed")
+_WRONG = Gauge(
+    "worksite_probe_failing", "1 while a probe of /healthz or /readyz says that something is wrong", ["probe"]
+)
 
 
 def setup(service: str, level: str, otlp_endpoint: str | None) -> None:
@@ -85,9 +94,13 @@ class Handling:
 def published(subject: str, headers: MutableMapping[str, str]) -> Generator[None]:
     """Around a publish: a producer span whose context travels in the headers."""
     kind = _kind(subject)
-    with _tracer.start_as_current_span(f"publish {kind}", kind=SpanKind.PRODUCER):
-        propagate.inject(headers)
-        yield
+    try:
+        with _tracer.start_as_current_span(f"publish {kind}", kind=SpanKind.PRODUCER):
+            propagate.inject(headers)
+            yield
+    except QueueFull:
+        _REFUSED.labels(kind).inc()
+        raise
     _PUBLISHED.labels(kind).inc()
 
 
@@ -104,6 +117,31 @@ def consumed(subject: str, headers: MutableMapping[str, str]) -> Generator[Handl
             yield handling
     finally:
         _HANDLED.labels(kind, handling.outcome).observe(time.perf_counter() - started)
+
+
+def redelivered(subject: str) -> None:
+    """A delivery that is not the first: it was handed back, or whoever had it is gone."""
+    _REDELIVERED.labels(_kind(subject)).inc()
+
+
+def handler_failed(subject: str) -> None:
+    """A handler broke on a message; what it hands back on purpose is no failure."""
+    _FAILED.labels(_kind(subject)).inc()
+
+
+def buried(subject: str) -> None:
+    """A dead letter has been stored."""
+    _BURIED.labels(_kind(subject)).inc()
+
+
+def disconnected() -> None:
+    """The connection to the bus broke."""
+    _DISCONNECTED.inc()
+
+
+def probed(name: str, wrong: bool) -> None:
+    """What a probe said just now."""
+    _WRONG.labels(name).set(wrong)
 
 
 @contextlib.contextmanager

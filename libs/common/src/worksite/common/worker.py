@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from pydantic import ValidationError
-from worksite.common import subjects
+from worksite.common import subjects, telemetry
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Bus, Delivery, Envelope, consume
 from worksite.common.bus.consumer import Progress
@@ -141,6 +141,7 @@ class Worker:
             raise
         except Exception as error:  # the boundary: a handler's own fault is counted, then told
             log.exception("%s of %s failed", command.step, command.task)
+            telemetry.handler_failed(delivery.subject)
             failures = await self._ledger.failed(claim, f"{type(error).__name__}: {error}")
             if failures < MAX_FAILURES:
                 await delivery.hand_back()

@@ -246,6 +246,11 @@ class _Client(Client):
             self._pongs[0] = asyncio.get_running_loop().create_future()  # in its place: pongs come in order
         await super()._process_pong()
 
+    async def lost(self) -> None:
+        """nats-py says this of a connection that we close as well: that is no loss."""
+        if self.is_reconnecting:
+            telemetry.disconnected()
+
 
 def _valid(url: str) -> bool:
     try:
@@ -254,7 +259,7 @@ def _valid(url: str) -> bool:
         return False
 
 
-async def _first_connection(client: Client, settings: BusSettings, denied: _Denials) -> None:
+async def _first_connection(client: _Client, settings: BusSettings, denied: _Denials) -> None:
     """nats-py retries the first connection for ever when it may reconnect for ever: bound it ourselves."""
     async with asyncio.timeout(settings.timeout_seconds):
         await client.connect(
@@ -264,6 +269,7 @@ async def _first_connection(client: Client, settings: BusSettings, denied: _Deni
             password=settings.password.get_secret_value() if settings.password else None,
             inbox_prefix=inbox_prefix(settings.service).encode(),
             error_cb=denied.on_error,
+            disconnected_cb=client.lost,
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
             connect_timeout=2,

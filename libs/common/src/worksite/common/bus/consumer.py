@@ -177,6 +177,8 @@ class _Slot:
 
     async def _deliver(self, message: Msg) -> None:
         delivery = Delivery.of(message)
+        if delivery.attempt > 1:
+            telemetry.redelivered(delivery.subject)
         heartbeat = asyncio.create_task(self._keep_alive(delivery))
         try:
             with telemetry.consumed(delivery.subject, delivery.headers) as handling:
@@ -187,6 +189,7 @@ class _Slot:
             raise
         except Exception:  # the boundary: whatever a handler let through must not lose the message
             log.exception("handling %s seq %d failed; handed back", delivery.stream, delivery.sequence)
+            telemetry.handler_failed(delivery.subject)
             await _hand_back_quietly(delivery, None)
         finally:
             heartbeat.cancel()
