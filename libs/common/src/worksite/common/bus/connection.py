@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import logging
@@ -12,7 +13,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import nats
@@ -50,20 +51,33 @@ _WRONG_LAST_SEQUENCE = {10071, 10164}
 _MAX_MESSAGES_PER_SUBJECT = 10077
 _MAX_MESSAGES, _MAX_BYTES = 10076, 10079
 _DENIED_SUBJECT = re.compile(r'permissions violation for \w+ to "([^"]+)"', re.IGNORECASE)
+_NO_MESSAGE = 10037
 _READ_BATCH = 256
+_PING_SECONDS = 3
+_PINGS_UNANSWERED = 2
+"""After three intervals a server that stands still counts as gone, and another one of the cluster is asked."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class BusSettings:
-    """Where the bus is and who we are on it."""
+    """Where the bus is and who we are on it. `url`: of a server, or of several of one cluster, with commas between."""
 
     url: str
     service: str
     user: str | None = None
     password: SecretStr | None = None
     timeout_seconds: float = 5.0
+
+    @property
+    def servers(self) -> list[str]:
+        """The addresses. Raises Permanent for one that is malformed."""
+        urls = [url.strip() for url in self.url.split(",")]
+        for url in urls:
+            if not url.startswith(("nats://", "tls://", "ws://", "wss://")) or not _valid(url):
+                raise Permanent(f"{url!r} is no address of a NATS server, e.g. nats://127.0.0.1:4222")
+        return urls
 
 
 @dataclass(frozen=True)
@@ -90,12 +104,10 @@ class Bus:
     async def connect(cls, settings: BusSettings) -> Bus:
         """Raises BusUnavailable when no server answers, PermissionDenied when it knows no such user, Permanent for a
         malformed address."""
-        if not settings.url.startswith(("nats://", "tls://", "ws://", "wss://")) or not _valid(settings.url):
-            raise Permanent(f"{settings.url!r} is no address of a NATS server, e.g. nats://127.0.0.1:4222")
-        denied = _Denials()
+        servers, denied = settings.servers, _Denials()
         client = _Client()
         try:
-            await denied.unless_refused(_first_connection(client, settings, denied))
+            await denied.unless_refused(_first_connection(client, servers, settings, denied))
         except PermissionDenied:
             await client.close()
             raise PermissionDenied(f"NATS at {settings.url} refuses the user {settings.user!r}") from None
@@ -154,9 +166,25 @@ class Bus:
         return ack.seq
 
     async def last(self, stream: str, subject: str) -> Stored | None:
-        """The last message on a subject, or None."""
+        """The last message on a subject, or None, as any replica of the stream knows it.
+
+        In a cluster that may be less than what was acknowledged a moment ago. Whoever decides on it has to write by
+        compare-and-set; where nothing is written, or what is missing is an error, ask for the `newest`.
+        """
         reply = await self.request_raw(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"")
         return None if _ends(reply, stream) else _stored(reply)
+
+    async def newest(self, stream: str, subject: str) -> Stored | None:
+        """The last message on a subject, or None, as the stream's leader knows it: whatever was acknowledged.
+
+        Takes the right to read the whole stream. A leader that was deposed while it stood still may answer once.
+        """
+        query = json.dumps({"last_by_subj": subject}).encode()
+        answer = json.loads((await self.request_raw(f"$JS.API.STREAM.MSG.GET.{stream}", query)).data)
+        error = answer.get("error")
+        if error and error.get("err_code") != _NO_MESSAGE:
+            raise BusUnavailable(f"{stream} cannot be read: {error.get('description')}")
+        return None if error else _unpacked(answer["message"])
 
     async def read(self, stream: str, subject_filter: str, after: int, limit: int = _READ_BATCH) -> list[Stored]:
         """Up to `limit` stored messages with a sequence greater than `after`, in order (batched direct get, ADR-31)."""
@@ -259,11 +287,11 @@ def _valid(url: str) -> bool:
         return False
 
 
-async def _first_connection(client: _Client, settings: BusSettings, denied: _Denials) -> None:
+async def _first_connection(client: _Client, servers: list[str], settings: BusSettings, denied: _Denials) -> None:
     """nats-py retries the first connection for ever when it may reconnect for ever: bound it ourselves."""
     async with asyncio.timeout(settings.timeout_seconds):
         await client.connect(
-            settings.url,
+            servers,
             name=settings.service,
             user=settings.user,
             password=settings.password.get_secret_value() if settings.password else None,
@@ -273,6 +301,8 @@ async def _first_connection(client: _Client, settings: BusSettings, denied: _Den
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
             connect_timeout=2,
+            ping_interval=_PING_SECONDS,
+            max_outstanding_pings=_PINGS_UNANSWERED,
             drain_timeout=3,  # the default of 30 s is a Kubernetes grace period: see ADR 0001
         )
 
@@ -358,6 +388,23 @@ def _stored(message: Msg) -> Stored:
         data=message.data,
         headers=headers,
     )
+
+
+def _unpacked(message: dict[str, Any]) -> Stored:
+    """A message as the API of streams tells it: in JSON, its headers as they were sent."""
+    return Stored(
+        subject=message["subject"],
+        sequence=message["seq"],
+        time=_timestamp(message["time"]),
+        data=base64.b64decode(message.get("data", "")),
+        headers=_headers(base64.b64decode(message.get("hdrs", ""))),
+    )
+
+
+def _headers(block: bytes) -> dict[str, str]:
+    """A line that names the protocol, then one for each."""
+    lines = (line.partition(":") for line in block.decode().split("\r\n")[1:])
+    return {name: value.strip() for name, colon, value in lines if colon}
 
 
 def _timestamp(text: str) -> datetime:
