@@ -221,6 +221,7 @@ def _agent(service: Service) -> Permissions:
             *_own(service),
             *_consume("WORK", service),
             *_bucket(LEDGER, f"{service}.>"),
+            *_read_stream("EVENTS", event_subject("*", "*", service, "*", "result")),  # is what is there its own?
             *_objects(ARTIFACTS, write=True),
             rpc_subject("rag", "search"),
         ),
