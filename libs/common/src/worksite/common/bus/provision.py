@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import nats.errors
 from nats.js import JetStreamContext, api
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 from worksite.common import subjects
 from worksite.common.bus.connection import Bus
 from worksite.common.errors import BusUnavailable, Permanent
@@ -17,7 +17,8 @@ _DUPLICATE_WINDOW_SECONDS = 600.0
 async def provision(bus: Bus, disk_bytes: int, replicas: int = 1) -> None:
     """Idempotent: creates what is missing and updates what differs, within `disk_bytes` in all.
 
-    Raises Permanent when the server refuses (not enough storage, too few servers for `replicas`), BusUnavailable.
+    Raises Permanent when the server refuses (not enough storage, too few servers for `replicas`), BusUnavailable, also
+    while a cluster has no leader.
     """
     js = bus.jetstream
     configs = [
@@ -31,6 +32,8 @@ async def provision(bus: Bus, disk_bytes: int, replicas: int = 1) -> None:
             await _ensure_stream(js, config)
         for consumer in subjects.CONSUMERS:
             await js.add_consumer(consumer.stream, _consumer(consumer))
+    except ServiceUnavailableError as error:
+        raise BusUnavailable(f"the cluster cannot say yet: {error.description}") from error
     except APIError as error:
         raise Permanent(f"the server refuses the streams: {error.description}") from error
     except (nats.errors.Error, TimeoutError) as error:
@@ -40,11 +43,15 @@ async def provision(bus: Bus, disk_bytes: int, replicas: int = 1) -> None:
 async def _ensure_stream(js: JetStreamContext, config: api.StreamConfig) -> None:
     assert config.name
     try:
-        await js.stream_info(config.name)
+        found = (await js.stream_info(config.name)).config
     except NotFoundError:
         await js.add_stream(config)
-    else:
+        return
+    if found.persist_mode == config.persist_mode:
         await js.update_stream(config)
+    else:  # which never changes; only counters have one of their own, and are worth nothing a minute later
+        await js.delete_stream(config.name)
+        await js.add_stream(config)
 
 
 def _stream(spec: subjects.StreamSpec, disk_bytes: int, replicas: int) -> api.StreamConfig:
