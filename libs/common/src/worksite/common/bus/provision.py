@@ -12,6 +12,8 @@ from worksite.common.bus.connection import Bus
 from worksite.common.errors import BusUnavailable, Permanent
 
 _DUPLICATE_WINDOW_SECONDS = 600.0
+_PATIENCE = 6
+"""Times the usual time-out: a stream that has just been given more replicas elects its first leader in about 11 s."""
 
 
 async def provision(bus: Bus, disk_bytes: int, replicas: int = 1) -> None:
@@ -20,7 +22,7 @@ async def provision(bus: Bus, disk_bytes: int, replicas: int = 1) -> None:
     Raises Permanent when the server refuses (not enough storage, too few servers for `replicas`), BusUnavailable, also
     while a cluster has no leader.
     """
-    js = bus.jetstream
+    js = bus.client.jetstream(timeout=_PATIENCE * bus.settings.timeout_seconds)
     configs = [
         *(_stream(spec, disk_bytes, replicas) for spec in subjects.STREAMS),
         *(_bucket(spec, disk_bytes) for spec in subjects.BUCKETS),
