@@ -15,6 +15,7 @@ EventKind = Literal["result", "progress", "state", "input", "cancel", "approval"
 TimerPurpose = Literal["deadline", "approval"]
 
 ROOT = "ws.v1"
+EVENT = f"{ROOT}.event"
 TASK_LEVEL_STEP = "task"
 """The step token of events that concern the whole task."""
 
@@ -37,7 +38,7 @@ def work_subject(service: str, tenant: str) -> str:
 
 def event_subject(tenant: str, task: str, producer: str, step: str, kind: EventKind) -> str:
     """One event; the producer's name is part of it, so that no service can speak for another."""
-    return f"{ROOT}.event.{tenant}.{task}.{producer}.{step}.{kind}"
+    return f"{EVENT}.{tenant}.{task}.{producer}.{step}.{kind}"
 
 
 def state_subject(tenant: str, task: str) -> str:
@@ -47,7 +48,7 @@ def state_subject(tenant: str, task: str) -> str:
 
 def task_events_filter(tenant: str, task: str) -> str:
     """Every event of one task."""
-    return f"{ROOT}.event.{tenant}.{task}.>"
+    return f"{EVENT}.{tenant}.{task}.>"
 
 
 def timer_subject(kind: Literal["set", "due"], task: str, purpose: TimerPurpose) -> str:
@@ -167,9 +168,15 @@ BUCKETS: tuple[BucketSpec, ...] = (
 )
 ARTIFACTS, KNOWLEDGE = "artifacts", "knowledge"
 OBJECT_STORES: tuple[BucketSpec, ...] = (
-    BucketSpec(ARTIFACTS, 30 * DAY, 0.235),
+    BucketSpec(ARTIFACTS, FOR_EVER, 0.235),  # admin's collector removes what no task names
     BucketSpec(KNOWLEDGE, FOR_EVER, 0.09),
 )
+STORES: tuple[str, ...] = (
+    *(spec.name for spec in STREAMS),
+    *(f"KV_{spec.name}" for spec in BUCKETS),
+    *(f"OBJ_{spec.name}" for spec in OBJECT_STORES),
+)
+"""Every stream, by the name that the server knows it by."""
 
 
 @dataclass(frozen=True)
@@ -194,9 +201,14 @@ def _consume(stream: str, service: str) -> tuple[str, ...]:
 
 
 def _read_stream(stream: str, scope: str | None = None) -> tuple[str, ...]:
-    """Direct gets, of one subject tree where a scope is given."""
+    """Direct gets, of one subject tree where a scope is given; of a whole stream its leader may be asked as well."""
     base = f"$JS.API.DIRECT.GET.{stream}"
-    return (f"{base}.{scope}",) if scope else (base, f"{base}.>")
+    return (f"{base}.{scope}",) if scope else (base, f"{base}.>", f"$JS.API.STREAM.MSG.GET.{stream}")
+
+
+def _info(*streams: str) -> tuple[str, ...]:
+    """What streams are, hold, and under which subjects."""
+    return tuple(f"$JS.API.STREAM.INFO.{stream}" for stream in streams)
 
 
 def _bucket(bucket: str, keys: str = ">", write: bool = True) -> tuple[str, ...]:
@@ -240,6 +252,7 @@ PERMISSIONS: dict[Service, Permissions] = {
             *_bucket(TASKS),
             *_read_stream(f"KV_{TASKS}"),
             *_bucket(IDEMPOTENCY),
+            *_read_stream(f"KV_{IDEMPOTENCY}"),
             *_bucket(REVOKED),
             *_bucket(UPLOADS),
             *_read_stream(f"KV_{UPLOADS}"),
@@ -252,6 +265,7 @@ PERMISSIONS: dict[Service, Permissions] = {
             work_subject("rag", "*"),
             rpc_subject("rag", "search"),
             rpc_subject("admin", "redrive"),
+            *_info(*STORES),
         ),
         subscribe=(f"{inbox_prefix('gateway')}.>", "$SRV.>", f"{ROOT}.rpc.gateway.>", f"{ROOT}.event.>"),
     ),
@@ -270,6 +284,11 @@ PERMISSIONS: dict[Service, Permissions] = {
             f"{ROOT}.timer.set.*.*",
             *_bucket(TASKS),
             *_bucket(LEDGER),
+            *_read_stream(f"KV_{LEDGER}"),
+            *_read_stream(f"KV_{UPLOADS}"),
+            *_read_stream(f"OBJ_{ARTIFACTS}"),
+            *_info("EVENTS", "TASKS", f"KV_{TASKS}", f"KV_{LEDGER}", f"KV_{UPLOADS}", f"OBJ_{ARTIFACTS}"),
+            f"$JS.API.STREAM.PURGE.OBJ_{ARTIFACTS}",  # it alone removes artifacts that no task names
         ),
         subscribe=(f"{inbox_prefix('admin')}.>", "$SRV.>", f"{ROOT}.rpc.admin.>"),
     ),
@@ -283,7 +302,7 @@ PERMISSIONS: dict[Service, Permissions] = {
             *_bucket(DOCUMENTS),
             *_read_stream(f"KV_{DOCUMENTS}"),
             *_objects(KNOWLEDGE, write=True),
-            f"$JS.API.STREAM.INFO.OBJ_{KNOWLEDGE}",
+            *_info(f"OBJ_{KNOWLEDGE}"),
             f"$JS.API.STREAM.PURGE.OBJ_{KNOWLEDGE}",  # it alone removes the texts of deleted documents
         ),
         subscribe=(f"{inbox_prefix('rag')}.>", "$SRV.>", f"{ROOT}.rpc.rag.>"),

@@ -28,6 +28,7 @@ _FAILED = Counter("worksite_handler_failures_total", "Deliveries that ended in a
 _BURIED = Counter("worksite_dead_letters_total", "Messages put aside because they cannot be handled", ["kind"])
 _REFUSED = Counter("worksite_queue_refusals_total", "Publications that a full stream refused", ["kind"])
 _DISCONNECTED = Counter("worksite_bus_disconnects_total", "Connections to NATS that were lost, not closed")
+_FOREIGN = Counter("worksite_foreign_messages_total", "Stored messages that no service has published", ["stream"])
 _WRONG = Gauge(
     "worksite_probe_failing", "1 while a probe of /healthz or /readyz says that something is wrong", ["probe"]
 )
@@ -92,16 +93,23 @@ class Handling:
 
 @contextlib.contextmanager
 def published(subject: str, headers: MutableMapping[str, str]) -> Generator[None]:
-    """Around a publish: a producer span whose context travels in the headers."""
+    """Around a publish: a producer span whose context travels in the headers. A write to one of NATS's stores is only
+    counted: nobody goes on from it, and a step has two of them."""
     kind = _kind(subject)
     try:
-        with _tracer.start_as_current_span(f"publish {kind}", kind=SpanKind.PRODUCER):
-            propagate.inject(headers)
+        with contextlib.nullcontext() if subject.startswith("$") else _producing(kind, headers):
             yield
     except QueueFull:
         _REFUSED.labels(kind).inc()
         raise
     _PUBLISHED.labels(kind).inc()
+
+
+@contextlib.contextmanager
+def _producing(kind: str, headers: MutableMapping[str, str]) -> Generator[None]:
+    with _tracer.start_as_current_span(f"publish {kind}", kind=SpanKind.PRODUCER):
+        propagate.inject(headers)
+        yield
 
 
 @contextlib.contextmanager
@@ -137,6 +145,11 @@ def buried(subject: str) -> None:
 def disconnected() -> None:
     """The connection to the bus broke."""
     _DISCONNECTED.inc()
+
+
+def foreign(stream: str) -> None:
+    """A stream holds what no service has published: somebody abuses the server."""
+    _FOREIGN.labels(stream).inc()
 
 
 def probed(name: str, wrong: bool) -> None:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
 import logging
@@ -13,7 +12,8 @@ import re
 from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import nats
@@ -24,6 +24,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from pydantic import SecretStr
 from worksite.common import telemetry
+from worksite.common.bus.client import NatsClient
 from worksite.common.bus.envelope import (
     EXPECTED_LAST_SUBJECT_SEQUENCE,
     MSG_ID,
@@ -31,6 +32,7 @@ from worksite.common.bus.envelope import (
     SCHEDULE_TARGET,
     Envelope,
 )
+from worksite.common.bus.stored import Stored, Tip, ends, stored, unpacked
 from worksite.common.errors import (
     BusUnavailable,
     Conflict,
@@ -53,6 +55,7 @@ _MAX_MESSAGES, _MAX_BYTES = 10076, 10079
 _DENIED_SUBJECT = re.compile(r'permissions violation for \w+ to "([^"]+)"', re.IGNORECASE)
 _NO_MESSAGE = 10037
 _READ_BATCH = 256
+_FOREIGN_REMEMBERED = 1024
 _PING_SECONDS = 3
 _PINGS_UNANSWERED = 2
 """After three intervals a server that stands still counts as gone, and another one of the cluster is asked."""
@@ -80,17 +83,6 @@ class BusSettings:
         return urls
 
 
-@dataclass(frozen=True)
-class Stored:
-    """One message as a stream keeps it."""
-
-    subject: str
-    sequence: int
-    time: datetime
-    data: bytes
-    headers: dict[str, str]
-
-
 class Bus:
     """Publishes, reads and subscribes. Use `Bus.connect`; close with `close()`."""
 
@@ -99,13 +91,14 @@ class Bus:
         self.settings = settings
         self.jetstream: JetStreamContext = client.jetstream(timeout=settings.timeout_seconds)
         self._denied = denied
+        self._tell_foreign = lru_cache(_FOREIGN_REMEMBERED)(_tell_foreign)  # once each, however often it is read
 
     @classmethod
     async def connect(cls, settings: BusSettings) -> Bus:
         """Raises BusUnavailable when no server answers, PermissionDenied when it knows no such user, Permanent for a
         malformed address."""
         servers, denied = settings.servers, _Denials()
-        client = _Client()
+        client = NatsClient()
         try:
             await denied.unless_refused(_first_connection(client, servers, settings, denied))
         except PermissionDenied:
@@ -166,16 +159,29 @@ class Bus:
         return ack.seq
 
     async def last(self, stream: str, subject: str) -> Stored | None:
-        """The last message on a subject, or None, as any replica of the stream knows it.
+        """The last record on a subject, or None, as any replica of the stream knows it.
 
         In a cluster that may be less than what was acknowledged a moment ago. Whoever decides on it has to write by
         compare-and-set; where nothing is written, or what is missing is an error, ask for the `newest`.
         """
+        return (await self.tip(stream, subject)).record
+
+    async def tip(self, stream: str, subject: str, *, history: bool = True) -> Tip:
+        """The last record on a subject, and the sequence that an append decided on it has to expect.
+
+        They differ where something foreign came last (ADR 0009). The record behind it is looked for, unless there is
+        no history: the stream keeps one message per subject, or this service may read no more than the last.
+        """
         reply = await self.request_raw(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"")
-        return None if _ends(reply, stream) else _stored(reply)
+        if ends(reply, stream):
+            return Tip(0, None)
+        found = stored(reply)
+        if not self._is_foreign(stream, found):
+            return Tip(found.sequence, found)
+        return Tip(found.sequence, await self._last_of_all(stream, subject) if history else None)
 
     async def newest(self, stream: str, subject: str) -> Stored | None:
-        """The last message on a subject, or None, as the stream's leader knows it: whatever was acknowledged.
+        """The last record on a subject, or None, as the stream's leader knows it: whatever was acknowledged.
 
         Takes the right to read the whole stream. A leader that was deposed while it stood still may answer once.
         """
@@ -184,10 +190,36 @@ class Bus:
         error = answer.get("error")
         if error and error.get("err_code") != _NO_MESSAGE:
             raise BusUnavailable(f"{stream} cannot be read: {error.get('description')}")
-        return None if error else _unpacked(answer["message"])
+        found = None if error else unpacked(answer["message"])
+        return await self._last_of_all(stream, subject) if found and self._is_foreign(stream, found) else found
+
+    async def _last_of_all(self, stream: str, subject: str) -> Stored | None:
+        """By reading everything. A record may have come meanwhile; then an append that expects less conflicts."""
+        last: Stored | None = None
+        while batch := await self.read(stream, subject, last.sequence if last else 0):
+            last = batch[-1]
+        return last
 
     async def read(self, stream: str, subject_filter: str, after: int, limit: int = _READ_BATCH) -> list[Stored]:
-        """Up to `limit` stored messages with a sequence greater than `after`, in order (batched direct get, ADR-31)."""
+        """Up to `limit` records with a sequence greater than `after`, in order; fewer only where there are no more."""
+        records: list[Stored] = []
+        while len(records) < limit:
+            batch = await self._batch(stream, subject_filter, after, limit - len(records))
+            genuine = [found for found in batch if not self._is_foreign(stream, found)]
+            records += genuine
+            if len(genuine) == len(batch):
+                break
+            after = batch[-1].sequence
+        return records
+
+    def _is_foreign(self, stream: str, found: Stored) -> bool:
+        reason = found.foreign
+        if reason:
+            self._tell_foreign(stream, found.subject, found.sequence, reason)
+        return reason is not None
+
+    async def _batch(self, stream: str, subject_filter: str, after: int, limit: int) -> list[Stored]:
+        """One batched direct get (ADR-31 of NATS), foreign messages included."""
         query = {"seq": after + 1, "next_by_subj": subject_filter, "batch": limit}
         inbox = self.client.new_inbox()
         replies: asyncio.Queue[Msg] = asyncio.Queue()
@@ -204,11 +236,16 @@ class Bus:
         call = self.client.request(subject, data, timeout=self.settings.timeout_seconds, headers=headers)
         return await self._guarded(subject, call)
 
-    async def purge(self, stream: str, subject: str) -> None:
-        """Remove every message of one subject for good. Raises BusUnavailable, PermissionDenied, Permanent."""
-        reply = await self.request_raw(f"$JS.API.STREAM.PURGE.{stream}", json.dumps({"filter": subject}).encode())
-        if error := json.loads(reply.data).get("error"):
+    async def purge(self, stream: str, subject: str, up_to: int | None = None) -> int:
+        """Remove the messages of one subject for good, with `up_to` none of a greater sequence; returns how many.
+
+        Raises BusUnavailable, PermissionDenied, Permanent.
+        """
+        query = {"filter": subject} if up_to is None else {"filter": subject, "seq": up_to + 1}
+        answer = json.loads((await self.request_raw(f"$JS.API.STREAM.PURGE.{stream}", json.dumps(query).encode())).data)
+        if error := answer.get("error"):
             raise Permanent(f"{subject} cannot be purged: {error.get('description')}")
+        return answer["purged"]
 
     async def subjects(self, stream: str, subject_filter: str) -> set[str]:
         """The subjects under the filter that have messages. Raises BusUnavailable, PermissionDenied, Permanent."""
@@ -262,24 +299,6 @@ class Bus:
             raise BusUnavailable(f"no answer from NATS for {subject}: {error or 'timed out'}") from error
 
 
-class _Client(Client):
-    """nats-py's, but that it survives the answer to a flush that was given up.
-
-    nats-py 2.16 sets the result of a cancelled future then, and its reading loop ends on the error: every later request
-    times out on a connection that looks sound. A client that leaves while the server stands still is enough.
-    """
-
-    async def _process_pong(self) -> None:
-        if self._pongs and self._pongs[0].done():
-            self._pongs[0] = asyncio.get_running_loop().create_future()  # in its place: pongs come in order
-        await super()._process_pong()
-
-    async def lost(self) -> None:
-        """nats-py says this of a connection that we close as well: that is no loss."""
-        if self.is_reconnecting:
-            telemetry.disconnected()
-
-
 def _valid(url: str) -> bool:
     try:
         return bool(urlsplit(url).hostname) and (urlsplit(url).port or 0) >= 0
@@ -287,7 +306,7 @@ def _valid(url: str) -> bool:
         return False
 
 
-async def _first_connection(client: _Client, servers: list[str], settings: BusSettings, denied: _Denials) -> None:
+async def _first_connection(client: NatsClient, servers: list[str], settings: BusSettings, denied: _Denials) -> None:
     """nats-py retries the first connection for ever when it may reconnect for ever: bound it ourselves."""
     async with asyncio.timeout(settings.timeout_seconds):
         await client.connect(
@@ -369,53 +388,15 @@ def _translated(subject: str, error: nats.js.errors.APIError) -> Exception:
     return BusUnavailable(f"{subject}: {error.description or error}")
 
 
-def _ends(reply: Msg, stream: str) -> bool:
-    """Is this the word that there is nothing, or nothing more? Raises BusUnavailable for any other status."""
-    headers = reply.headers or {}
-    if "Nats-Sequence" in headers:
-        return False
-    if (status := headers.get("Status")) in {"204", "404"}:  # end of batch, no such message
-        return True
-    raise BusUnavailable(f"{stream} cannot be read: {status} {headers.get('Description', '')}".rstrip())
-
-
-def _stored(message: Msg) -> Stored:
-    headers = dict(message.headers or {})
-    return Stored(
-        subject=headers.pop("Nats-Subject"),
-        sequence=int(headers.pop("Nats-Sequence")),
-        time=_timestamp(headers.pop("Nats-Time-Stamp")),
-        data=message.data,
-        headers=headers,
-    )
-
-
-def _unpacked(message: dict[str, Any]) -> Stored:
-    """A message as the API of streams tells it: in JSON, its headers as they were sent."""
-    return Stored(
-        subject=message["subject"],
-        sequence=message["seq"],
-        time=_timestamp(message["time"]),
-        data=base64.b64decode(message.get("data", "")),
-        headers=_headers(base64.b64decode(message.get("hdrs", ""))),
-    )
-
-
-def _headers(block: bytes) -> dict[str, str]:
-    """A line that names the protocol, then one for each."""
-    lines = (line.partition(":") for line in block.decode().split("\r\n")[1:])
-    return {name: value.strip() for name, colon, value in lines if colon}
-
-
-def _timestamp(text: str) -> datetime:
-    """RFC 3339 with nanoseconds, which datetime cannot hold, cut to microseconds."""
-    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", text).replace("Z", "+00:00"))
-
-
 async def _collect(replies: asyncio.Queue[Msg], stream: str, patience_seconds: float) -> list[Stored]:
     found: list[Stored] = []
     while True:
         reply = await asyncio.wait_for(replies.get(), patience_seconds)
-        if _ends(reply, stream):
+        if ends(reply, stream):
             return found
-        found.append(_stored(reply))
+        found.append(stored(reply))
+
+
+def _tell_foreign(stream: str, subject: str, sequence: int, reason: str) -> None:
+    log.error("%s seq %d on %s is left out: %s (ADR 0009)", stream, sequence, subject, reason)
+    telemetry.foreign(stream)
