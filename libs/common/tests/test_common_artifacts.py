@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from worksite.common import subjects
-from worksite.common.artifacts import MAX_ARTIFACT_BYTES, Artifacts
+from worksite.common.artifacts import MAX_ARTIFACT_BYTES, RENEW_AFTER, Artifacts, Removed
 from worksite.common.errors import ArtifactCorrupt, ArtifactMissing, PayloadTooLarge, QueueFull
 from worksite.common.testing import examples
 
@@ -63,13 +63,69 @@ async def test_a_blob_whose_chunks_are_gone_is_missing_and_does_not_hang(bus):
 
 
 @pytest.mark.asyncio
-async def test_a_copy_past_half_its_retention_is_stored_anew(bus):
-    old = await Artifacts(bus).put(b"data", "text/plain")
-    before = (await bus.jetstream.stream_info("OBJ_artifacts")).state.last_seq
-    later = Artifacts(bus, now=lambda: datetime.now(UTC) + timedelta(days=20))
-    assert await later.put(b"data", "text/plain") == old
-    assert (await bus.jetstream.stream_info("OBJ_artifacts")).state.last_seq > before
-    assert await later.get(old) == b"data"
+async def test_putting_what_has_been_there_for_a_while_renews_it_without_storing_it_again(bus):
+    data = b"data" * 50_000
+    old = await Artifacts(bus).put(data, "text/plain")
+    before = (await bus.jetstream.stream_info("OBJ_artifacts")).state
+    later = Artifacts(bus, now=lambda: datetime.now(UTC) + RENEW_AFTER)
+    assert await later.put(data, "text/plain") == old
+    after = (await bus.jetstream.stream_info("OBJ_artifacts")).state
+    assert (after.last_seq, after.messages) == (before.last_seq + 1, before.messages)
+    assert await later.get(old) == data
+
+
+class Interrupted(Artifacts):
+    """Somebody else's `act` comes once between the look and the removal."""
+
+    def __init__(self, bus, act):
+        super().__init__(bus)
+        self._acts = [act]
+
+    async def _removed(self, stored, info):
+        while self._acts:
+            await self._acts.pop()()
+        return await super()._removed(stored, info)
+
+
+@pytest.mark.asyncio
+async def test_a_blob_that_is_renewed_while_it_is_about_to_be_removed_stays(bus):
+    data, now = b"data" * 50_000, datetime.now(UTC)
+    ref = await Artifacts(bus).put(data, "text/plain")
+    renewer = Artifacts(bus, now=lambda: now + 2 * RENEW_AFTER)
+    collector = Interrupted(bus, lambda: renewer.put(data, "text/plain"))
+    assert await collector.remove_all_but((), datetime.now(UTC)) == Removed()
+    assert await collector.get(ref) == data
+
+
+@pytest.mark.asyncio
+async def test_a_blob_that_is_removed_between_the_look_and_the_renewal_is_stored_anew(bus, monkeypatch):
+    data, now, publish, removed = b"data" * 50_000, datetime.now(UTC), bus.publish_raw, []
+    ref = await Artifacts(bus).put(data, "text/plain")
+
+    async def removed_first(subject, body, headers):
+        monkeypatch.setattr(bus, "publish_raw", publish)
+        removed.append(await Artifacts(bus).remove_all_but((), now + timedelta(minutes=1)))
+        return await publish(subject, body, headers)
+
+    monkeypatch.setattr(bus, "publish_raw", removed_first)
+    renewer = Artifacts(bus, now=lambda: now + 2 * RENEW_AFTER)
+    assert await renewer.put(data, "text/plain") == ref
+    assert removed == [Removed(blobs=1, bytes=200_000)]
+    assert await renewer.get(ref) == data
+
+
+@pytest.mark.asyncio
+async def test_of_two_collectors_at_once_one_counts_a_blob(bus):
+    await Artifacts(bus).put(b"data", "text/plain")
+    now = datetime.now(UTC)
+    second = Artifacts(bus)
+    counted = []
+
+    async def by_the_other():
+        counted.append(await second.remove_all_but((), now + timedelta(minutes=1)))
+
+    assert await Interrupted(bus, by_the_other).remove_all_but((), now + timedelta(minutes=1)) == Removed()
+    assert counted == [Removed(blobs=1, bytes=4)]
 
 
 @pytest.mark.asyncio
@@ -117,8 +173,8 @@ async def test_blobs_that_nobody_keeps_are_removed_once_they_are_old_enough(bus)
     knowledge = Artifacts(bus, store=subjects.KNOWLEDGE)
     kept, old = [await knowledge.put(text, "text/plain") for text in (b"kept", b"old")]
     now = datetime.now(UTC)
-    assert await knowledge.remove_all_but({kept.sha256}, now - timedelta(minutes=1)) == 0
-    assert await knowledge.remove_all_but({kept.sha256}, now + timedelta(minutes=1)) == 1
+    assert await knowledge.remove_all_but({kept.sha256}, now - timedelta(minutes=1)) == Removed()
+    assert await knowledge.remove_all_but({kept.sha256}, now + timedelta(minutes=1)) == Removed(blobs=1, bytes=3)
     assert await knowledge.get(kept) == b"kept"
     with pytest.raises(ArtifactMissing):
         await knowledge.get(old)
@@ -144,8 +200,8 @@ async def test_what_is_left_of_a_blob_that_was_cut_off_is_removed_once_it_is_old
         return (await bus.jetstream.stream_info("OBJ_knowledge")).state.messages
 
     before = await left()
-    assert await knowledge.remove_all_but({whole.sha256}, now - timedelta(minutes=1)) == 0
+    assert await knowledge.remove_all_but({whole.sha256}, now - timedelta(minutes=1)) == Removed()
     assert await left() == before
-    assert await knowledge.remove_all_but({whole.sha256}, now + timedelta(minutes=1)) == 0
+    assert await knowledge.remove_all_but({whole.sha256}, now + timedelta(minutes=1)) == Removed()
     assert await left() == before - 3  # 140,000 bytes are three pieces
     assert await knowledge.get(whole) == b"whole" * 20_000

@@ -40,7 +40,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
         "RATE_PER_ADDRESS", "BURST_PER_ADDRESS", "RATE_EXCHANGE_SECONDS",
         "JWT_ISSUER", "JWT_AUDIENCE", "JWT_JWKS_URL", "JWT_SECRET_KEY",
     ),
-    "admin": ("APPROVAL_DAYS", "SWEEP_SECONDS"),
+    "admin": ("APPROVAL_DAYS", "SWEEP_SECONDS", "COLLECT_SECONDS"),
     "architect": (),
     "builder": (
         "MAX_REPOSITORY_BYTES", "MAX_UPLOAD_BYTES", "CLONE_TIMEOUT_SECONDS", "ALLOW_FILE_URLS", "ALLOW_PRIVATE_HOSTS",
