@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TypeVar
 
+import uvloop
 from worksite.common import settings as settings_module
 from worksite.common import telemetry
 from worksite.common.bus import Bus, BusSettings, Service, announce
@@ -47,7 +48,7 @@ def run(name: str, settings: type[S], main: Main[S], *, serves_health_itself: bo
     was_ready = asyncio.Event()
     try:
         loaded = settings_module.load(settings)
-        asyncio.run(_run(name, loaded, main, was_ready, serves_health_itself))
+        uvloop.run(_run(name, loaded, main, was_ready, serves_health_itself))
     except (SettingsError, Permanent, OSError) as error:
         if was_ready.is_set():  # it could start, so starting again may help
             raise

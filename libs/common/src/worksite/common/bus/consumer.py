@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import nats.errors
 from nats.aio.msg import Msg
@@ -118,9 +119,9 @@ async def consume(
     `concurrency` slots fetches for itself, one message at a time: nothing is fetched that cannot start at once, and
     nats-py's batch fetch, which may wait for a full batch until its time is out, stays out of the way.
     """
-    slot = _Slot(bus, stream, durable, handle, stop, progress or Progress())
-    slots = [asyncio.create_task(slot.run()) for _ in range(concurrency)]
     stopping = asyncio.create_task(stop.wait())
+    slot = _Slot(bus, stream, durable, handle, stopping, progress or Progress())
+    slots = [asyncio.create_task(slot.run()) for _ in range(concurrency)]
     try:
         await asyncio.wait({stopping, *slots}, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -136,12 +137,13 @@ class _Slot:
     stream: str
     durable: str
     handle: Callable[[Delivery], Awaitable[None]]
-    stop: asyncio.Event
+    stopping: asyncio.Task[Literal[True]]
+    """Done when nothing more is to be fetched: one for all slots, because each fetch waits for it."""
     progress: Progress
 
     async def run(self) -> None:
         """Bind, fetch, deliver; bind again after trouble."""
-        while not self.stop.is_set():
+        while not self.stopping.done():
             try:
                 subscription = await self.bus.jetstream.pull_subscribe_bind(self.durable, self.stream)
                 try:
@@ -150,10 +152,10 @@ class _Slot:
                     await _unsubscribed(subscription)
             except (nats.errors.Error, OSError) as error:
                 log.warning("fetching from %s failed, binding again: %s", self.stream, error)
-                await _wait(self.stop, random.uniform(0.2, 1.0))
+                await asyncio.wait({self.stopping}, timeout=random.uniform(0.2, 1.0))
 
     async def _turn(self, subscription: JetStreamContext.PullSubscription) -> None:
-        while not self.stop.is_set():
+        while not self.stopping.done():
             message = await self._fetch(subscription)
             if message is not None:
                 self.progress.turned()
@@ -162,9 +164,8 @@ class _Slot:
     async def _fetch(self, subscription: JetStreamContext.PullSubscription) -> Msg | None:
         """The next message, or None when there is none for a while or it is time to stop."""
         fetching = asyncio.create_task(subscription.fetch(1, timeout=FETCH_SECONDS, heartbeat=FETCH_SECONDS / 4))
-        stopping = asyncio.create_task(self.stop.wait())
         try:
-            await asyncio.wait({stopping, fetching}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({self.stopping, fetching}, return_when=asyncio.FIRST_COMPLETED)
             return fetching.result()[0] if fetching.done() else None
         except FetchTimeoutError:  # nothing to do, and the server's heartbeats said so
             self.progress.turned()
@@ -172,7 +173,6 @@ class _Slot:
         except TimeoutError:  # not a word: the connection or the consumer is gone, which a probe shall see
             return None
         finally:
-            stopping.cancel()
             fetching.cancel()
 
     async def _deliver(self, message: Msg) -> None:
@@ -221,8 +221,3 @@ async def _unsubscribed(subscription: JetStreamContext.PullSubscription | None) 
     if subscription is not None:
         with contextlib.suppress(nats.errors.Error, ValueError):
             await subscription.unsubscribe()
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
