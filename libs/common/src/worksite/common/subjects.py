@@ -211,14 +211,19 @@ def _info(*streams: str) -> tuple[str, ...]:
     return tuple(f"$JS.API.STREAM.INFO.{stream}" for stream in streams)
 
 
+def _newest(*streams: str) -> tuple[str, ...]:
+    """To ask leaders, beside the replicas, of streams that may be read whole."""
+    return tuple(f"$JS.API.STREAM.MSG.GET.{stream}" for stream in streams)
+
+
 def _bucket(bucket: str, keys: str = ">", write: bool = True) -> tuple[str, ...]:
     read = _read_stream(f"KV_{bucket}", f"$KV.{bucket}.{keys}")
     return (*read, f"$KV.{bucket}.{keys}") if write else read
 
 
 def _objects(store: str, write: bool) -> tuple[str, ...]:
-    """Direct gets of the object store's stream; writers also put chunks and metadata."""
-    read = _read_stream(f"OBJ_{store}")
+    """Reads of the object store's stream; writers also put chunks and metadata."""
+    read = _read_stream(f"OBJ_{store}") + _newest(f"OBJ_{store}")
     return (*read, f"$O.{store}.>") if write else read
 
 
@@ -260,6 +265,7 @@ PERMISSIONS: dict[Service, Permissions] = {
             *_read_stream(f"KV_{DOCUMENTS}"),
             *_objects(ARTIFACTS, write=True),
             *_objects(KNOWLEDGE, write=True),
+            *_newest("EVENTS", *(f"KV_{bucket}" for bucket in (TASKS, IDEMPOTENCY, UPLOADS, DOCUMENTS))),
             *_read_stream("DEAD"),
             *_bucket(LETTERS),
             work_subject("rag", "*"),
@@ -280,6 +286,7 @@ PERMISSIONS: dict[Service, Permissions] = {
             *_read_stream("TASKS"),
             *_read_stream("WORK"),
             *_read_stream(f"KV_{TASKS}"),
+            *_newest("EVENTS", f"KV_{TASKS}"),
             f"{ROOT}.work.*.*",
             f"{ROOT}.timer.set.*.*",
             *_bucket(TASKS),
@@ -301,6 +308,7 @@ PERMISSIONS: dict[Service, Permissions] = {
             *_consume("WORK", "rag"),
             *_bucket(DOCUMENTS),
             *_read_stream(f"KV_{DOCUMENTS}"),
+            *_newest(f"KV_{DOCUMENTS}"),
             *_objects(KNOWLEDGE, write=True),
             *_info(f"OBJ_{KNOWLEDGE}"),
             f"$JS.API.STREAM.PURGE.OBJ_{KNOWLEDGE}",  # it alone removes the texts of deleted documents

@@ -21,7 +21,15 @@ from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Bus, Delivery, Envelope, consume
 from worksite.common.bus.consumer import Progress
 from worksite.common.dead_letters import Original, bury
-from worksite.common.errors import BusUnavailable, Conflict, Fenced, MalformedMessage, Retryable, StepRefused, UnknownMessageType
+from worksite.common.errors import (
+    BusUnavailable,
+    Conflict,
+    Fenced,
+    MalformedMessage,
+    Retryable,
+    StepRefused,
+    UnknownMessageType,
+)
 from worksite.common.ids import new_id
 from worksite.common.ledger import MAX_FAILURES, Claim, Ledger
 from worksite.common.messages import (

@@ -101,11 +101,11 @@ class Sweeper:
         return False
 
     async def _mended(self, key: str) -> bool:
-        row = await self._rows.get(key)
+        row = await self._rows.newest(key)  # from leaders: what is missing would be forgotten
         if row is None:
             return True
         entry = TaskEntry.consume(row.value)
-        stored = await self._bus.last("EVENTS", subjects.state_subject(entry.submitted.tenant, entry.submitted.task))
+        stored = await self._bus.newest("EVENTS", subjects.state_subject(entry.submitted.tenant, entry.submitted.task))
         if stored is None:
             if entry.state is None and self._rests(row.written_at):
                 await self._take_up(entry.submitted)

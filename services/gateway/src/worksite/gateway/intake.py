@@ -61,7 +61,7 @@ class Intake:
             lock = await self._lock(storage_key, lock)
             if not lock.fits(body):
                 raise KeyReused(f"key of task {lock.task}")
-            if known := await self._tasks.get(principal.tenant, lock.task):
+            if known := await self._tasks.shown(principal.tenant, lock.task):
                 return known
             entry = _entry(wanted, principal.tenant, lock, upload)
         await self._publish(entry.submitted)
@@ -69,7 +69,7 @@ class Intake:
 
     async def _known(self, tenant: str, key: str, body: bytes) -> TaskEntry | None:
         """The task that this very request has led to before, as far as it is visible."""
-        found = await self._locks.get(key)
+        found = await self._locks.get(key) or await self._locks.newest(key)
         lock = Lock.model_validate_json(found.value) if found else None
         return await self._tasks.get(tenant, lock.task) if lock and lock.fits(body) else None
 

@@ -65,7 +65,7 @@ class Knowledge:
     async def remove(self, tenant: str, document: str) -> DocumentEntry | None:
         """Ask for a document's end; None where there is none. Raises QueueFull, BusUnavailable."""
         key = f"{tenant}.{document}"
-        while found := await self._rows.get(key):
+        while found := await self._rows.newest(key):
             entry = documents.deleting(DocumentEntry.consume(found.value))
             if await self._wrote(key, entry, found):
                 await self._tell(tenant, [document])
@@ -74,7 +74,8 @@ class Knowledge:
 
     async def get(self, tenant: str, document: str) -> DocumentEntry | None:
         """Raises BusUnavailable."""
-        found = await self._rows.get(f"{tenant}.{document}")
+        key = f"{tenant}.{document}"
+        found = await self._rows.get(key) or await self._rows.newest(key)
         return DocumentEntry.consume(found.value) if found else None
 
     async def page(self, tenant: str, state: DocumentState | None, after: int, limit: int) -> Page:

@@ -48,7 +48,7 @@ async def follow(
     """Frames in the order of the stream, each event once, until the task has ended, `stop` is set, the client is no
     longer admitted, or, with `wait=False`, nothing more is there. An outage of NATS only delays it."""
     pattern = subjects.task_events_filter(place.tenant, place.task)
-    after, pause = place.after, POLL_SECONDS
+    after, pause = place.after, POLL_SECONDS if wait else _FIRST_RETRY_SECONDS
     sent_at = asked_at = clock()
     async with AsyncExitStack() as stack:
         changed = await _hints(stack, bus, pattern)
@@ -68,7 +68,7 @@ async def follow(
             if found:
                 pause = POLL_SECONDS
                 continue
-            if found is not None and not wait:
+            if found is not None and not wait and await _is_all(bus, pattern, after):
                 return
             if clock() - sent_at >= HEARTBEAT_SECONDS:
                 yield sse.HEARTBEAT
@@ -94,6 +94,15 @@ async def _read(bus: Bus, pattern: str, after: int) -> list[Stored] | None:
         return await bus.read("EVENTS", pattern, after, limit=_BATCH)
     except Retryable:
         return None
+
+
+async def _is_all(bus: Bus, pattern: str, after: int) -> bool:
+    """Does the leader know no more than the replica that was read?"""
+    try:
+        newest = await bus.newest("EVENTS", pattern)
+    except Retryable:
+        return False
+    return newest is None or newest.sequence <= after
 
 
 async def _signed_out(admitted: Callable[[], Awaitable[bool]]) -> bool:

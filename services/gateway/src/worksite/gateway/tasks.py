@@ -18,7 +18,16 @@ class Tasks:
         self._store = KeyValue(bus, subjects.TASKS)
 
     async def get(self, tenant: str, task: str) -> TaskEntry | None:
-        """The newest entry. Raises BusUnavailable."""
+        """The entry. Raises BusUnavailable.
+
+        That there is none is asked of the leader: a client was told of its task a moment ago.
+        """
+        key = f"{tenant}.{task}"
+        found = await self._store.get(key) or await self._store.newest(key)
+        return TaskEntry.consume(found.value) if found else None
+
+    async def shown(self, tenant: str, task: str) -> TaskEntry | None:
+        """The entry, where the replica that is asked has it already. Raises BusUnavailable."""
         found = await self._store.get(f"{tenant}.{task}")
         return TaskEntry.consume(found.value) if found else None
 

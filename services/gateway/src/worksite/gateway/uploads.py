@@ -40,7 +40,8 @@ class UploadRecords:
 
     async def get(self, tenant: str, upload: str) -> Upload | None:
         """None for what was never uploaded or has expired. Raises BusUnavailable."""
-        found = await self._store.get(f"{tenant}.{upload}")
+        key = f"{tenant}.{upload}"
+        found = await self._store.get(key) or await self._store.newest(key)
         return Upload.model_validate_json(found.value, extra="ignore") if found else None
 
     async def all(self, tenant: str) -> list[Upload]:
