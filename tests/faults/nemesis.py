@@ -15,6 +15,7 @@ from typing import Literal
 from disk import Disk
 from proxy import Direction, Proxy, Weather
 from running import Stack
+from worksite.common.subjects import SERVICES
 
 Kind = Literal["kill", "stop", "delay", "throttle", "reset", "half-open", "disk full"]
 KINDS: tuple[Kind, ...] = ("kill", "stop", "delay", "throttle", "reset", "half-open", "disk full")
@@ -95,7 +96,8 @@ class Nemesis:
     disk: Disk | None
     strikes: list[Strike] = field(default_factory=list)
     _bus: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """nats-server may lose a stream when it is started on a full disk, so it is not struck while the disk is."""
+    """nats-server may lose a stream when it is started on a full disk, so it is not struck while the disk is; of a
+    cluster one node at a time is struck."""
 
     async def strike(self, fault: Fault, reached: Callable[[str], asyncio.Event], over: asyncio.Event) -> Strike | None:
         """None when its step was not reached before it was over, or there was nobody to strike."""
@@ -103,7 +105,7 @@ class Nemesis:
             await asyncio.sleep(fault.when)
         elif not await _first(reached(fault.when), over):
             return None
-        async with self._bus if fault.program == "nats" else contextlib.nullcontext():
+        async with contextlib.nullcontext() if fault.program in SERVICES else self._bus:
             since = time.time()
             if not await self._hit(fault):
                 return None

@@ -20,9 +20,9 @@ import httpx
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 90
 _WORKSITE = [sys.executable, "-m", "worksite.cli.main"]
-_LIMITS = dict.fromkeys(("RATE_PER_PRINCIPAL", "BURST_PER_PRINCIPAL", "RATE_PER_TENANT", "BURST_PER_TENANT"), "5000")
+LIMITS = dict.fromkeys(("RATE_PER_PRINCIPAL", "BURST_PER_PRINCIPAL", "RATE_PER_TENANT", "BURST_PER_TENANT"), "5000")
 """Clients that reconnect again and again are not what is measured."""
-_LITTLE_TO_INDEX = {"KNOWLEDGE_DIRS": str(Path(__file__).parent)}
+LITTLE_TO_INDEX = {"KNOWLEDGE_DIRS": str(Path(__file__).parent)}
 """So that a stack starts soon, and an engine that was killed too."""
 
 
@@ -77,7 +77,7 @@ def running_stack(bus_disk: Path | None = None) -> Iterator[Stack]:
         command = [*_WORKSITE, "up", "--state", str(state), "--port", "0", "--admin-port", "0"]
         with Path(directory, "up.log").open("wb") as log:
             process = subprocess.Popen(
-                command, cwd=ROOT, env=os.environ | _LIMITS | _LITTLE_TO_INDEX, stdout=log, stderr=subprocess.STDOUT
+                command, cwd=ROOT, env=os.environ | LIMITS | LITTLE_TO_INDEX, stdout=log, stderr=subprocess.STDOUT
             )
             try:
                 _wait_until_ready(process, state, Path(directory, "up.log"))
