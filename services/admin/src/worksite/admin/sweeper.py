@@ -22,6 +22,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
+from pydantic import ValidationError
 from worksite.admin.domain.events import Event
 from worksite.admin.domain.routes import agent_of
 from worksite.admin.domain.timers import timer_of
@@ -29,7 +30,7 @@ from worksite.admin.handlers import Orchestrator, envelope_of
 from worksite.admin.read_model import ReadModel
 from worksite.admin.timers import Timers
 from worksite.common import subjects
-from worksite.common.bus import Bus, KeyValue, Stored
+from worksite.common.bus import Bus, Entry, KeyValue, Stored
 from worksite.common.dead_letters import opened
 from worksite.common.errors import BusUnavailable, Conflict, QueueFull
 from worksite.common.ids import new_id
@@ -82,8 +83,7 @@ class Sweeper:
             rows = await self._rows.entries(after=self._read_up_to, limit=_PAGE)
             for row in rows:
                 self._read_up_to = row.revision
-                state = TaskEntry.consume(row.value).state
-                if state is None or state.status not in TERMINAL:
+                if not _at_rest(row):
                     self._open.setdefault(row.key)
             if len(rows) < _PAGE:
                 return
@@ -104,18 +104,18 @@ class Sweeper:
         row = await self._rows.newest(key)  # from leaders: what is missing would be forgotten
         if row is None:
             return True
-        entry = TaskEntry.consume(row.value)
-        stored = await self._bus.newest("EVENTS", subjects.state_subject(entry.submitted.tenant, entry.submitted.task))
+        entry = _readable(row)
+        stored = await self._bus.newest("EVENTS", subjects.state_subject(*key.split(".", 1)))
         if stored is None:
-            if entry.state is None and self._rests(row.written_at):
+            if entry and entry.state is None and self._rests(row.written_at):
                 await self._take_up(entry.submitted)
-            return entry.state is not None  # then EVENTS keeps it no longer
+            return entry is None or entry.state is not None  # then EVENTS keeps it no longer
         state = TaskState.consume(stored.data)
         if self._rests(stored.time):
             await self._read_model.show(state, stored.sequence)
             await self._time(state)
             await self._command(state)
-        return state.status in TERMINAL and entry.sequence >= stored.sequence
+        return state.status in TERMINAL and entry is not None and entry.sequence >= stored.sequence
 
     def _rests(self, since: datetime) -> bool:
         return self._now() - since > PATIENCE
@@ -161,6 +161,19 @@ class Sweeper:
     async def _waiting(self, stream: str, subject: str) -> list[Stored]:
         """All that waits on one subject of a work queue, which holds no more than its cap."""
         return await self._bus.read(stream, subject, after=0, limit=_PAGE)
+
+
+def _readable(row: Entry) -> TaskEntry | None:
+    try:
+        return TaskEntry.consume(row.value)
+    except ValidationError:  # it is written anew from EVENTS
+        return None
+
+
+def _at_rest(row: Entry) -> bool:
+    """Does the row show a task that has ended?"""
+    entry = _readable(row)
+    return entry is not None and entry.state is not None and entry.state.status in TERMINAL
 
 
 def _ids(waiting: list[Stored]) -> set[str | None]:

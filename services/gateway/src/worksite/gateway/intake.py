@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from worksite.common import subjects
-from worksite.common.bus import Bus, Envelope, KeyValue
+from worksite.common.bus import Bus, Entry, Envelope, KeyValue
 from worksite.common.bus.connection import MAX_PAYLOAD_BYTES
 from worksite.common.errors import BusUnavailable, Conflict, PayloadTooLarge, Retryable
 from worksite.common.ids import new_id
@@ -18,6 +18,7 @@ from worksite.gateway.domain.idempotency import Lock
 from worksite.gateway.domain.principal import Principal
 from worksite.gateway.domain.submission import NewTask, Project
 from worksite.gateway.domain.uploads import Upload
+from worksite.gateway.rows import readable
 from worksite.gateway.tasks import Tasks
 from worksite.gateway.uploads import UploadRecords
 
@@ -70,7 +71,7 @@ class Intake:
     async def _known(self, tenant: str, key: str, body: bytes) -> TaskEntry | None:
         """The task that this very request has led to before, as far as it is visible."""
         found = await self._locks.get(key) or await self._locks.newest(key)
-        lock = Lock.model_validate_json(found.value) if found else None
+        lock = readable(Lock, found) if found else None
         return await self._tasks.get(tenant, lock.task) if lock and lock.fits(body) else None
 
     async def _upload(self, tenant: str, project: Project) -> Upload | None:
@@ -90,7 +91,7 @@ class Intake:
                 await self._locks.create(key, wanted.model_dump_json().encode())
             except Conflict:
                 if found := await self._locks.get(key):
-                    return Lock.model_validate_json(found.value)
+                    return _taken(found)
                 continue  # it expired between the two calls
             return wanted
 
@@ -107,6 +108,13 @@ class Intake:
             # entry when it takes the task up.
             log.warning("task %s is accepted but not visible yet: %s", entry.submitted.task, error)
             return entry
+
+
+def _taken(found: Entry) -> Lock:
+    """What the key stands for. Raises KeyReused where nobody can tell: a new key is what helps then as well."""
+    if lock := readable(Lock, found):
+        return lock
+    raise KeyReused(f"the lock {found.key} cannot be read")
 
 
 def _entry(wanted: NewTask, tenant: str, lock: Lock, upload: Upload | None) -> TaskEntry:

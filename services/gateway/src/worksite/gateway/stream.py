@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
@@ -12,6 +13,8 @@ from worksite.common import subjects
 from worksite.common.bus import Bus, Stored
 from worksite.common.errors import Retryable
 from worksite.gateway.domain import sse
+
+log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 15.0
 """So often at least a sign of life is sent, and so often it is asked whether the client may still watch."""
@@ -61,8 +64,14 @@ async def follow(
             changed.clear()
             found = await _read(bus, pattern, after)
             for stored in found or ():
-                yield sse.frame(stored.sequence, stored.time, stored.subject, stored.data)
-                after, sent_at = stored.sequence, clock()
+                after = stored.sequence
+                try:
+                    frame = sse.frame(stored.sequence, stored.time, stored.subject, stored.data)
+                except ValueError:  # it would cut off every client at this very place, for ever
+                    log.error("EVENTS seq %d on %s is not JSON: left out", stored.sequence, stored.subject)
+                    continue
+                yield frame
+                sent_at = clock()
                 if sse.ends_task(stored.subject, stored.data):
                     return
             if found:
