@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from cluster import running_cluster
 from disk import Disk, limited_disk
 from nemesis import Nemesis
+from nodes import ClusterNemesis, ClusterRuns, cluster_plan
 from proxy import proxied
 from running import Stack, running_stack
 from runs import Plan, Runs
@@ -18,11 +20,7 @@ def main() -> int:
     """1 when something was lost or done twice."""
     given = _arguments()
     print(f"seed {given.seed}", flush=True)
-    with limited_disk() as disk:
-        if disk is None:
-            print("no disk of limited size can be mounted here (root can): it will not be full", flush=True)
-        with running_stack(disk.root if disk else None) as stack:
-            runs = asyncio.run(_all(stack, disk, given))
+    runs = asyncio.run(_on_a_cluster(given)) if given.profile == "cluster" else _embedded(given)
     print(f"seed {given.seed}: {runs.totals}")
     return 1 if runs.totals.counts["violations"] else 0
 
@@ -33,17 +31,38 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the first run; the others count up from it")
     parser.add_argument("--tasks", type=int, default=8, help="cheap tasks in each run")
     parser.add_argument("--at-once", type=int, default=3, help="runs that go on side by side")
+    parser.add_argument("--profile", choices=("embedded", "cluster"), default="embedded", help="one server, or three")
     return parser.parse_args()
 
 
-async def _all(stack: Stack, disk: Disk | None, given: argparse.Namespace) -> Runs:
+def _embedded(given: argparse.Namespace) -> Runs:
+    with limited_disk() as disk:
+        if disk is None:
+            print("no disk of limited size can be mounted here (root can): it will not be full", flush=True)
+        with running_stack(disk.root if disk else None) as stack:
+            return asyncio.run(_on_one_server(stack, disk, given))
+
+
+async def _on_one_server(stack: Stack, disk: Disk | None, given: argparse.Namespace) -> Runs:
     async with proxied(stack) as proxy:
         runs = Runs(stack, await asyncio.to_thread(stack.token), Nemesis(stack, proxy, disk))
-        plans = (Plan.of(seed, given.tasks) for seed in range(given.seed, given.seed + given.runs))
-        async with asyncio.TaskGroup() as group:
-            for _ in range(given.at_once):
-                group.create_task(_one_by_one(runs, plans))
-        await runs.left()
+        return await _all(runs, Plan.of, given)
+
+
+async def _on_a_cluster(given: argparse.Namespace) -> Runs:
+    async with running_cluster() as stack:
+        nemesis = ClusterNemesis(stack, None, None)
+        runs = await _all(ClusterRuns(stack, await stack.token(), nemesis), cluster_plan, given)
+    print(f"{nemesis.killed_leaders} of the kills were of leaders")
+    return runs
+
+
+async def _all(runs: Runs, plan: Callable[[int, int], Plan], given: argparse.Namespace) -> Runs:
+    plans = (plan(seed, given.tasks) for seed in range(given.seed, given.seed + given.runs))
+    async with asyncio.TaskGroup() as group:
+        for _ in range(given.at_once):
+            group.create_task(_one_by_one(runs, plans))
+    await runs.left()
     return runs
 
 

@@ -69,6 +69,8 @@ class Totals:
 class Runs:
     """Plays plans against one stack. Several may go on at once: then one's faults strike the others' tasks too."""
 
+    command = "make faults"
+
     def __init__(self, stack: Stack, token: str, nemesis: Nemesis) -> None:
         self._url = stack.address("gateway_url")
         self._headers = {"Authorization": f"Bearer {token}"}
@@ -147,7 +149,7 @@ class Runs:
         print(f"  run {plan.seed}: {seconds:.1f} s; {hit}", flush=True)
         self._violated(found)
         if found:
-            print(f"    the same faults again: make faults RUNS=1 SEED={plan.seed}", flush=True)
+            print(f"    the same faults again: {self.command} RUNS=1 SEED={plan.seed}", flush=True)
 
     def _violated(self, found: list[str]) -> None:
         self.totals.counts.update(violations=len(found))
