@@ -62,7 +62,7 @@ async def _all(runs: Runs, plan: Callable[[int, int], Plan], given: argparse.Nam
     async with asyncio.TaskGroup() as group:
         for _ in range(given.at_once):
             group.create_task(_one_by_one(runs, plans))
-    await runs.left()
+    await runs.end()
     return runs
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,18 +12,34 @@ from worksite.admin.domain.routes import agent_of
 from worksite.common.subjects import ACK_WAIT_SECONDS
 
 BUDGET_SECONDS = ACK_WAIT_SECONDS + 5.0
-"""DESIGN's, from the kill; what a supervisor deliberately waits before it starts the worker again is added."""
+"""DESIGN's, from the kill. What the supervisor deliberately waits before it starts the worker again is added, and what
+the worker spends on other steps first."""
 _AFTERWARDS_SECONDS = 5.0
 """What a fault does to others may outlast it: connections are made again, fetches come back."""
-Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of one task, in seconds since 1970."""
+
+    task: str
+    name: str
+    commanded: float
+    signs: tuple[float, ...]
+    """Of somebody at work on it: begun, a progress, the result."""
+    begun: float
+    answered: float
+
+    @property
+    def worker(self) -> str:
+        return agent_of(self.name)
 
 
 @dataclass(frozen=True)
 class Resumed:
     """A step that was commanded to a worker when that was killed."""
 
-    step: str
-    worker: str
+    step: Step
     seconds: float
     allowed: float
 
@@ -32,42 +48,53 @@ class Resumed:
         return self.seconds > self.allowed
 
     def __str__(self) -> str:
-        return f"{self.step} went on {self.seconds:.1f} s after {self.worker} was killed, allowed {self.allowed:.1f} s"
+        who = f"task {self.step.task}: {self.step.name} went on {self.seconds:.1f} s after its worker was killed"
+        return f"{who}, allowed {self.allowed:.1f} s"
 
 
-def resumed(events: list[Event], strikes: Iterable[Strike]) -> Iterator[Resumed]:
-    """Of one task, for each kill of the worker at its step. Left out is whatever a second fault may have delayed."""
-    strikes = tuple(strikes)
+def steps(task: str, events: list[dict[str, Any]]) -> Iterator[Step]:
+    """Those that were answered."""
+    for result in (event for event in events if event["kind"] == "result"):
+        name = result["step"]
+        commanded = [e["time"] for e in events if e["kind"] == "state" and e["body"]["step"] == name]
+        progress = [_time(e["time"]) for e in events if e["kind"] == "progress" and e["step"] == name]
+        begun, answered = _time(result["body"]["started_at"]), _time(result["time"])
+        yield Step(task, name, _time(commanded[0]), (*progress, begun, answered), begun, answered)
+
+
+def resumed(worked: Sequence[Step], strikes: Sequence[Strike]) -> Iterator[Resumed]:
+    """For each kill of the worker of a step in flight. Left out is whatever a second fault may have delayed."""
     for strike in strikes:
-        if strike.fault.kind == "kill" and (step := _in_flight(events, strike)):
-            moved = _moved(events, step, strike.since)
-            if moved and not any(_disturbs(other, strike, moved) for other in strikes):
-                waited = strike.until - strike.since
-                yield Resumed(step, strike.fault.program, moved - strike.since, BUDGET_SECONDS + waited)
+        for step in worked:
+            if _is_struck(step, strike):
+                moved = min(sign for sign in step.signs if sign > strike.since)
+                if not any(_disturbs(other, strike, moved) for other in strikes):
+                    waited = strike.until - strike.since
+                    allowed = BUDGET_SECONDS + waited + _busy(worked, step, strike.since, moved)
+                    yield Resumed(step, moved - strike.since, allowed)
 
 
-def _in_flight(events: list[Event], strike: Strike) -> str | None:
-    """The step that the task waited for at that moment, if it was the victim's."""
-    before = [event for event in events if _time(event["time"]) < strike.since]
-    states = [event["body"]["step"] for event in before if event["kind"] == "state"]
-    step = states[-1] if states else None
-    answered = any(event["kind"] == "result" and event["step"] == step for event in before)
-    return step if step and not answered and agent_of(step) == strike.fault.program else None
-
-
-def _moved(events: list[Event], step: str, since: float) -> float | None:
-    """When it was begun anew, or else when there was a sign of it; None when it was taken away."""
-    signs: list[float] = []
-    for event in events:
-        if event["step"] == step and event["kind"] in ("result", "progress"):
-            signs.append(_time(event["time"]))
-        if event["step"] == step and event["kind"] == "result":
-            signs.append(_time(event["body"]["started_at"]))
-    return min((sign for sign in signs if sign > since), default=None)
+def _is_struck(step: Step, strike: Strike) -> bool:
+    fault = strike.fault
+    return fault.kind == "kill" and fault.program == step.worker and step.commanded < strike.since < step.answered
 
 
 def _disturbs(other: Strike, strike: Strike, moved: float) -> bool:
     return other is not strike and other.since < moved and other.until + _AFTERWARDS_SECONDS > strike.since
+
+
+def _busy(worked: Sequence[Step], waiting: Step, since: float, until: float) -> float:
+    """Seconds in which the same worker had another step in hand."""
+    spans = sorted(
+        (max(step.begun, since), min(step.answered, until))
+        for step in worked
+        if step is not waiting and step.worker == waiting.worker and step.begun < until and step.answered > since
+    )
+    seconds, reached = 0.0, since
+    for begun, ended in spans:
+        seconds += max(0.0, ended - max(begun, reached))
+        reached = max(reached, ended)
+    return seconds
 
 
 def _time(text: str) -> float:

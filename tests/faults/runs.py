@@ -13,7 +13,7 @@ from branch import branch_violations
 from clients import Clients, Followed, Hung
 from history import Event, seen_by_clients, violations
 from nemesis import KINDS, Fault, Nemesis, Strike, drawn, tour
-from resuming import Resumed, resumed
+from resuming import Resumed, Step, resumed, steps
 from running import Stack
 
 WINDOW_SECONDS = 5.0
@@ -76,6 +76,7 @@ class Runs:
         self._headers = {"Authorization": f"Bearer {token}"}
         self._stack = stack
         self._nemesis = nemesis
+        self._worked: list[Step] = []
         self.totals = Totals()
 
     async def play(self, plan: Plan) -> None:
@@ -96,8 +97,14 @@ class Runs:
                 await clients.end()
         self._told(plan, struck, found, time.monotonic() - started)
 
-    async def left(self) -> None:
-        """What no consumer has acked when all runs are over, after the time that hand-backs take."""
+    async def end(self) -> None:
+        """When all runs are over: what no consumer has acked, and what went on too late."""
+        await self._left()
+        self.totals.resumed = list(resumed(self._worked, self._nemesis.strikes))
+        self._violated([str(each) for each in self.totals.resumed if each.late])
+
+    async def _left(self) -> None:
+        """After the time that hand-backs take."""
         left, deadline = [""], time.monotonic() + _LEFT_SECONDS
         while left and time.monotonic() < deadline:
             await asyncio.sleep(0.5)
@@ -121,9 +128,7 @@ class Runs:
         for task in clients.tasks:
             events, lines = await self._read(clients, task)
             found += [f"task {task.id}: {line}" for line in lines]
-            went_on = list(resumed(events, self._nemesis.strikes))
-            found += [f"task {task.id}: {each}" for each in went_on if each.late]
-            self.totals.resumed += went_on
+            self._worked += steps(task.id, events)
             self.totals.counts.update(tasks=1, events=len(events), reconnects=task.reconnects)
         return found
 

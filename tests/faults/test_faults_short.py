@@ -2,13 +2,14 @@
 
 import copy
 import json
+from datetime import UTC, datetime
 
 import pytest
 from clients import Followed
 from history import violations
 from nemesis import PROGRAMS, STEPS, Fault, Nemesis, Strike, tour
 from proxy import proxied
-from resuming import resumed
+from resuming import Step, resumed, steps
 from running import running_stack
 from runs import Plan, Runs
 from worksite.admin.domain.projection import entry_of
@@ -31,13 +32,14 @@ async def test_tasks_end_once_and_whole_under_a_kill_a_stop_and_a_reset(capsys):
         async with proxied(stack) as proxy:
             runs = Runs(stack, stack.token(), Nemesis(stack, proxy, None))
             await runs.play(SHORT)
-            await runs.left()
+            await runs.end()
     counts = runs.totals.counts
     assert counts["violations"] == 0, capsys.readouterr().out
     assert [counts[kind] for kind in ("tasks", "kill", "stop", "reset")] == [6, 1, 1, 1]
 
 
-STARTED, TASK = "2026-11-22T12:00:00+00:00", "0" * 32
+TASK = "0" * 32
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
 
 
 def at(second):
@@ -137,21 +139,39 @@ def test_a_client_that_missed_saw_twice_or_out_of_order_is_found(ids):
 
 
 def killed(program, second, until, kind="kill"):
-    base = 1_795_348_800.0  # 2026-11-22T12:00:00Z
-    return Strike(Fault(kind, program, 0.0), base + second, base + until)
+    return Strike(Fault(kind, program, 0.0), NOON + second, NOON + until)
 
 
-def test_the_time_until_work_goes_on_is_counted_from_the_kill_to_the_first_sign_of_it():
-    (went_on,) = resumed(history(), [killed("architect", 3.5, 4.0)])
-    assert (went_on.step, went_on.seconds, went_on.allowed, went_on.late) == ("2-design", 0.5, 20.5, False)
+def measured(events, *strikes, others=()):
+    return list(resumed([*steps(TASK, events), *others], [killed(*strike) for strike in strikes]))
 
 
-def test_work_that_went_on_too_late_is_found():
+def slow():
+    """The design took until half a minute after a kill at 3.5 s."""
     events = [event for event in history() if event["kind"] != "progress"]
     for event in events[-2:]:
         event["time"] = at(45)
-    (went_on,) = resumed(events, [killed("architect", 3.5, 5.5)])
-    assert (went_on.seconds, went_on.late) == (41.5, True)
+    return events
+
+
+def test_the_time_until_work_goes_on_is_counted_from_the_kill_to_the_first_sign_of_it():
+    (went_on,) = measured(history(), ("architect", 3.5, 4.0))
+    assert (went_on.step.name, went_on.seconds, went_on.allowed, went_on.late) == ("2-design", 0.5, 20.5, False)
+
+
+def test_work_that_went_on_too_late_is_found():
+    (went_on,) = measured(slow(), ("architect", 3.5, 5.5))
+    assert (went_on.seconds, went_on.allowed, went_on.late) == (41.5, 22.0, True)
+
+
+def test_what_a_worker_did_first_for_another_task_is_no_delay():
+    (went_on, _) = measured(slow(), ("architect", 3.5, 5.5), others=[other_step(5.0, 35.0)])
+    assert (went_on.allowed, went_on.late) == (52.0, False)
+
+
+def other_step(begun, answered):
+    since = NOON + begun
+    return Step("1" * 32, "1-answer", NOON, (since, NOON + answered), since, NOON + answered)
 
 
 @pytest.mark.parametrize(
@@ -163,8 +183,7 @@ def test_work_that_went_on_too_late_is_found():
     ],
 )
 def test_a_kill_that_held_no_step_or_did_not_come_alone_is_not_measured(strikes):
-    measured = resumed(history(), [killed(*strike) for strike in strikes])
-    assert [each for each in measured if each.worker == "architect"] == []
+    assert measured(history(), *strikes) == []
 
 
 def test_the_same_seed_draws_the_same_faults():
