@@ -13,10 +13,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import re
 from collections.abc import AsyncIterator, Callable, Container
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,17 +24,13 @@ from worksite.common import subjects
 from worksite.common.bus import Bus, Stored
 from worksite.common.bus.envelope import EXPECTED_LAST_SUBJECT_SEQUENCE
 from worksite.common.errors import ArtifactCorrupt, ArtifactMissing, BusUnavailable, Conflict, PayloadTooLarge
-from worksite.common.ids import id_at, new_id
+from worksite.common.ids import new_id
 from worksite.common.messages import ArtifactRef, Message, Model
 
 MAX_ARTIFACT_BYTES = 512 << 20
 """A blob is held in memory while it is stored or read."""
-RENEW_AFTER = timedelta(minutes=30)
-"""A blob that was put so long ago is renewed when it is put again. Collectors give a blob at least twice as long."""
 _CHUNK_BYTES = 64 * 1024
 _CHUNKS_PER_READ = 64
-_NUID = re.compile(r"[0-9a-f]{32}")
-"""As we name the pieces of a blob: by an id that bears the time."""
 _ROLLUP = {"Nats-Rollup": "sub"}
 
 
@@ -71,7 +66,7 @@ class Artifacts:
         self._stream = f"OBJ_{store}"
 
     async def put(self, data: bytes, media_type: str) -> ArtifactRef:
-        """Store a blob; storing it twice is the same as once. Raises BusUnavailable, QueueFull, PayloadTooLarge."""
+        """Store a blob; one that is there is renewed instead. Raises BusUnavailable, QueueFull, PayloadTooLarge."""
         if len(data) > MAX_ARTIFACT_BYTES:
             raise PayloadTooLarge(f"{len(data)} bytes: an artifact holds at most {MAX_ARTIFACT_BYTES}")
         digest = (await asyncio.to_thread(hashlib.sha256, data)).digest()
@@ -127,7 +122,8 @@ class Artifacts:
                 if stored.time < before and info.name not in kept and await self._removed(stored, info):
                     blobs, size = blobs + 1, size + info.size
         for subject in pieces:  # listed before the metadata, which is written last: whatever has none was cut off
-            if _NUID.fullmatch(nuid := subject.rpartition(".")[2]) and nuid < id_at(before):
+            piece = await self._bus.last(self._stream, subject)
+            if piece and piece.time < before:
                 await self._bus.purge(self._stream, subject)
         return Removed(blobs, size)
 
@@ -146,17 +142,15 @@ class Artifacts:
     async def _put(self, digest: bytes, size: int, media_type: str, parts: AsyncIterator[bytes]) -> ArtifactRef:
         ref = ArtifactRef(sha256=digest.hex(), size=size, media_type=media_type)
         while stored := await self._bus.last(self._stream, self._meta_subject(ref.sha256)):
-            if await self._stays(stored):
+            if await self._renewed(stored):
                 return ref
         await self._write(ref, base64.urlsafe_b64encode(digest).decode(), parts)
         return ref
 
-    async def _stays(self, stored: Stored) -> bool:
-        """True once no collector removes it for a while; False when it was removed or renewed a moment ago."""
-        if self._now() - stored.time < RENEW_AFTER:
-            return True
+    async def _renewed(self, stored: Stored) -> bool:
+        """As if it had just been put, to every collector. False when it was removed or renewed a moment ago."""
+        headers = _ROLLUP | {EXPECTED_LAST_SUBJECT_SEQUENCE: str(stored.sequence)}
         try:
-            headers = _ROLLUP | {EXPECTED_LAST_SUBJECT_SEQUENCE: str(stored.sequence)}
             await self._bus.publish_raw(stored.subject, stored.data, headers)
         except Conflict:
             return False
@@ -176,7 +170,7 @@ class Artifacts:
             raise ArtifactCorrupt(f"the metadata on {stored.subject} cannot be read") from error
 
     async def _write(self, ref: ArtifactRef, digest: str, parts: AsyncIterator[bytes]) -> None:
-        nuid, chunks = new_id(self._now()), 0
+        nuid, chunks = new_id(), 0
         async for part in parts:
             await self._bus.publish_raw(self._chunk_subject(nuid), part, {})
             chunks += 1

@@ -87,6 +87,7 @@ class StreamSpec:
     disk_share: float
     max_msgs_per_subject: int = -1
     refuse_new: bool = False
+    """At a cap it refuses what comes (ADR 0010); else it drops the oldest."""
     description: str = ""
     schedules: bool = False
     """Holds messages that the server publishes later. It cannot refuse new ones then, only drop the oldest."""
@@ -123,9 +124,25 @@ STREAMS: tuple[StreamSpec, ...] = (
     StreamSpec(
         "WORK", (f"{ROOT}.work.*.*",), "workqueue", 7 * DAY, 0.05, WORK_CAP_PER_TENANT, True, "commands to agents"
     ),
-    StreamSpec("EVENTS", (f"{ROOT}.event.>",), "limits", 30 * DAY, 0.20, description="the truth: state, cost, replay"),
+    StreamSpec(
+        "EVENTS",
+        (f"{ROOT}.event.>",),
+        "limits",
+        30 * DAY,
+        0.20,
+        refuse_new=True,
+        description="the truth: state, cost, replay",
+    ),
     StreamSpec("AUDIT", (f"{ROOT}.audit.*.*",), "limits", 365 * DAY, 0.04, description="denials, privileged actions"),
-    StreamSpec("DEAD", (f"{ROOT}.dead.*.*",), "limits", 30 * DAY, 0.03, description="dead letters, with the reason"),
+    StreamSpec(
+        "DEAD",
+        (f"{ROOT}.dead.*.*",),
+        "limits",
+        30 * DAY,
+        0.03,
+        refuse_new=True,
+        description="dead letters, with the reason",
+    ),
     StreamSpec(
         "TIMERS",
         (f"{ROOT}.timer.set.*.*", f"{ROOT}.timer.due.*.*"),
@@ -201,9 +218,9 @@ def _consume(stream: str, service: str) -> tuple[str, ...]:
 
 
 def _read_stream(stream: str, scope: str | None = None) -> tuple[str, ...]:
-    """Direct gets, of one subject tree where a scope is given; of a whole stream its leader may be asked as well."""
+    """Direct gets, of one subject tree where a scope is given."""
     base = f"$JS.API.DIRECT.GET.{stream}"
-    return (f"{base}.{scope}",) if scope else (base, f"{base}.>", f"$JS.API.STREAM.MSG.GET.{stream}")
+    return (f"{base}.{scope}",) if scope else (base, f"{base}.>")
 
 
 def _info(*streams: str) -> tuple[str, ...]:
@@ -257,7 +274,6 @@ PERMISSIONS: dict[Service, Permissions] = {
             *_bucket(TASKS),
             *_read_stream(f"KV_{TASKS}"),
             *_bucket(IDEMPOTENCY),
-            *_read_stream(f"KV_{IDEMPOTENCY}"),
             *_bucket(REVOKED),
             *_bucket(UPLOADS),
             *_read_stream(f"KV_{UPLOADS}"),

@@ -38,7 +38,7 @@ from worksite.common.errors import WorksiteError
 log = logging.getLogger(__name__)
 
 GRACE = timedelta(days=2)
-"""Longer than the longest step, which a deadline of a day bounds, and half an hour in which a put renews nothing."""
+"""Longer than the longest step, which a deadline of a day bounds, by more than clocks differ."""
 TURN_SECONDS = 3600.0
 
 

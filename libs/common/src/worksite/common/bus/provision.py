@@ -67,7 +67,7 @@ def _stream(spec: subjects.StreamSpec, disk_bytes: int, replicas: int) -> api.St
         max_bytes=int(disk_bytes * spec.disk_share),
         max_msgs_per_subject=spec.max_msgs_per_subject,
         discard=api.DiscardPolicy.NEW if spec.refuse_new else api.DiscardPolicy.OLD,
-        discard_new_per_subject=spec.refuse_new,
+        discard_new_per_subject=spec.refuse_new and spec.max_msgs_per_subject > 0,
         duplicate_window=min(_DUPLICATE_WINDOW_SECONDS, spec.max_age_seconds),
         allow_direct=True,
         allow_msg_schedules=spec.schedules or None,
