@@ -42,6 +42,9 @@ async def test_a_service_gets_ready_and_stops_cleanly_on_sigterm(bus, nats_serve
     assert await asyncio.wait_for(process.stdout.readline(), 20) == b"working\n"
     async with httpx.AsyncClient(trust_env=False) as client:
         assert (await client.get(f"http://127.0.0.1:{port}/readyz")).status_code == 200
+        assert (await client.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
+        metrics = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+        assert all(f'worksite_probe_failing{{probe="{name}"}} 0.0' in metrics for name in ("pulse", "bus"))
         assert "worksite_messages" in (await client.get(f"http://127.0.0.1:{port}/metrics")).text
     process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.wait(), 10) == 0

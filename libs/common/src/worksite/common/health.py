@@ -1,4 +1,4 @@
-"""/healthz (alive: the consumer progresses), /readyz (can work now), /metrics.
+"""/healthz (alive: the consumer progresses, the bus is not deaf), /readyz (can work now), /metrics.
 
 That the event loop moves is shown by the answer itself: the endpoint runs in it, so a stalled loop answers nothing.
 """

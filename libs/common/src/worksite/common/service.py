@@ -19,6 +19,7 @@ from worksite.common import telemetry
 from worksite.common.bus import Bus, BusSettings, Service, announce
 from worksite.common.errors import BusUnavailable, Permanent
 from worksite.common.health import Health, ops_server
+from worksite.common.pulse import Pulse
 from worksite.common.settings import ServiceSettings, SettingsError
 from worksite.common.worker import Worker
 
@@ -72,12 +73,14 @@ async def _run(name: str, settings: S, main: Main[S], ready: asyncio.Event, serv
     health = Health()
     micro = await announce(bus, name, version("worksite-common"))
     running = Running(bus, micro, health, stop, ready)
-    health.ready["bus"] = lambda: None if bus.connected else "not connected to NATS"
+    pulse = Pulse(bus)
+    health.alive["pulse"], health.ready["bus"] = pulse.alive, pulse.ready
     health.ready["started"] = lambda: None if running.ready.is_set() else "starting"
     health.ready["draining"] = lambda: "draining" if stop.is_set() else None
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(bus.close)
         stack.push_async_callback(micro.stop)
+        stack.callback(asyncio.create_task(pulse.run()).cancel)
         if not serves_health_itself:
             port = await stack.enter_async_context(ops_server(health, settings.bind_host, settings.operations_port))
             log.info("operations endpoint on port %d", port)

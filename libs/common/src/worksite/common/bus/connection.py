@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 import nats
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from pydantic import SecretStr
@@ -86,7 +85,7 @@ class BusSettings:
 class Bus:
     """Publishes, reads and subscribes. Use `Bus.connect`; close with `close()`."""
 
-    def __init__(self, client: Client, settings: BusSettings, denied: _Denials) -> None:
+    def __init__(self, client: NatsClient, settings: BusSettings, denied: _Denials) -> None:
         self.client = client
         self.settings = settings
         self.jetstream: JetStreamContext = client.jetstream(timeout=settings.timeout_seconds)
@@ -114,6 +113,10 @@ class Bus:
     def connected(self) -> bool:
         """True while a server is on the other end."""
         return self.client.is_connected
+
+    async def answers(self, patience_seconds: float) -> bool:
+        """Does the server answer in time? One PING: `connected` stays true on a connection that has gone deaf."""
+        return await self.client.round_trip(patience_seconds)
 
     async def close(self) -> None:
         """Flush and close. Subscriptions are already gone by then, so the drain cannot hang (ADR 0001)."""

@@ -23,6 +23,8 @@ from worksite.common.subjects import HEARTBEAT_SECONDS
 log = logging.getLogger(__name__)
 
 FETCH_SECONDS = 5.0
+STALLED_SECONDS = 6 * FETCH_SECONDS
+"""Longer than it takes to see that the connection is gone."""
 _BACKOFF_FIRST, _BACKOFF_LAST = 0.5, 60.0
 
 
@@ -90,16 +92,18 @@ def _as_unavailable(what: str):
 
 @dataclass
 class Progress:
-    """What a liveness probe needs: when the loop last turned."""
+    """What a liveness probe needs: when the loop last turned. Without a connection it turns in vain, and is no less
+    alive: a restart would not bring NATS back."""
 
+    clock: Callable[[], float] = time.monotonic
     last_turn: float = 0.0
 
     def turned(self) -> None:
-        self.last_turn = time.monotonic()
+        self.last_turn = self.clock()
 
-    def stalled(self, limit_seconds: float = 3 * FETCH_SECONDS) -> bool:
+    def stalled(self, limit_seconds: float = STALLED_SECONDS) -> bool:
         """True when the loop has started and has not turned for that long."""
-        return self.last_turn > 0 and time.monotonic() - self.last_turn > limit_seconds
+        return self.last_turn > 0 and self.clock() - self.last_turn > limit_seconds
 
 
 async def consume(
@@ -120,7 +124,9 @@ async def consume(
     nats-py's batch fetch, which may wait for a full batch until its time is out, stays out of the way.
     """
     stopping = asyncio.create_task(stop.wait())
-    slot = _Slot(bus, stream, durable, handle, stopping, progress or Progress())
+    progress = progress or Progress()
+    progress.turned()  # from here on: a loop that never gets to its first turn is stalled as well
+    slot = _Slot(bus, stream, durable, handle, stopping, progress)
     slots = [asyncio.create_task(slot.run()) for _ in range(concurrency)]
     try:
         await asyncio.wait({stopping, *slots}, return_when=asyncio.FIRST_COMPLETED)
@@ -152,6 +158,7 @@ class _Slot:
                     await _unsubscribed(subscription)
             except (nats.errors.Error, OSError) as error:
                 log.warning("fetching from %s failed, binding again: %s", self.stream, error)
+                self._turned_in_vain()
                 await asyncio.wait({self.stopping}, timeout=random.uniform(0.2, 1.0))
 
     async def _turn(self, subscription: JetStreamContext.PullSubscription) -> None:
@@ -171,9 +178,14 @@ class _Slot:
             self.progress.turned()
             return None
         except TimeoutError:  # not a word: the connection or the consumer is gone, which a probe shall see
+            self._turned_in_vain()
             return None
         finally:
             fetching.cancel()
+
+    def _turned_in_vain(self) -> None:
+        if not self.bus.connected:
+            self.progress.turned()
 
     async def _deliver(self, message: Msg) -> None:
         delivery = Delivery.of(message)
