@@ -16,6 +16,7 @@ BUDGET_SECONDS = ACK_WAIT_SECONDS + 5.0
 the worker spends on other steps first."""
 _AFTERWARDS_SECONDS = 5.0
 """What a fault does to others may outlast it: connections are made again, fetches come back."""
+_INDEPENDENT = {"gateway", "architect", "builder", "validator"}
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,10 @@ def _is_struck(step: Step, strike: Strike) -> bool:
 
 
 def _disturbs(other: Strike, strike: Strike, moved: float) -> bool:
-    return other is not strike and other.since < moved and other.until + _AFTERWARDS_SECONDS > strike.since
+    """A worker depends on itself, the bus, admin and rag."""
+    if other is strike or other.fault.program in _INDEPENDENT - {strike.fault.program}:
+        return False
+    return other.since < moved and other.until + _AFTERWARDS_SECONDS > strike.since
 
 
 def _busy(worked: Sequence[Step], waiting: Step, since: float, until: float) -> float:

@@ -25,8 +25,8 @@ _WHOLE_TASKS = 0.15
 _TASKS_PATIENCE_SECONDS = 300.0
 """The runs beside it may strike again and again what a task waits for."""
 _READ_AGAIN_SECONDS = 10.0
-_LEFT_SECONDS = 90.0
-"""A message that was handed back again and again waits a minute."""
+_LEFT_SECONDS = 180.0
+"""A message that was handed back again and again waits a minute, and then has to be handled."""
 
 
 @dataclass(frozen=True)

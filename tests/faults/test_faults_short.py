@@ -169,6 +169,11 @@ def test_what_a_worker_did_first_for_another_task_is_no_delay():
     assert (went_on.allowed, went_on.late) == (52.0, False)
 
 
+def test_a_fault_of_a_program_that_the_worker_does_not_need_is_no_excuse():
+    (went_on,) = measured(slow(), ("architect", 3.5, 5.5), ("gateway", 3.6, 4.5))
+    assert went_on.late
+
+
 def other_step(begun, answered):
     since = NOON + begun
     return Step("1" * 32, "1-answer", NOON, (since, NOON + answered), since, NOON + answered)
