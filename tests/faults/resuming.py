@@ -38,9 +38,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Resumed:
-    """A step that was commanded to a worker when that was killed."""
+    """A step in flight when its worker, or who else is named, was killed."""
 
-    step: Step
+    step: str
+    killed: str
     seconds: float
     allowed: float
 
@@ -49,8 +50,7 @@ class Resumed:
         return self.seconds > self.allowed
 
     def __str__(self) -> str:
-        who = f"task {self.step.task}: {self.step.name} went on {self.seconds:.1f} s after its worker was killed"
-        return f"{who}, allowed {self.allowed:.1f} s"
+        return f"{self.step} went on {self.seconds:.1f} s after {self.killed} was killed, allowed {self.allowed:.1f} s"
 
 
 def steps(task: str, events: list[dict[str, Any]]) -> Iterator[Step]:
@@ -72,7 +72,7 @@ def resumed(worked: Sequence[Step], strikes: Sequence[Strike]) -> Iterator[Resum
                 if not any(_disturbs(other, strike, moved) for other in strikes):
                     waited = strike.until - strike.since
                     allowed = BUDGET_SECONDS + waited + _busy(worked, step, strike.since, moved)
-                    yield Resumed(step, moved - strike.since, allowed)
+                    yield Resumed(f"{step.name} of task {step.task}", step.worker, moved - strike.since, allowed)
 
 
 def _is_struck(step: Step, strike: Strike) -> bool:

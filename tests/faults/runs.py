@@ -100,8 +100,9 @@ class Runs:
     async def end(self) -> None:
         """When all runs are over: what no consumer has acked, and what went on too late."""
         await self._left()
-        self.totals.resumed = list(resumed(self._worked, self._nemesis.strikes))
-        self._violated([str(each) for each in self.totals.resumed if each.late])
+        went_on = list(resumed(self._worked, self._nemesis.strikes))
+        self.totals.resumed += went_on
+        self._violated([str(each) for each in went_on if each.late])
 
     async def _left(self) -> None:
         """After the time that hand-backs take."""

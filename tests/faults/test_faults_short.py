@@ -156,7 +156,8 @@ def slow():
 
 def test_the_time_until_work_goes_on_is_counted_from_the_kill_to_the_first_sign_of_it():
     (went_on,) = measured(history(), ("architect", 3.5, 4.0))
-    assert (went_on.step.name, went_on.seconds, went_on.allowed, went_on.late) == ("2-design", 0.5, 20.5, False)
+    assert went_on.step.startswith("2-design of")
+    assert (went_on.seconds, went_on.allowed, went_on.late) == (0.5, 20.5, False)
 
 
 def test_work_that_went_on_too_late_is_found():
