@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -88,24 +87,40 @@ class ClusterRuns(Runs):
 
     command = "make faults PROFILE=cluster"
 
+    def __init__(self, stack: ClusterStack, token: str, nemesis: ClusterNemesis) -> None:
+        super().__init__(stack, token, nemesis)  # pyright: ignore[reportArgumentType]
+        self._recorded: dict[str, list[Event]] = {}
+
     async def _read(self, clients: Clients, task: Followed) -> tuple[list[Event], list[str]]:
         events, lines = await super()._read(clients, task)
-        went_on = list(gone_on(events, self._nemesis.strikes))
-        self.totals.resumed += went_on
-        return events, lines + [str(each) for each in went_on if each.late]
+        self._recorded[task.id] = events
+        return events, lines
+
+    async def end(self) -> None:
+        await super().end()
+        for events in self._recorded.values():
+            went_on = list(gone_on(events, self._nemesis.strikes))
+            self.totals.resumed += went_on
+            self._violated([str(each) for each in went_on if each.late])
 
 
 def gone_on(events: list[Event], strikes: Iterable[Strike]) -> Iterator[Resumed]:
-    """Of one task, for each kill of a node while one of its steps was in flight: until its next event. Left out is
-    whatever a second fault may have delayed."""
+    """Of one task, for each kill of a node while one of its steps was in flight: until its next event. Left out are
+    steps that somebody was at work on all the time, and whatever a second fault may have delayed."""
     strikes = tuple(strikes)
     for strike in strikes:
-        if strike.fault.kind != "kill" or strike.fault.program in SERVICES:
-            continue
-        step, moved = _step_at(events, strike.since), _next(events, strike.since)
-        alone = not any(_overlaps(other, strike, moved or time.time()) for other in strikes)
-        if step and moved and alone:
-            yield Resumed(step, strike.fault.program, moved - strike.since, BUDGET_SECONDS)
+        if strike.fault.kind == "kill" and strike.fault.program not in SERVICES:
+            step, moved = _step_at(events, strike.since), _next(events, strike.since)
+            if not step or not moved or _in_hand(events, step, strike.since):
+                continue
+            if not any(_overlaps(other, strike, moved) for other in strikes):
+                yield Resumed(step, strike.fault.program, moved - strike.since, BUDGET_SECONDS)
+
+
+def _in_hand(events: list[Event], step: str, moment: float) -> bool:
+    """Was the step begun before that moment, and done after it?"""
+    results = (event for event in events if event["kind"] == "result" and event["step"] == step)
+    return any(_seconds(event["body"]["started_at"]) < moment < _time(event) for event in results)
 
 
 def _step_at(events: list[Event], moment: float) -> str | None:
@@ -122,4 +137,8 @@ def _overlaps(other: Strike, strike: Strike, moved: float) -> bool:
 
 
 def _time(event: Event) -> float:
-    return datetime.fromisoformat(event["time"]).timestamp()
+    return _seconds(event["time"])
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
