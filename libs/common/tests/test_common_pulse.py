@@ -1,4 +1,4 @@
-"""What probes say of a bus that is silent, away or deaf, and of a consumer that stands still; clocks are set by hand."""
+"""What probes say of a bus that is silent, away or deaf, and of a consumer that stands still, by clocks set by hand."""
 
 import asyncio
 
