@@ -68,6 +68,7 @@ async def submit(
     key: Annotated[str | None, Depends(idempotency_key)],
 ) -> TaskView:
     """Accept a task. The answer comes when it is stored; sent again with the same `Idempotency-Key`, it is the same."""
+    gateway.room.check()
     try:
         entry = await gateway.intake.submit(caller, wanted, await request.body(), key)
     except KeyReused as error:
