@@ -12,9 +12,8 @@ from worksite.admin.handlers import NotYet, Orchestrator
 from worksite.admin.inbox import parse
 from worksite.admin.sweeper import PATIENCE, Sweeper
 from worksite.common import subjects
-from worksite.common.bus import KeyValue
 from worksite.common.errors import Conflict
-from worksite.common.messages import InputGiven, SubmitTask, TaskEntry
+from worksite.common.messages import InputGiven, SubmitTask
 from worksite.common.testing.lagging import LaggingBus
 
 pytestmark = pytest.mark.asyncio
@@ -96,24 +95,25 @@ async def test_an_event_whose_state_only_one_replica_has_seen_comes_again(scene:
 
 
 @pytest.mark.parametrize("stream", ["EVENTS", "KV_tasks"])
-async def test_the_sweeper_does_not_forget_a_task_that_the_replica_has_not_seen(
-    scene: Any, lagging: LaggingBus, stream: str
-) -> None:
-    later = datetime.now(UTC) + PATIENCE + timedelta(seconds=1)
-    sweeper = Sweeper(lagging, Orchestrator(lagging), lambda: later)
-    task = scene.samples.submission()
-    row = TaskEntry(state=None, submitted=task, sequence=0)
-    rows = KeyValue(scene.bus, subjects.TASKS)
-    if stream == "EVENTS":
-        await lagging.fall_behind(stream)
-    await rows.create(f"{task.tenant}.{task.task}", row.to_json())
-    await scene.submit(task)
+async def test_the_sweeper_does_not_forget_a_task_that_the_replica_has_not_seen(scene: Any, stream: str) -> None:
+    class Torn(LaggingBus):
+        """Lists come from a replica that is up to date, what is last on a subject from one that is not."""
+
+        async def read(self, stream: str, subject_filter: str, after: int, limit: int = 256) -> Any:
+            return await scene.bus.read(stream, subject_filter, after, limit)
+
+    torn = await Torn.connect(scene.bus.settings)
+    assert isinstance(torn, Torn)
+    await torn.fall_behind(stream)
+    task = await scene.submit(scene.samples.submission())
     await Orchestrator(scene.bus).handle(await scene.next_delivery("TASKS"))
+    later = datetime.now(UTC) + PATIENCE + timedelta(seconds=1)
+    sweeper = Sweeper(torn, Orchestrator(torn), lambda: later)
     await sweeper.turn()
-    await lagging.fall_behind(stream)
+    torn.catch_up()
     await scene.bus.jetstream.purge_stream("WORK")
-    lagging.catch_up()
 
     await sweeper.turn()
 
     assert [command.task for command in await scene.queued("builder")] == [task.task]
+    await torn.close()

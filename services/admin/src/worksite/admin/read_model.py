@@ -26,15 +26,15 @@ class ReadModel:
         The gateway makes the row when it accepts a task; where it died before that, or the row is gone, this does.
         """
         key, row = f"{state.tenant}.{state.task}", entry_of(state, sequence).to_json()
+        found = await self._rows.get(key)
         while True:
-            found = await self._rows.get(key)
             if found and _shown(found) >= sequence:
                 return
             try:
                 await (self._rows.update(key, row, found.revision) if found else self._rows.create(key, row))
                 return
-            except Conflict:  # somebody wrote in between: perhaps a later state
-                continue
+            except Conflict:  # somebody wrote in between, perhaps a later state; or the replica that was read lags
+                found = await self._rows.newest(key)
 
 
 def _shown(row: Entry) -> int:

@@ -16,7 +16,7 @@ class LaggingBus(Bus):
 
     async def fall_behind(self, stream: str) -> None:
         """From now on its reads show what there is now."""
-        self._replicas[stream] = await super().read(stream, ">", 0, _EVERYTHING)
+        self._replicas[stream] = await Bus.read(self, stream, ">", 0, _EVERYTHING)
 
     def catch_up(self) -> None:
         """All of them."""
