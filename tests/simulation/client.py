@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import nats.errors
+from nats.aio.msg import Msg
 from network import Network, Process
 from server import Consumer, Message
 from virtual_time import EPOCH
@@ -30,6 +31,15 @@ class SimulatedBus(Bus):
         self._network = network
         self._process = process
         self.jetstream: Any = _JetStream(self)
+
+    @property
+    def connected(self) -> bool:
+        """Nobody here is told that a connection broke; only probes, which nobody asks, would make something of it."""
+        return True
+
+    async def request_raw(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> Msg:
+        """Requests and replies take no part, nor does the collector, which begins with one."""
+        raise BusUnavailable(f"nobody answers {subject} here")
 
     async def publish_raw(
         self, subject: str, data: bytes, headers: dict[str, str], max_bytes: int = MAX_PAYLOAD_BYTES
