@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import random
 import signal
@@ -65,6 +66,7 @@ async def run_worker(settings: ServiceSettings, running: Running, worker: Worker
 
 
 async def _run(name: str, settings: S, main: Main[S], ready: asyncio.Event, serves_health_itself: bool) -> None:
+    gc.freeze()  # what the imports made is there to stay; a collection that looks through it keeps requests waiting
     telemetry.setup(name, settings.log_level, settings.otel_exporter_otlp_endpoint)
     stop = _stop_on_signals()
     bus = await _connected(settings.bus(name), stop)
