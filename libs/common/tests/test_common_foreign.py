@@ -166,3 +166,14 @@ async def test_an_artifact_is_read_although_its_metadata_and_pieces_were_written
     for place in await bus.subjects("OBJ_artifacts", "$O.artifacts.>"):
         await relay(bus, place, "OBJ_artifacts")
     assert await artifacts.get(ref) == b"x" * 100_000
+
+
+@pytest.mark.asyncio
+async def test_an_artifact_whose_metadata_a_relay_follows_can_be_put_and_read_again(bus):
+    artifacts = Artifacts(bus)
+    ref = await artifacts.put(b"a design", "text/plain")
+    metadata = (await bus.read("OBJ_artifacts", "$O.artifacts.M.>", 0))[-1].subject
+    await relay(bus, metadata, "OBJ_artifacts")
+
+    assert await asyncio.wait_for(artifacts.put(b"a design", "text/plain"), 20) == ref
+    assert await artifacts.get(ref) == b"a design"

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worksite.admin.collector import Collector
 from worksite.common.artifacts import Artifacts
-from worksite.common.bus import Stored
+from worksite.common.bus import Stored, Tip
 from worksite.common.bus.envelope import EXPECTED_LAST_SUBJECT_SEQUENCE
 from worksite.common.errors import Conflict
 from worksite.common.messages import ArtifactRef
@@ -88,6 +88,10 @@ class MemoryBus:
 
     async def last(self, stream: str, subject: str) -> Stored | None:
         return next(iter((await self._found(stream, subject))[::-1]), None)
+
+    async def tip(self, stream: str, subject: str) -> Tip:
+        record = await self.last(stream, subject)
+        return Tip(record.sequence if record else 0, record)
 
     async def read(self, stream: str, subject: str, after: int, limit: int = 2) -> list[Stored]:
         return [m for m in await self._found(stream, subject) if m.sequence > after][:limit]

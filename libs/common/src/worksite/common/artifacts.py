@@ -141,15 +141,16 @@ class Artifacts:
 
     async def _put(self, digest: bytes, size: int, media_type: str, parts: AsyncIterator[bytes]) -> ArtifactRef:
         ref = ArtifactRef(sha256=digest.hex(), size=size, media_type=media_type)
-        while stored := await self._bus.last(self._stream, self._meta_subject(ref.sha256)):
-            if await self._renewed(stored):
+        subject = self._meta_subject(ref.sha256)
+        while (tip := await self._bus.tip(self._stream, subject)).record:
+            if await self._renewed(tip.record, tip.sequence):
                 return ref
         await self._write(ref, base64.urlsafe_b64encode(digest).decode(), parts)
         return ref
 
-    async def _renewed(self, stored: Stored) -> bool:
+    async def _renewed(self, stored: Stored, expected_last: int) -> bool:
         """As if it had just been put, to every collector. False when it was removed or renewed a moment ago."""
-        headers = _ROLLUP | {EXPECTED_LAST_SUBJECT_SEQUENCE: str(stored.sequence)}
+        headers = _ROLLUP | {EXPECTED_LAST_SUBJECT_SEQUENCE: str(expected_last)}
         try:
             await self._bus.publish_raw(stored.subject, stored.data, headers)
         except Conflict:

@@ -88,7 +88,7 @@ def _bucket(spec: subjects.BucketSpec, disk_bytes: int) -> api.StreamConfig:
         max_msgs_per_subject=1,
         discard=api.DiscardPolicy.NEW,
         duplicate_window=120,
-        allow_rollup_hdrs=True,
+        allow_rollup_hdrs=False,  # one message per key is kept anyway, and a roll-up could empty the whole bucket
         deny_delete=True,
         allow_direct=True,
         allow_msg_ttl=spec.per_key_ttl or None,
