@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Gauge, Histogram
+from worksite.common.carried_traces import CarryingTracerProvider
 from worksite.common.errors import QueueFull
 
 _tracer = trace.get_tracer("worksite")
@@ -35,16 +36,19 @@ _WRONG = Gauge(
 
 
 def setup(service: str, level: str, otlp_endpoint: str | None) -> None:
-    """Called once per process. Without an endpoint spans are made (logs carry their ids) but not exported."""
+    """Called once per process. Without an endpoint traces are carried on (logs have their ids) but not recorded."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    trace.set_tracer_provider(_exporting(service, otlp_endpoint) if otlp_endpoint else CarryingTracerProvider())
+
+
+def _exporting(service: str, otlp_endpoint: str) -> TracerProvider:
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: f"worksite-{service}"}))
-    if otlp_endpoint:
-        exporter = OTLPSpanExporter(endpoint=f"{otlp_endpoint.rstrip('/')}/v1/traces")
-        provider.add_span_processor(BatchSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
+    exporter = OTLPSpanExporter(endpoint=f"{otlp_endpoint.rstrip('/')}/v1/traces")
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    return provider
 
 
 def flush() -> None:
