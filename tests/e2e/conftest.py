@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 WORKSITE = [sys.executable, "-m", "worksite.cli.main"]
-READY_SECONDS = 90
+READY_SECONDS = 150
 
 
 @dataclass

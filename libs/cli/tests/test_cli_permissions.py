@@ -257,7 +257,7 @@ async def test_a_dead_letter_goes_from_its_service_by_the_gateway_to_admin_which
 async def test_the_gateway_can_remove_no_letter_and_command_no_agent(connect):
     sequence, gateway = await died_at("builder", connect), await connect("gateway")
     letter = await find(gateway, TENANT, sequence)
-    for verb in ("STREAM.PURGE.DEAD", "STREAM.MSG.DELETE.DEAD"):
+    for verb in ("STREAM.PURGE.DEAD", "STREAM.MSG.DELETE.DEAD", "STREAM.MSG.GET.DEAD"):
         with pytest.raises(PermissionDenied):
             await gateway.request_raw(f"$JS.API.{verb}", b"{}")
     for subject in (letter.original.subject, subjects.dead_subject("builder", TENANT)):

@@ -74,6 +74,21 @@ async def test_tasks_are_taken_again_once_there_is_room(client: httpx.AsyncClien
     assert (await client.post("/v1/tasks", json=TASK)).status_code == 202
 
 
+async def test_a_task_that_was_taken_is_shown_again_to_whoever_repeats_its_key(
+    client: httpx.AsyncClient, gateway: Gateway, bus: Bus
+) -> None:
+    headers = {"Idempotency-Key": "once"}
+    taken = await client.post("/v1/tasks", json=TASK, headers=headers)
+    await fill(bus, "EVENTS", FILLINGS["EVENTS"])
+    await gateway.room.look()
+
+    again = await client.post("/v1/tasks", json=TASK, headers=headers)
+    other = await client.post("/v1/tasks", json=TASK, headers={"Idempotency-Key": "another"})
+
+    assert (again.status_code, again.json()["id"]) == (202, taken.json()["id"])
+    assert other.status_code == 507
+
+
 async def test_below_the_limit_tasks_at_work_still_write(gateway: Gateway, bus: Bus) -> None:
     await fill(bus, "EVENTS", FILLINGS["EVENTS"])
     await say(bus)

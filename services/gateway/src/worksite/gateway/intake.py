@@ -49,8 +49,8 @@ class Intake:
         """
         if not self._bus.connected:  # a client that is reconnecting would keep the message and send it later
             raise BusUnavailable("not connected to NATS")
-        storage_key = idempotency.storage_key(principal.tenant, principal.subject, ROUTE, key) if key else None
-        if storage_key and wanted.project.upload and (known := await self._known(principal.tenant, storage_key, body)):
+        storage_key = _storage_key(principal, key) if key else None
+        if key and wanted.project.upload and (known := await self.known(principal, body, key)):
             return known  # whose upload may have expired since
         upload = await self._upload(principal.tenant, wanted.project)
         lock = Lock(
@@ -68,11 +68,12 @@ class Intake:
         await self._publish(entry.submitted)
         return await self._make_visible(entry)
 
-    async def _known(self, tenant: str, key: str, body: bytes) -> TaskEntry | None:
-        """The task that this very request has led to before, as far as it is visible."""
-        found = await self._locks.get(key) or await self._locks.newest(key)
+    async def known(self, principal: Principal, body: bytes, key: str) -> TaskEntry | None:
+        """The task that this very request has led to before, as far as it is visible. Raises BusUnavailable."""
+        storage_key = _storage_key(principal, key)
+        found = await self._locks.get(storage_key) or await self._locks.newest(storage_key)
         lock = readable(Lock, found) if found else None
-        return await self._tasks.get(tenant, lock.task) if lock and lock.fits(body) else None
+        return await self._tasks.get(principal.tenant, lock.task) if lock and lock.fits(body) else None
 
     async def _upload(self, tenant: str, project: Project) -> Upload | None:
         if project.upload is None:
@@ -108,6 +109,10 @@ class Intake:
             # entry when it takes the task up.
             log.warning("task %s is accepted but not visible yet: %s", entry.submitted.task, error)
             return entry
+
+
+def _storage_key(principal: Principal, key: str) -> str:
+    return idempotency.storage_key(principal.tenant, principal.subject, ROUTE, key)
 
 
 def _taken(found: Entry) -> Lock:

@@ -27,6 +27,11 @@ class Room:
         self._bus = bus
         self._full: frozenset[str] = frozenset()
 
+    @property
+    def full(self) -> bool:
+        """Is a store that tasks write to nearly full?"""
+        return bool(self._full)
+
     def check(self) -> None:
         """Raises a 507 problem while a store that tasks write to is nearly full."""
         if self._full:

@@ -25,7 +25,7 @@ from worksite.common.errors import BusUnavailable, Permanent
 from worksite.common.processes import free_port, nats_server
 from worksite.common.subjects import SERVICES
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 ENDING_SECONDS = 20.0
 """How long the programs of a stack that stops or was killed may take to end."""
 _INHERITED = (
