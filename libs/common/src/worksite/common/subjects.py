@@ -133,7 +133,7 @@ STREAMS: tuple[StreamSpec, ...] = (
         refuse_new=True,
         description="the truth: state, cost, replay",
     ),
-    StreamSpec("AUDIT", (f"{ROOT}.audit.*.*",), "limits", 365 * DAY, 0.04, description="denials, privileged actions"),
+    StreamSpec("AUDIT", (f"{ROOT}.audit.*.*",), "limits", 365 * DAY, 0.05, description="denials, privileged actions"),
     StreamSpec(
         "DEAD",
         (f"{ROOT}.dead.*.*",),
@@ -185,7 +185,7 @@ BUCKETS: tuple[BucketSpec, ...] = (
 )
 ARTIFACTS, KNOWLEDGE = "artifacts", "knowledge"
 OBJECT_STORES: tuple[BucketSpec, ...] = (
-    BucketSpec(ARTIFACTS, FOR_EVER, 0.235),  # admin's collector removes what no task names
+    BucketSpec(ARTIFACTS, FOR_EVER, 0.225),  # admin's collector removes what no task names
     BucketSpec(KNOWLEDGE, FOR_EVER, 0.09),
 )
 STORES: tuple[str, ...] = (

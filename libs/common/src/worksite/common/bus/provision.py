@@ -19,6 +19,7 @@ _PATIENCE = 6
 async def provision(bus: Bus, disk_bytes: int, replicas: int = 1) -> None:
     """Idempotent: creates what is missing and updates what differs, within `disk_bytes` in all.
 
+    What shrinks comes first: the server counts what streams reserve, and together they may take all that it has.
     Raises Permanent when the server refuses (not enough storage, too few servers for `replicas`), BusUnavailable, also
     while a cluster has no leader.
     """
@@ -31,7 +32,9 @@ async def provision(bus: Bus, disk_bytes: int, replicas: int = 1) -> None:
     try:
         for config in configs:
             config.num_replicas = replicas
-            await _ensure_stream(js, config)
+        pairs = [(config, await _found(js, config)) for config in configs]
+        for config, found in sorted(pairs, key=lambda pair: _growth(*pair)):
+            await _ensure_stream(js, config, found)
         for consumer in subjects.CONSUMERS:
             await js.add_consumer(consumer.stream, _consumer(consumer))
     except ServiceUnavailableError as error:
@@ -42,18 +45,27 @@ async def provision(bus: Bus, disk_bytes: int, replicas: int = 1) -> None:
         raise BusUnavailable(f"no answer while provisioning: {error}") from error
 
 
-async def _ensure_stream(js: JetStreamContext, config: api.StreamConfig) -> None:
+async def _found(js: JetStreamContext, config: api.StreamConfig) -> api.StreamConfig | None:
     assert config.name
     try:
-        found = (await js.stream_info(config.name)).config
+        return (await js.stream_info(config.name)).config
     except NotFoundError:
+        return None
+
+
+def _growth(config: api.StreamConfig, found: api.StreamConfig | None) -> int:
+    return (config.max_bytes or 0) - ((found.max_bytes or 0) if found else 0)
+
+
+async def _ensure_stream(js: JetStreamContext, config: api.StreamConfig, found: api.StreamConfig | None) -> None:
+    if found is None:
         await js.add_stream(config)
-        return
-    if found.persist_mode == config.persist_mode:
+    elif config.allow_msg_counter and found.persist_mode != config.persist_mode:  # which never changes
+        assert config.name
+        await js.delete_stream(config.name)  # counters are worth nothing a minute later; nothing else is ever deleted
+        await js.add_stream(config)
+    else:
         await js.update_stream(config)
-    else:  # which never changes; only counters have one of their own, and are worth nothing a minute later
-        await js.delete_stream(config.name)
-        await js.add_stream(config)
 
 
 def _stream(spec: subjects.StreamSpec, disk_bytes: int, replicas: int) -> api.StreamConfig:
