@@ -1,5 +1,8 @@
 """Blobs named by their hash."""
 
+import base64
+import hashlib
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -71,10 +74,10 @@ class Interrupted(Artifacts):
         super().__init__(bus)
         self._acts = [act]
 
-    async def _removed(self, stored, info):
+    async def _removed(self, stored):
         while self._acts:
             await self._acts.pop()()
-        return await super()._removed(stored, info)
+        return await super()._removed(stored)
 
 
 @pytest.mark.asyncio
@@ -195,3 +198,66 @@ async def test_what_is_left_of_a_blob_that_was_cut_off_is_removed_once_it_is_old
     assert await knowledge.remove_all_but({whole.sha256}, now + timedelta(minutes=1)) == Removed()
     assert await left() == before - 4  # 140,000 bytes are three pieces, and somebody else's
     assert await knowledge.get(whole) == b"whole" * 20_000
+
+
+def metadata(subject_of, **said):
+    """As somebody who may write to the store would put it there."""
+    subject = f"$O.artifacts.M.{base64.urlsafe_b64encode(subject_of.encode()).decode()}"
+    info = {"name": subject_of, "bucket": "artifacts", "nuid": "a", "size": 1, "chunks": 1, "digest": "", "mtime": ""}
+    return subject, json.dumps(info | said).encode(), {"Nats-Rollup": "sub"}
+
+
+UNREADABLE = (b"{", metadata("x")[1], metadata(examples.SHA, size=-1)[1])
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("found", range(len(UNREADABLE)))
+async def test_a_blob_under_whose_name_nothing_useful_stands_is_stored(bus, found):
+    data = b"data"
+    name = hashlib.sha256(data).hexdigest()
+    await bus.publish_raw(metadata(name)[0], UNREADABLE[found], {})
+    ref = await Artifacts(bus).put(data, "text/plain")
+    assert await Artifacts(bus).get(ref) == data
+
+
+@pytest.mark.asyncio
+async def test_a_blob_that_an_operator_removed_can_come_back(bus):
+    ref = await Artifacts(bus).put(b"data", "text/plain")
+    await (await bus.jetstream.object_store("artifacts")).delete(ref.sha256)
+    assert await Artifacts(bus).put(b"data", "text/plain") == ref
+    assert await Artifacts(bus).get(ref) == b"data"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("found", range(len(UNREADABLE)))
+async def test_metadata_that_cannot_be_read_stops_no_collector_and_goes(bus, found):
+    ref = await Artifacts(bus).put(b"data", "text/plain")
+    await bus.publish_raw(metadata(examples.SHA)[0], UNREADABLE[found], {})
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    assert await Artifacts(bus).remove_all_but({ref.sha256}, later) == Removed()
+    assert await Artifacts(bus).get(ref) == b"data"
+    assert (await bus.jetstream.stream_info("OBJ_artifacts")).state.messages == 2
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("claims", [">", "*", "the other's"])
+async def test_a_collector_is_not_led_to_remove_what_other_metadata_claims(bus, claims):
+    ref = await Artifacts(bus).put(b"data", "text/plain")
+    [piece] = await bus.subjects("OBJ_artifacts", "$O.artifacts.C.*")
+    nuid = piece.rpartition(".")[2] if claims == "the other's" else claims
+    await bus.publish_raw(*metadata(examples.SHA, nuid=nuid))
+    await Artifacts(bus).remove_all_but({ref.sha256}, datetime.now(UTC) + timedelta(minutes=1))
+    assert await Artifacts(bus).get(ref) == b"data"
+
+
+@pytest.mark.asyncio
+async def test_pieces_stay_although_a_lagging_replica_did_not_show_their_metadata(bus, monkeypatch):
+    ref = await Artifacts(bus).put(b"data", "text/plain")
+
+    async def nothing(*_):
+        return []
+
+    with monkeypatch.context() as lagging:
+        lagging.setattr(bus, "read", nothing)
+        await Artifacts(bus).remove_all_but({ref.sha256}, datetime.now(UTC) + timedelta(minutes=1))
+    assert await Artifacts(bus).get(ref) == b"data"

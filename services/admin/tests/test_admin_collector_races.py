@@ -89,6 +89,8 @@ class MemoryBus:
     async def last(self, stream: str, subject: str) -> Stored | None:
         return next(iter((await self._found(stream, subject))[::-1]), None)
 
+    newest = last
+
     async def tip(self, stream: str, subject: str) -> Tip:
         record = await self.last(stream, subject)
         return Tip(record.sequence if record else 0, record)

@@ -13,19 +13,22 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Callable, Container
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from worksite.common import subjects
 from worksite.common.bus import Bus, Stored
 from worksite.common.bus.envelope import EXPECTED_LAST_SUBJECT_SEQUENCE
 from worksite.common.errors import ArtifactCorrupt, ArtifactMissing, BusUnavailable, Conflict, PayloadTooLarge
 from worksite.common.ids import new_id
 from worksite.common.messages import ArtifactRef, Message, Model
+
+log = logging.getLogger(__name__)
 
 MAX_ARTIFACT_BYTES = 512 << 20
 """A blob is held in memory while it is stored or read."""
@@ -39,8 +42,8 @@ class _ObjectInfo(Model):
 
     name: str
     bucket: str
-    nuid: str
-    size: int
+    nuid: str = Field(pattern=r"^[0-9A-Za-z]+$", description="no wildcard: what it names is removed with the blob")
+    size: int = Field(ge=0, le=MAX_ARTIFACT_BYTES)
     chunks: int
     digest: str
     mtime: str
@@ -111,38 +114,52 @@ class Artifacts:
         """Remove the blobs put before that time whose hash is not kept. As `remove` otherwise, but that a blob may be
         put again at any moment: it is then there.
 
-        What was left of a blob when its storing or removal was cut off before that time goes as well, uncounted.
+        What was left of a blob when its storing or removal was cut off before that time goes as well, uncounted, and
+        so does metadata that nobody can read. Pieces go when no metadata speaks of them, whoever else claimed them.
         """
         pieces = await self._bus.subjects(self._stream, self._chunk_subject("*"))
+        unseen = await self._bus.subjects(self._stream, f"$O.{self._store}.M.*")
         blobs = size = after = 0
         while batch := await self._bus.read(self._stream, f"$O.{self._store}.M.>", after):
             after = batch[-1].sequence
-            for stored, info in [(stored, self._info_of(stored)) for stored in batch]:
-                pieces.discard(self._chunk_subject(info.nuid))
-                if stored.time < before and info.name not in kept and await self._removed(stored, info):
+            for stored in batch:
+                unseen.discard(stored.subject)
+                info = self._readable(stored)
+                wanted = stored.time >= before or (info and info.name in kept)
+                if wanted or not await self._removed(stored):
+                    pieces.discard(self._chunk_subject(info.nuid) if info else "")
+                elif info:
                     blobs, size = blobs + 1, size + info.size
-        for subject in pieces:  # listed before the metadata, which is written last: whatever has none was cut off
+        await self._remove_cut_off(pieces - await self._in_use(unseen), before)
+        return Removed(blobs, size)
+
+    async def _in_use(self, unseen: set[str]) -> set[str]:
+        """The pieces of metadata that was listed and not read: removed by another, or renewed, of which a replica that
+        lags knows neither place. The leader does."""
+        found = [await self._bus.newest(self._stream, subject) for subject in unseen]
+        infos = [self._readable(stored) for stored in found if stored]
+        return {self._chunk_subject(info.nuid) for info in infos if info}
+
+    async def _remove_cut_off(self, pieces: set[str], before: datetime) -> None:
+        """Listed before the metadata, which is written last: whatever has none was cut off, if it is old enough."""
+        for subject in pieces:
             piece = await self._bus.last(self._stream, subject)
             if piece and piece.time < before:
                 await self._bus.purge(self._stream, subject)
-        return Removed(blobs, size)
 
     async def _remove(self, info: _ObjectInfo) -> None:
         """The metadata last: a removal that was cut off can be found and repeated."""
         await self._bus.purge(self._stream, self._chunk_subject(info.nuid))
         await self._bus.purge(self._stream, self._meta_subject(info.name))
 
-    async def _removed(self, stored: Stored, info: _ObjectInfo) -> bool:
-        """False when it was renewed or removed since it was read. The metadata first: then nobody builds on it."""
-        if not await self._bus.purge(self._stream, stored.subject, up_to=stored.sequence):
-            return False
-        await self._bus.purge(self._stream, self._chunk_subject(info.nuid))
-        return True
+    async def _removed(self, stored: Stored) -> bool:
+        """False when it was renewed or removed since it was read."""
+        return await self._bus.purge(self._stream, stored.subject, up_to=stored.sequence) > 0
 
     async def _put(self, digest: bytes, size: int, media_type: str, parts: AsyncIterator[bytes]) -> ArtifactRef:
         ref = ArtifactRef(sha256=digest.hex(), size=size, media_type=media_type)
         subject = self._meta_subject(ref.sha256)
-        while (tip := await self._bus.tip(self._stream, subject)).record:
+        while (tip := await self._bus.tip(self._stream, subject)).record and self._describes(tip.record, ref):
             if await self._renewed(tip.record, tip.sequence):
                 return ref
         await self._write(ref, base64.urlsafe_b64encode(digest).decode(), parts)
@@ -166,9 +183,24 @@ class Artifacts:
 
     def _info_of(self, stored: Stored) -> _ObjectInfo:
         try:
-            return _ObjectInfo.model_validate_json(stored.data, extra="ignore")
+            info = _ObjectInfo.model_validate_json(stored.data, extra="ignore")
         except ValidationError as error:
             raise ArtifactCorrupt(f"the metadata on {stored.subject} cannot be read") from error
+        if stored.subject != self._meta_subject(info.name):
+            raise ArtifactCorrupt(f"the metadata on {stored.subject} speaks of something else")
+        return info
+
+    def _readable(self, stored: Stored) -> _ObjectInfo | None:
+        try:
+            return self._info_of(stored)
+        except ArtifactCorrupt as error:
+            log.error("%s", error)
+            return None
+
+    def _describes(self, stored: Stored, ref: ArtifactRef) -> bool:
+        """Is it the metadata of this blob? What is not (also the marker of `nats object rm`) is written over."""
+        info = self._readable(stored)
+        return info is not None and info.size == ref.size
 
     async def _write(self, ref: ArtifactRef, digest: str, parts: AsyncIterator[bytes]) -> None:
         nuid, chunks = new_id(), 0

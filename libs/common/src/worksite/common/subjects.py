@@ -302,7 +302,7 @@ PERMISSIONS: dict[Service, Permissions] = {
             *_read_stream("TASKS"),
             *_read_stream("WORK"),
             *_read_stream(f"KV_{TASKS}"),
-            *_newest("EVENTS", f"KV_{TASKS}"),
+            *_newest("EVENTS", f"KV_{TASKS}", f"OBJ_{ARTIFACTS}"),
             f"{ROOT}.work.*.*",
             f"{ROOT}.timer.set.*.*",
             *_bucket(TASKS),
