@@ -50,6 +50,31 @@ async def test_a_service_gets_ready_and_stops_cleanly_on_sigterm(bus, nats_serve
     assert await asyncio.wait_for(process.wait(), 10) == 0
 
 
+STARTER = """
+import asyncio
+from worksite.common import service
+from worksite.common.settings import ServiceSettings
+
+async def main(settings, running):
+    child = await asyncio.create_subprocess_exec("true", stdin=asyncio.subprocess.PIPE)
+    await child.wait()
+    await child.communicate(b"unread")
+    print("unharmed", flush=True)
+
+service.run("builder", ServiceSettings, main, starts_processes=True)
+"""
+
+
+@pytest.mark.asyncio
+async def test_a_service_that_starts_processes_survives_one_that_ends_before_it_reads(bus, nats_server):
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", STARTER, env=os.environ | {"NATS_URL": nats_server.url},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    told, _ = await asyncio.wait_for(process.communicate(), 30)
+    assert told == b"unharmed\n"
+
+
 @pytest.mark.asyncio
 async def test_a_service_waits_for_nats_and_says_so_then_stops_when_told(tmp_path):
     process = await start(NATS_URL=f"nats://127.0.0.1:{free_port()}")

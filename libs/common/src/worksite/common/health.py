@@ -66,6 +66,7 @@ async def http_server(app: object, host: str, port: int) -> AsyncGenerator[int]:
         app,  # pyright: ignore[reportArgumentType]
         host=host,
         port=port,
+        http="h11",  # uvicorn's other choice, taken where it is installed, does not bound the size of headers
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=3,

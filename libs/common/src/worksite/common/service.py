@@ -45,12 +45,24 @@ Main = Callable[[S, Running], Awaitable[None]]
 """Runs until `running.stop` is set. Sets `running.ready` once it can work."""
 
 
-def run(name: str, settings: type[S], main: Main[S], *, serves_health_itself: bool = False) -> None:
-    """Entry point of a service process; exits with 2 and one line when it cannot start."""
+def run(
+    name: str,
+    settings: type[S],
+    main: Main[S],
+    *,
+    serves_health_itself: bool = False,
+    starts_processes: bool = False,
+) -> None:
+    """Entry point of a service process; exits with 2 and one line when it cannot start.
+
+    Runs on uvloop, but for a service that `starts_processes`: uvloop raises a RuntimeError where asyncio lets it pass
+    that a process ended before it read its input.
+    """
     was_ready = asyncio.Event()
     try:
         loaded = settings_module.load(settings)
-        uvloop.run(_run(name, loaded, main, was_ready, serves_health_itself))
+        run_loop = asyncio.run if starts_processes else uvloop.run
+        run_loop(_run(name, loaded, main, was_ready, serves_health_itself))
     except (SettingsError, Permanent, OSError) as error:
         if was_ready.is_set():  # it could start, so starting again may help
             raise

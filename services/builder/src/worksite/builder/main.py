@@ -13,7 +13,7 @@ from worksite.common.worker import Worker
 
 def main() -> None:
     """Entry point of the process."""
-    service.run("builder", BuilderSettings, _main)
+    service.run("builder", BuilderSettings, _main, starts_processes=True)
 
 
 async def _main(settings: BuilderSettings, running: service.Running) -> None:
