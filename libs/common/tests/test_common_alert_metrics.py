@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 
 import httpx
+import nats.errors
 import pytest
+from nats.aio.msg import Msg
 from prometheus_client import REGISTRY
 from worksite.common import subjects
 from worksite.common.bus import Bus, BusSettings, Envelope, consumer
@@ -94,6 +96,31 @@ async def test_a_handler_that_lets_an_error_through_is_counted(bus):
     with rises("worksite_handler_failures_total", 1, **WORK):
         async with asyncio.timeout(30):
             await consumer.consume(bus, "WORK", "builder", handle, concurrency=1, stop=stop)
+
+
+@pytest.mark.asyncio
+async def test_an_ack_that_the_server_does_not_answer_is_no_failure_of_the_handler(bus, monkeypatch, caplog):
+    stop, answered = asyncio.Event(), Msg.ack_sync
+
+    async def unanswered(message, **_):
+        monkeypatch.setattr(Msg, "ack_sync", answered)
+        raise nats.errors.TimeoutError
+
+    async def handle(delivery):
+        if delivery.attempt > 1:
+            stop.set()
+        await delivery.ack()
+
+    await send(bus)
+    monkeypatch.setattr(Msg, "ack_sync", unanswered)
+    with (
+        rises("worksite_handler_failures_total", 0, **WORK),
+        rises("worksite_message_handling_seconds_count", 1, **WORK, outcome="handed_back"),
+        rises("worksite_message_handling_seconds_count", 0, **WORK, outcome="error"),
+    ):
+        async with asyncio.timeout(30):
+            await consumer.consume(bus, "WORK", "builder", handle, concurrency=1, stop=stop)
+    assert [record.levelname for record in caplog.records if "no answer from NATS" in record.message] == ["WARNING"]
 
 
 @pytest.mark.asyncio

@@ -17,7 +17,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import FetchTimeoutError
 from worksite.common import telemetry
 from worksite.common.bus.connection import Bus
-from worksite.common.errors import BusUnavailable
+from worksite.common.errors import BusUnavailable, Retryable
 from worksite.common.subjects import HEARTBEAT_SECONDS
 
 log = logging.getLogger(__name__)
@@ -63,12 +63,15 @@ class Delivery:
     async def hand_back(self, delay_seconds: float | None = None) -> None:
         """Deliver again later; by default exponentially later, with jitter. Never a plain nak, which storms."""
         if not self._message.is_acked:
-            await self._message.nak(delay=delay_seconds if delay_seconds is not None else backoff(self.attempt))
+            delay = delay_seconds if delay_seconds is not None else backoff(self.attempt)
+            with _as_unavailable("hand-back"):
+                await self._message.nak(delay=delay)
             self.outcome = "handed_back"
 
     async def terminate(self) -> None:
         """Never deliver again."""
-        await self._message.term()
+        with _as_unavailable("termination"):
+            await self._message.term()
         self.outcome = "terminated"
 
     async def in_progress(self) -> None:
@@ -194,7 +197,7 @@ class _Slot:
         heartbeat = asyncio.create_task(self._keep_alive(delivery))
         try:
             with telemetry.consumed(delivery.subject, delivery.headers) as handling:
-                await self.handle(delivery)
+                await self._handled(delivery)
                 handling.outcome = delivery.outcome
         except asyncio.CancelledError:
             await _hand_back_quietly(delivery, 0.1)
@@ -206,6 +209,14 @@ class _Slot:
         finally:
             heartbeat.cancel()
 
+    async def _handled(self, delivery: Delivery) -> None:
+        """An outage (most of all an ack without an answer) or a full stream is no fault of the handler's."""
+        try:
+            await self.handle(delivery)
+        except Retryable as error:
+            log.warning("%s seq %d comes again: %s", delivery.stream, delivery.sequence, error)
+            await _hand_back_quietly(delivery, None)
+
     async def _keep_alive(self, delivery: Delivery) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
@@ -215,7 +226,7 @@ class _Slot:
 
 
 async def _hand_back_quietly(delivery: Delivery, delay: float | None) -> None:
-    with contextlib.suppress(nats.errors.Error, OSError):  # then ack_wait does it
+    with contextlib.suppress(BusUnavailable):  # then ack_wait does it
         await delivery.hand_back(delay)
 
 
