@@ -135,6 +135,25 @@ async def test_collecting_goes_on_after_the_bus_was_away(scene: Any, nats_server
     await collecting
 
 
+@pytest.mark.asyncio
+async def test_collecting_goes_on_after_a_fault_of_its_own(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    ref, stop, read = await put(bus), asyncio.Event(), bus.read
+
+    async def broken(stream: str, *rest: Any) -> Any:
+        if stream != "EVENTS":
+            return await read(stream, *rest)
+        monkeypatch.setattr(bus, "read", read)
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(bus, "read", broken)
+    collecting = asyncio.create_task(collector(bus, GRACE + MINUTE).run(stop, 0.01))
+    async with asyncio.timeout(30):
+        while await is_there(bus, ref) and not collecting.done():
+            await asyncio.sleep(0.01)
+    stop.set()
+    await collecting
+
+
 def test_the_grace_is_longer_than_any_step_by_more_than_clocks_differ() -> None:
     [longest] = [bound.le for bound in TaskOptions.model_fields["deadline_seconds"].metadata if hasattr(bound, "le")]
     assert timedelta(seconds=longest) + timedelta(hours=12) < GRACE

@@ -167,3 +167,18 @@ async def test_more_tasks_than_one_turn_looks_at_are_all_mended_in_a_few(
         await sweeping.turn()
 
     assert [len(await scene.states(task)) for task in tasks] == [1] * 5
+
+
+async def test_sweeping_goes_on_after_a_fault_of_its_own(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, stop = await accepted(scene, scene.samples.submission()), asyncio.Event()
+    read = scene.bus.read
+
+    async def broken(*_: Any) -> Any:
+        monkeypatch.setattr(scene.bus, "read", read)
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(scene.bus, "read", broken)
+    sweeping = asyncio.create_task(sweeper(scene.bus).run(stop, 0.01))
+    assert (await scene.until(task, lambda state: state.step == "1-import")).status == "running"
+    stop.set()
+    await sweeping

@@ -92,10 +92,12 @@ class Collector:
                 await self.turn()
             except (WorksiteError, TimeoutError) as error:
                 log.warning("collecting artifacts is put off: %s", error or "it takes too long")
+            except Exception:  # the boundary: admin decides on without it, and what is not collected only takes room
+                log.exception("collecting artifacts failed")
             pause = every_seconds * random.uniform(0.75, 1.25)
 
     async def turn(self) -> Removed:
-        """Read on, then remove. Raises BusUnavailable, ArtifactCorrupt, TimeoutError; the next turn goes on."""
+        """Read on, then remove. Raises BusUnavailable, TimeoutError; the next turn goes on."""
         before = self._now() - GRACE
         async with asyncio.timeout(TURN_SECONDS):
             for source in SOURCES:

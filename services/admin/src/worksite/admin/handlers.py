@@ -19,6 +19,8 @@ Killed at any point, admin loses nothing and does nothing twice:
 - Whatever is read may be old, where a replica lags. What is decided on it conflicts; that an event changes nothing is
   believed only of the state that the stream's leader has.
 - The ack comes last, so whatever was cut off is done by the redelivery.
+- A last state that cannot be read (nobody but admin may write there) is a fault of ours like any other: nothing is
+  decided over it, the task's events become dead letters after MAX_FAULTS deliveries, and the sweeper tells each turn.
 
 A command that WORK refuses because the tenant is at its cap hands the event back; its state is recorded by then, so
 the redelivery only publishes. The caps are the fairness between tenants.
@@ -162,11 +164,14 @@ class Orchestrator:
     async def _recorded(self, event: Event) -> Transition:
         """The transition that this event caused, from the history of the task."""
         subject = subjects.state_subject(event.message.tenant, event.message.task)
-        states = [TaskState.consume(stored.data) for stored in await self._bus.read("EVENTS", subject, after=0)]
-        position = next((i for i, state in enumerate(states) if state.cause == event.id), None)
-        if position is None:
-            raise NotYet(f"a replica has not seen the state of task {event.message.task} that another one showed")
-        return Transition(states[position - 1] if position else None, states[position])
+        before, read_up_to = None, 0
+        while batch := await self._bus.read("EVENTS", subject, read_up_to):
+            for stored in batch:
+                state = TaskState.consume(stored.data)
+                if state.cause == event.id:
+                    return Transition(before, state)
+                before, read_up_to = state, stored.sequence
+        raise NotYet(f"a replica has not seen the state of task {event.message.task} that another one showed")
 
     async def _record(self, transition: Transition, expected_last: int) -> Recorded:
         state = transition.after

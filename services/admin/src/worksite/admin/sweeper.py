@@ -66,6 +66,8 @@ class Sweeper:
                 await self.turn()
             except BusUnavailable as error:
                 log.warning("sweeping is put off: %s", error)
+            except Exception:  # the boundary: admin decides on without it, and the next turn may do better
+                log.exception("sweeping failed")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), every_seconds * random.uniform(0.75, 1.25))
 

@@ -224,13 +224,16 @@ class Bus:
     async def _batch(self, stream: str, subject_filter: str, after: int, limit: int) -> list[Stored]:
         """One batched direct get (ADR-31 of NATS), foreign messages included."""
         query = {"seq": after + 1, "next_by_subj": subject_filter, "batch": limit}
+        subject = f"$JS.API.DIRECT.GET.{stream}"
+        return await self._guarded(subject, self._asked(subject, json.dumps(query).encode(), stream))
+
+    async def _asked(self, subject: str, query: bytes, stream: str) -> list[Stored]:
         inbox = self.client.new_inbox()
         replies: asyncio.Queue[Msg] = asyncio.Queue()
         subscription = await self.client.subscribe(inbox, cb=replies.put)
-        subject = f"$JS.API.DIRECT.GET.{stream}"
         try:
-            await self.client.publish(subject, json.dumps(query).encode(), reply=inbox)
-            return await self._guarded(subject, _collect(replies, stream, self.settings.timeout_seconds))
+            await self.client.publish(subject, query, reply=inbox)
+            return await _collect(replies, stream, self.settings.timeout_seconds)
         finally:
             await subscription.unsubscribe()
 
