@@ -43,7 +43,8 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "admin": ("APPROVAL_DAYS", "SWEEP_SECONDS", "COLLECT_SECONDS"),
     "architect": (),
     "builder": (
-        "MAX_REPOSITORY_BYTES", "MAX_UPLOAD_BYTES", "CLONE_TIMEOUT_SECONDS", "ALLOW_FILE_URLS", "ALLOW_PRIVATE_HOSTS",
+        "MAX_REPOSITORY_BYTES", "MAX_UPLOAD_BYTES", "MAX_LEFTOVER_BYTES",
+        "CLONE_TIMEOUT_SECONDS", "ALLOW_FILE_URLS", "ALLOW_PRIVATE_HOSTS",
     ),
     "validator": ("SANDBOX", "ALLOW_INDEX"),
     "rag": (
