@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import copier
 import pytest
 import yaml
+from ruff import find_ruff_bin
 from worksite.common import blueprints
 from worksite.common.blueprints import Blueprint
 
@@ -115,6 +117,15 @@ def test_the_parameters_reach_every_name(tmp_path: Path) -> None:
     assert 'title="hook-keeper"' in _text(project, "src/hooks/main.py")
     assert "webhook_receiver" not in everything
     assert "webhook-receiver" not in everything
+
+
+@pytest.mark.parametrize("package", ["a", "zz"])
+def test_the_project_is_in_style_whatever_its_package_is_called(tmp_path: Path, package: str) -> None:
+    _render(tmp_path, package=package)
+
+    checked = subprocess.run([find_ruff_bin(), "check", "."], cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert checked.returncode == 0, checked.stdout
 
 
 @pytest.mark.parametrize("answers", [{"package": "Not-A-Package"}, {"project_name": "../x"}])

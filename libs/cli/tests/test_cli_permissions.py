@@ -30,6 +30,7 @@ from worksite.common.subjects import SERVICES
 from worksite.common.testing import examples
 from worksite.common.testing.examples import TASK, TENANT
 from worksite.common.testing.nats import start_nats
+from worksite.common.worker import Reply, Worker
 
 AGENTS = ("architect", "builder", "validator")
 
@@ -274,3 +275,26 @@ async def test_whoever_buries_reads_no_letters_closes_none_and_redrives_none(con
         await KeyValue(bus, subjects.LETTERS).update(f"{TENANT}.{sequence}", b"{}", 0)
     with pytest.raises(ServiceUnavailable, match="refuses this service"):
         await request(bus, "admin", "redrive", RedriveLetter(tenant=TENANT, sequence=sequence), RedriveOutcome)
+
+
+@pytest.mark.asyncio
+async def test_a_worker_killed_between_publish_and_ack_may_see_that_its_result_is_there(connect):
+    bus, admin, overseer = await connect("builder"), await connect("admin"), await connect("provision")
+    command, stop = examples.commands()[0], asyncio.Event()
+    running = asyncio.create_task(Worker(bus, "builder", {type(command): done}).run(stop))
+    try:
+        for copy in ("first", "again"):
+            sent = Envelope(command.ce_type(), "admin", TENANT, TASK)
+            await admin.publish(subjects.work_subject("builder", TENANT), command, sent, msg_id=copy)
+            async with asyncio.timeout(10):
+                while (await overseer.jetstream.stream_info("WORK")).state.messages:
+                    await asyncio.sleep(0.005)
+    finally:
+        stop.set()
+        await running
+    with pytest.raises(PermissionDenied):
+        await bus.last("EVENTS", subjects.state_subject(TENANT, TASK))
+
+
+async def done(command, context):
+    return Reply(examples.imported_project())

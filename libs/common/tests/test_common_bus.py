@@ -144,6 +144,13 @@ async def test_a_bus_hears_again_after_a_flush_was_given_up_while_the_server_sto
 
 
 @pytest.mark.asyncio
+async def test_reading_without_a_connection_is_an_outage(bus):
+    await bus.close()
+    with pytest.raises(BusUnavailable):
+        await bus.read("EVENTS", SUBJECT, after=0)
+
+
+@pytest.mark.asyncio
 async def test_a_listener_is_woken_by_what_it_listens_to(bus):
     async with bus.listen(subjects.task_events_filter(TENANT, TASK)) as changed:
         await bus.publish(SUBJECT, PROGRESS, envelope())

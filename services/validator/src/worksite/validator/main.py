@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 def main() -> None:
     """Entry point of the process."""
-    service.run("validator", ValidatorSettings, _main)
+    service.run("validator", ValidatorSettings, _main, starts_processes=True)
 
 
 async def _main(settings: ValidatorSettings, running: service.Running) -> None:

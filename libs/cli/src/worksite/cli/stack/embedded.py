@@ -25,7 +25,7 @@ from worksite.common.errors import BusUnavailable, Permanent
 from worksite.common.processes import free_port, nats_server
 from worksite.common.subjects import SERVICES
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 ENDING_SECONDS = 20.0
 """How long the programs of a stack that stops or was killed may take to end."""
 _INHERITED = (
@@ -40,10 +40,11 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
         "RATE_PER_ADDRESS", "BURST_PER_ADDRESS", "RATE_EXCHANGE_SECONDS",
         "JWT_ISSUER", "JWT_AUDIENCE", "JWT_JWKS_URL", "JWT_SECRET_KEY",
     ),
-    "admin": ("APPROVAL_DAYS", "SWEEP_SECONDS"),
+    "admin": ("APPROVAL_DAYS", "SWEEP_SECONDS", "COLLECT_SECONDS"),
     "architect": (),
     "builder": (
-        "MAX_REPOSITORY_BYTES", "MAX_UPLOAD_BYTES", "CLONE_TIMEOUT_SECONDS", "ALLOW_FILE_URLS", "ALLOW_PRIVATE_HOSTS",
+        "MAX_REPOSITORY_BYTES", "MAX_UPLOAD_BYTES", "MAX_LEFTOVER_BYTES",
+        "CLONE_TIMEOUT_SECONDS", "ALLOW_FILE_URLS", "ALLOW_PRIVATE_HOSTS",
     ),
     "validator": ("SANDBOX", "ALLOW_INDEX"),
     "rag": (

@@ -68,8 +68,11 @@ async def submit(
     key: Annotated[str | None, Depends(idempotency_key)],
 ) -> TaskView:
     """Accept a task. The answer comes when it is stored; sent again with the same `Idempotency-Key`, it is the same."""
+    body = await request.body()
+    if not (key and gateway.room.full and await gateway.intake.known(caller, body, key)):  # sent again, it needs none
+        gateway.room.check()
     try:
-        entry = await gateway.intake.submit(caller, wanted, await request.body(), key)
+        entry = await gateway.intake.submit(caller, wanted, body, key)
     except KeyReused as error:
         raise problems.key_reused() from error
     view = task_view(entry)
