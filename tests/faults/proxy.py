@@ -61,7 +61,8 @@ class Proxy:
 
     def __init__(self, server_port: int) -> None:
         self._server_port = server_port
-        self._weather: dict[str, Weather] = {}
+        self._weather: list[tuple[str, Weather]] = []
+        """The newest last. Runs that go on at once may strike the same program."""
         self._links: set[_Link] = set()
         self._pumping: set[asyncio.Task[None]] = set()
 
@@ -75,13 +76,14 @@ class Proxy:
     @contextlib.contextmanager
     def weather(self, program: str, weather: Weather) -> Iterator[None]:
         """For its connections inside the block. What was half-open stays so until one of the ends gives it up."""
-        self._weather[program] = weather
+        told = (program, weather)
+        self._weather.append(told)
         for link in self._of(program):
             link.swallows = link.swallows or weather.swallows
         try:
             yield
         finally:
-            del self._weather[program]
+            self._weather.remove(told)
 
     def half_open(self) -> int:
         """How many connections are so now."""
@@ -133,7 +135,8 @@ class Proxy:
                     await sink.drain()
 
     def _now(self, link: _Link) -> Weather:
-        return self._weather.get(link.service) or self._weather.get(EVERYBODY) or _CALM
+        told = {program: weather for program, weather in self._weather if program in (EVERYBODY, link.service)}
+        return told.get(link.service) or told.get(EVERYBODY) or _CALM
 
 
 @contextlib.asynccontextmanager

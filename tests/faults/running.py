@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -66,8 +65,8 @@ class Stack:
 
 @contextlib.contextmanager
 def running_stack(bus_disk: Path | None = None) -> Iterator[Stack]:
-    """On free ports and a state directory of its own, with the bus's files elsewhere where so told; stopped with SIGINT
-    at the end."""
+    """On free ports and a state directory of its own, with the bus's files elsewhere where so told; stopped at the
+    end."""
     with tempfile.TemporaryDirectory(prefix="worksite-faults-") as directory:
         state = Path(directory, "state")
         state.mkdir()
@@ -83,7 +82,7 @@ def running_stack(bus_disk: Path | None = None) -> Iterator[Stack]:
                 _wait_until_ready(process, state, Path(directory, "up.log"))
                 yield Stack(state, process)
             finally:
-                process.send_signal(signal.SIGINT)
+                process.terminate()  # not Ctrl-C, which whatever is started in the background of a script ignores
                 process.wait(60)
 
 

@@ -103,3 +103,16 @@ async def test_the_weather_for_everybody_delays_and_is_over_with_its_block(proxy
         assert await heard(reader) == b"x" * 100
         assert time.monotonic() - started > 0.5  # twice 0.2 s, and twice 100 bytes at 1000 a second
     assert proxy.half_open() == 0
+
+
+@pytest.mark.asyncio
+async def test_two_runs_may_strike_one_program_at_once_and_the_longer_one_lasts(proxy_of_an_echo):
+    proxy, connect = proxy_of_an_echo
+    longer, shorter = Weather(swallows="up"), Weather()
+    with proxy.weather("builder", longer):
+        with proxy.weather("builder", shorter):
+            pass
+        reader, writer = await connect("builder")
+        await say(writer, b"lost")
+        assert await is_silent(reader)
+    assert proxy.half_open() == 1

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from worksite.admin.collector import GRACE, SOURCES, Collector
 from worksite.admin.domain.marks import Marks
 from worksite.common.artifacts import Artifacts, Removed
-from worksite.common.bus import Bus, Envelope
+from worksite.common.bus import Bus, Envelope, usage
 from worksite.common.errors import ArtifactMissing
 from worksite.common.messages import (
     ArtifactRef,
@@ -73,6 +74,15 @@ async def test_what_anything_names_stays_until_that_has_expired(bus: Bus, source
     collecting = collector(bus, source.max_age + GRACE - MINUTE)
     assert await collecting.turn() == Removed()
     assert await collector(bus, source.max_age + GRACE + MINUTE).turn() == Removed(blobs=1, bytes=4)
+
+
+@pytest.mark.asyncio
+async def test_how_full_stores_are_is_not_told_by_who_looks_once_an_hour(bus: Bus) -> None:
+    await usage(bus, "KV_ledger")
+    await bus.publish_raw("$KV.ledger.a", b"1", {})
+    before = REGISTRY.get_sample_value("worksite_stream_bytes", {"stream": "KV_ledger"})
+    await collector(bus).turn()
+    assert REGISTRY.get_sample_value("worksite_stream_bytes", {"stream": "KV_ledger"}) == before == 0
 
 
 @pytest.mark.asyncio

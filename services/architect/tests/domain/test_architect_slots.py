@@ -70,8 +70,8 @@ HOSTILE = (
     "a chat", "an owner id",
 )  # fmt: skip
 
-HARMLESS_WITHIN = {"users", "billing"}
-"""Before another noun: "book users" are users, a "billing amount" is an amount."""
+HARMLESS_WITHIN = {"users", "billing", "with a dark theme"}
+"""Before what follows: "book users" are users, a "billing amount" is an amount, a "dark theme (text)" is a text."""
 
 REFUSED = (
     "API for books with pages, each with a title",

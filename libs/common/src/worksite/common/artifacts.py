@@ -34,6 +34,8 @@ MAX_ARTIFACT_BYTES = 512 << 20
 """A blob is held in memory while it is stored or read."""
 _CHUNK_BYTES = 64 * 1024
 _CHUNKS_PER_READ = 64
+_RENEWALS = 3
+"""Tries, which fail while others renew or remove, or a replica lags; then it is stored anew, which is never wrong."""
 _ROLLUP = {"Nats-Rollup": "sub"}
 
 
@@ -159,7 +161,10 @@ class Artifacts:
     async def _put(self, digest: bytes, size: int, media_type: str, parts: AsyncIterator[bytes]) -> ArtifactRef:
         ref = ArtifactRef(sha256=digest.hex(), size=size, media_type=media_type)
         subject = self._meta_subject(ref.sha256)
-        while (tip := await self._bus.tip(self._stream, subject)).record and self._describes(tip.record, ref):
+        for _ in range(_RENEWALS):
+            tip = await self._bus.tip(self._stream, subject)
+            if tip.record is None or not self._describes(tip.record, ref):
+                break
             if await self._renewed(tip.record, tip.sequence):
                 return ref
         await self._write(ref, base64.urlsafe_b64encode(digest).decode(), parts)

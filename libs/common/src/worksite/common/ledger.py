@@ -13,9 +13,11 @@ from typing import Literal
 from pydantic import ValidationError
 from worksite.common import subjects
 from worksite.common.bus import Bus, Entry, KeyValue
-from worksite.common.errors import Conflict, Fenced, MalformedMessage
+from worksite.common.errors import BusUnavailable, Conflict, Fenced, MalformedMessage
 from worksite.common.messages import Model, StepResult
 
+_ATTEMPTS = 10
+"""To write what was read just before; a replica that lags would let everybody fail for as long as it does."""
 MAX_FAILURES = 5
 """Handler failures before a step is given up; hand-backs do not count."""
 
@@ -49,12 +51,12 @@ class Ledger:
     async def claim(self, task: str, step: str, holder: str) -> Claim | StepResult | None:
         """Take the step over. A result: it is already done. None: it was cancelled.
 
-        Raises MalformedMessage where nobody can tell what was done already.
+        Raises MalformedMessage where nobody can tell what was done already, BusUnavailable.
         """
         key = _key(self._service, task, step)
         fresh = LedgerEntry(status="claimed", holder=holder)
         claim, revision = fresh, 0  # usually nobody has touched the step: write first, read only when that fails
-        while True:
+        for _ in range(_ATTEMPTS):
             try:
                 return Claim(key, claim, await self._write(key, claim, revision))
             except Conflict:
@@ -68,6 +70,7 @@ class Ledger:
                 claim, revision = entry.model_copy(update={"holder": holder}), found.revision
             else:  # it is gone
                 claim, revision = fresh, 0
+        raise BusUnavailable(f"{key} cannot be claimed: others keep writing, or a replica lags")
 
     async def holds(self, claim: Claim) -> bool:
         """Is this claim still the newest? Only a later one says no: a replica that lags may not know of ours yet."""
@@ -87,9 +90,9 @@ class Ledger:
         return failures
 
     async def cancel(self, service: str, task: str, step: str) -> None:
-        """Admin takes the step away from its agent; a step that is already done stays done."""
+        """Admin takes the step away from its agent; a step that is already done stays done. Raises BusUnavailable."""
         key = _key(service, task, step)
-        while True:
+        for _ in range(_ATTEMPTS):
             found = await self._store.get(key)
             with suppress(MalformedMessage):  # nobody can go on with what nobody can read: take it away too
                 if found and _read(found).status != "claimed":
@@ -100,6 +103,7 @@ class Ledger:
                 return
             except Conflict:
                 continue
+        raise BusUnavailable(f"{key} cannot be taken away: others keep writing, or a replica lags")
 
     async def _fenced_write(self, claim: Claim, entry: LedgerEntry) -> None:
         try:

@@ -32,7 +32,7 @@ from worksite.admin import metrics
 from worksite.admin.domain.marks import Marks
 from worksite.common import subjects
 from worksite.common.artifacts import Artifacts, Removed
-from worksite.common.bus import Bus, usage
+from worksite.common.bus import Bus, created
 from worksite.common.errors import WorksiteError
 
 log = logging.getLogger(__name__)
@@ -111,9 +111,9 @@ class Collector:
 
     async def _read_on(self, source: Source) -> None:
         position = self._positions.setdefault(source, Position())
-        created = (await usage(self._bus, source.stream)).created
-        if position.created != created:  # made anew, its sequences begin anew
-            position.created, position.sequence = created, 0
+        begun = await created(self._bus, source.stream)
+        if position.created != begun:  # made anew, its sequences begin anew
+            position.created, position.sequence = begun, 0
         while batch := await self._bus.read(source.stream, source.subject, position.sequence):
             for stored in batch:
                 self._marks.add(stored.data, stored.time + source.max_age)

@@ -39,7 +39,8 @@ async def open_bench(settings: ValidatorSettings) -> Bench:
     except SandboxUnavailable as error:
         raise SettingsError(f"SANDBOX={settings.sandbox}: {error}") from error
     tools = await install_tools(sandbox.root)
-    return Bench(sandbox, tools, Environments(sandbox.root, settings.wheelhouse_dir, settings.allow_index))
+    cache = settings.max_environment_cache_bytes
+    return Bench(sandbox, tools, Environments(sandbox.root, settings.wheelhouse_dir, settings.allow_index, cache))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from worksite.common.bus.kv import Entry, KeyValue
 from worksite.common.bus.provision import provision
 from worksite.common.bus.rpc import Service, announce, answer, request
 from worksite.common.bus.stored import Stored, Tip
-from worksite.common.bus.usage import Usage, usage
+from worksite.common.bus.usage import Usage, created, usage
 
 __all__ = [
     "Bus",
@@ -25,6 +25,7 @@ __all__ = [
     "announce",
     "answer",
     "consume",
+    "created",
     "provision",
     "request",
     "usage",

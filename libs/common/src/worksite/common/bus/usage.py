@@ -1,9 +1,10 @@
-"""How full a stream is."""
+"""How full a stream is, and how old."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from prometheus_client import Gauge
 from worksite.common.bus.connection import Bus
@@ -15,11 +16,10 @@ _RATIO = Gauge("worksite_stream_fill_ratio", "Bytes that a stream holds, of thos
 
 @dataclass(frozen=True)
 class Usage:
-    """`max_bytes` is always set: provisioning gives every stream a cap. `created` tells a stream from one made anew."""
+    """`max_bytes` is always set: provisioning gives every stream a cap."""
 
     bytes: int
     max_bytes: int
-    created: str
 
     @property
     def ratio(self) -> float:
@@ -28,11 +28,22 @@ class Usage:
 
 
 async def usage(bus: Bus, stream: str) -> Usage:
-    """As the stream's leader knows it; also told as a metric. Raises BusUnavailable, PermissionDenied."""
-    answer = json.loads((await bus.request_raw(f"$JS.API.STREAM.INFO.{stream}", b"")).data)
-    if error := answer.get("error"):
-        raise BusUnavailable(f"nothing is known of {stream}: {error.get('description')}")
-    found = Usage(answer["state"]["bytes"], answer["config"]["max_bytes"], answer["created"])
+    """As the stream's leader knows it; also told as a metric, so for who asks again and again. Raises BusUnavailable,
+    PermissionDenied."""
+    answer = await _info(bus, stream)
+    found = Usage(answer["state"]["bytes"], answer["config"]["max_bytes"])
     _BYTES.labels(stream).set(found.bytes)
     _RATIO.labels(stream).set(found.ratio)
     return found
+
+
+async def created(bus: Bus, stream: str) -> str:
+    """When: tells a stream from one made anew. Raises BusUnavailable, PermissionDenied."""
+    return (await _info(bus, stream))["created"]
+
+
+async def _info(bus: Bus, stream: str) -> dict[str, Any]:
+    answer = json.loads((await bus.request_raw(f"$JS.API.STREAM.INFO.{stream}", b"")).data)
+    if error := answer.get("error"):
+        raise BusUnavailable(f"nothing is known of {stream}: {error.get('description')}")
+    return answer
