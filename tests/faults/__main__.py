@@ -45,14 +45,14 @@ def _embedded(given: argparse.Namespace) -> Runs:
 
 async def _on_one_server(stack: Stack, disk: Disk | None, given: argparse.Namespace) -> Runs:
     async with proxied(stack) as proxy:
-        runs = Runs(stack, await asyncio.to_thread(stack.token), Nemesis(stack, proxy, disk))
+        runs = Runs(stack, Nemesis(stack, proxy, disk))
         return await _all(runs, Plan.of, given)
 
 
 async def _on_a_cluster(given: argparse.Namespace) -> Runs:
     async with running_cluster() as stack:
         nemesis = ClusterNemesis(stack, None, None)
-        runs = await _all(ClusterRuns(stack, await stack.token(), nemesis), cluster_plan, given)
+        runs = await _all(ClusterRuns(stack, nemesis), cluster_plan, given)
     print(f"{nemesis.killed_leaders} of the kills were of leaders")
     return runs
 

@@ -87,8 +87,8 @@ class ClusterRuns(Runs):
 
     command = "make faults PROFILE=cluster"
 
-    def __init__(self, stack: ClusterStack, token: str, nemesis: ClusterNemesis) -> None:
-        super().__init__(stack, token, nemesis)  # pyright: ignore[reportArgumentType]
+    def __init__(self, stack: ClusterStack, nemesis: ClusterNemesis) -> None:
+        super().__init__(stack, nemesis)  # pyright: ignore[reportArgumentType]
         self._recorded: dict[str, list[Event]] = {}
 
     async def _read(self, clients: Clients, task: Followed) -> tuple[list[Event], list[str]]:

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from worksite.cli.client.access import Access, ClientSettings
+from worksite.cli.stack.state import State
 
 ROOT = Path(__file__).parents[2]
 READY_SECONDS = 150
@@ -36,9 +38,9 @@ class Stack:
         """One of stack.json's: gateway_url, monitor_url."""
         return json.loads((self.state / "stack.json").read_text())[name]
 
-    def token(self) -> str:
-        command = [*_WORKSITE, "token", "--state", str(self.state)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+    async def token(self) -> str:
+        """Raises NoAccess, TooMany."""
+        return await Access(self.address("gateway_url"), State(self.state), ClientSettings()).token()
 
     def pid(self, program: str) -> int | None:
         """Of a service or of nats; None while it is down."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from history import Event, seen_by_clients, violations
 from nemesis import KINDS, Fault, Nemesis, Strike, drawn, tour
 from resuming import Resumed, Step, resumed, steps
 from running import Stack
+from worksite.cli.client.access import NoAccess
+from worksite.cli.client.refusals import TooMany
 
 WINDOW_SECONDS = 5.0
 """In which tasks are submitted and faults strike."""
@@ -71,9 +74,8 @@ class Runs:
 
     command = "make faults"
 
-    def __init__(self, stack: Stack, token: str, nemesis: Nemesis) -> None:
+    def __init__(self, stack: Stack, nemesis: Nemesis) -> None:
         self._url = stack.address("gateway_url")
-        self._headers = {"Authorization": f"Bearer {token}"}
         self._stack = stack
         self._nemesis = nemesis
         self._worked: list[Step] = []
@@ -84,8 +86,9 @@ class Runs:
         started = time.monotonic()
         struck: list[Strike] = []
         limits = httpx.Limits(max_connections=200)
+        headers = {"Authorization": f"Bearer {await self._token()}"}
         async with httpx.AsyncClient(
-            base_url=self._url, headers=self._headers, trust_env=False, timeout=10, limits=limits
+            base_url=self._url, headers=headers, trust_env=False, timeout=10, limits=limits
         ) as http:
             clients = Clients(http, Random(plan.seed), plan.seed)
             try:
@@ -96,6 +99,14 @@ class Runs:
             finally:
                 await clients.end()
         self._told(plan, struck, found, time.monotonic() - started)
+
+    async def _token(self) -> str:
+        """A new one for each run, because they expire; the runs beside it may have the gateway down."""
+        async with asyncio.timeout(_TASKS_PATIENCE_SECONDS):
+            while True:
+                with contextlib.suppress(NoAccess, TooMany):
+                    return await self._stack.token()
+                await asyncio.sleep(0.5)
 
     async def end(self) -> None:
         """When all runs are over: what no consumer has acked, and what went on too late."""

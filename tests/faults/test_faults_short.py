@@ -30,7 +30,7 @@ SHORT = Plan(
 async def test_tasks_end_once_and_whole_under_a_kill_a_stop_and_a_reset(capsys):
     with running_stack() as stack:
         async with proxied(stack) as proxy:
-            runs = Runs(stack, stack.token(), Nemesis(stack, proxy, None))
+            runs = Runs(stack, Nemesis(stack, proxy, None))
             await runs.play(SHORT)
             await runs.end()
     counts = runs.totals.counts

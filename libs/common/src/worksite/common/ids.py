@@ -11,9 +11,9 @@ _LATEST_MS = 16**_TIME_DIGITS - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def new_id(moment: datetime | None = None) -> str:
-    """A UUIDv7 (RFC 9562) in hex: unique, and sorted by time of creation, which is now unless told."""
-    return uuid_utils.uuid7(nanoseconds=moment and (moment - _EPOCH) // timedelta(microseconds=1) * 1000).hex
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562) in hex: unique, and sorted by time of creation."""
+    return uuid_utils.uuid7().hex
 
 
 def id_at(moment: datetime) -> str:
