@@ -25,8 +25,9 @@ _TOUR_EVERY = 10
 """Of so many runs one kills at each step of a whole task."""
 _WHOLE_TASKS = 0.15
 """Share of the other runs in which one task is built and judged; the others are cheap."""
-_TASKS_PATIENCE_SECONDS = 300.0
-"""The runs beside it may strike again and again what a task waits for."""
+_TASKS_PATIENCE_SECONDS = 900.0
+"""The runs beside it may strike again and again what a task waits for, sooner than it is done: until they wait as well,
+and nothing strikes any more."""
 _READ_AGAIN_SECONDS = 10.0
 _LEFT_SECONDS = 180.0
 """A message that was handed back again and again waits a minute, and then has to be handled."""

@@ -370,12 +370,13 @@ class _Denials:
     async def race(self, subject: str, call: Awaitable[T]) -> T:
         """Await a call. Raises PermissionDenied as soon as its subject is. In the caller's own task, because a second
         one costs three more turns of the event loop, at every publish."""
-        key = subject.lower()
+        key, task = subject.lower(), asyncio.current_task()
+        cancels = task.cancelling() if task else 0
         waiting = asyncio.timeout(None)
         try:
             async with waiting:
                 self._waiting.setdefault(key, set()).add(waiting)
-                return await call
+                result = await call
         except TimeoutError:
             if waiting.expired():
                 raise PermissionDenied(f"NATS refuses this service {subject}") from None
@@ -384,6 +385,9 @@ class _Denials:
             self._waiting[key].discard(waiting)
             if not self._waiting[key]:
                 del self._waiting[key]
+        if task and task.cancelling() > cancels:  # just as the answer came: Python 3.11's wait_for drops it
+            raise asyncio.CancelledError
+        return result
 
 
 def _translated(subject: str, error: nats.js.errors.APIError) -> Exception:
