@@ -1,12 +1,15 @@
 """A polite stop of each service under load, a restart of the bus: every task ends well, and none of it is a failure."""
 
 import asyncio
+import contextlib
 import json
 import os
 import re
 import signal
 import time
+import uuid
 
+import httpx
 import pytest
 from pydantic import SecretStr
 from worksite.common import subjects
@@ -24,8 +27,21 @@ GRACE_SECONDS = 15.0
 """What the supervisor gives a service before it kills it."""
 
 
+def asked(http, method, path, **given):
+    """A gateway that is being started again is asked again; with a key, so that nothing is submitted twice."""
+    deadline = time.monotonic() + 120
+    while True:
+        with contextlib.suppress(httpx.TransportError):
+            answer = http.request(method, path, **given)
+            if answer.status_code < 500:
+                return answer
+        assert time.monotonic() < deadline, f"{method} {path} is not answered"
+        time.sleep(0.2)
+
+
 def submitted(http, bodies):
-    return [http.post("/v1/tasks", json=body).json()["id"] for body in bodies]
+    posts = [{"json": body, "headers": {"Idempotency-Key": str(uuid.uuid4())}} for body in bodies]
+    return [asked(http, "POST", "/v1/tasks", **post).json()["id"] for post in posts]
 
 
 def stopped(stack, service):
@@ -47,7 +63,7 @@ def ended(http, tasks):
     while set(views) != set(tasks):
         assert time.monotonic() < deadline, f"still under way: {set(tasks) - set(views)}"
         for task in set(tasks) - set(views):
-            answer = http.get(f"/v1/tasks/{task}")
+            answer = asked(http, "GET", f"/v1/tasks/{task}")
             if answer.status_code == 200 and answer.json()["status"] not in ("queued", "running"):
                 views[task] = answer.json()
             time.sleep(0.1)
