@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import re
 from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +23,7 @@ from nats.js import JetStreamContext
 from pydantic import SecretStr
 from worksite.common import telemetry
 from worksite.common.bus.client import NatsClient
+from worksite.common.bus.denials import Denials
 from worksite.common.bus.envelope import (
     EXPECTED_LAST_SUBJECT_SEQUENCE,
     MSG_ID,
@@ -51,7 +51,6 @@ MAX_PAYLOAD_BYTES = 64 * 1024
 _WRONG_LAST_SEQUENCE = {10071, 10164}
 _MAX_MESSAGES_PER_SUBJECT = 10077
 _MAX_MESSAGES, _MAX_BYTES = 10076, 10079
-_DENIED_SUBJECT = re.compile(r'permissions violation for \w+ to "([^"]+)"', re.IGNORECASE)
 _NO_MESSAGE = 10037
 _READ_BATCH = 256
 _FOREIGN_REMEMBERED = 1024
@@ -85,7 +84,7 @@ class BusSettings:
 class Bus:
     """Publishes, reads and subscribes. Use `Bus.connect`; close with `close()`."""
 
-    def __init__(self, client: NatsClient, settings: BusSettings, denied: _Denials) -> None:
+    def __init__(self, client: NatsClient, settings: BusSettings, denied: Denials) -> None:
         self.client = client
         self.settings = settings
         self.jetstream: JetStreamContext = client.jetstream(timeout=settings.timeout_seconds)
@@ -96,7 +95,7 @@ class Bus:
     async def connect(cls, settings: BusSettings) -> Bus:
         """Raises BusUnavailable when no server answers, PermissionDenied when it knows no such user, Permanent for a
         malformed address."""
-        servers, denied = settings.servers, _Denials()
+        servers, denied = settings.servers, Denials()
         client = NatsClient()
         try:
             await denied.unless_refused(_first_connection(client, servers, settings, denied))
@@ -312,7 +311,7 @@ def _valid(url: str) -> bool:
         return False
 
 
-async def _first_connection(client: NatsClient, servers: list[str], settings: BusSettings, denied: _Denials) -> None:
+async def _first_connection(client: NatsClient, servers: list[str], settings: BusSettings, denied: Denials) -> None:
     """nats-py retries the first connection for ever when it may reconnect for ever: bound it ourselves."""
     async with asyncio.timeout(settings.timeout_seconds):
         await client.connect(
@@ -330,64 +329,6 @@ async def _first_connection(client: NatsClient, servers: list[str], settings: Bu
             max_outstanding_pings=_PINGS_UNANSWERED,
             drain_timeout=3,  # the default of 30 s is a Kubernetes grace period: see ADR 0001
         )
-
-
-class _Denials:
-    """Pending calls by subject, so that an asynchronous permission error fails the right one at once.
-
-    nats-py lower-cases error texts, so subjects are compared without case.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: dict[str, set[asyncio.Timeout]] = {}
-        self._refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.last_error = ""
-
-    async def on_error(self, error: Exception) -> None:
-        if "authorization violation" in str(error).lower() and not self._refused.done():
-            self._refused.set_result(None)
-        match = _DENIED_SUBJECT.search(str(error))
-        if match is None:
-            # An outage repeats the same error every second: say it once.
-            log.log(logging.DEBUG if str(error) == self.last_error else logging.WARNING, "nats: %s", error)
-            self.last_error = str(error)
-            return
-        for waiting in self._waiting.get(match.group(1).lower(), set()):
-            if not waiting.expired():
-                waiting.reschedule(asyncio.get_running_loop().time())
-
-    async def unless_refused(self, connecting: Awaitable[None]) -> None:
-        """Await the first connection. Raises PermissionDenied as soon as the server refuses the user."""
-        task = asyncio.ensure_future(connecting)
-        try:
-            await asyncio.wait({task, self._refused}, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                raise PermissionDenied("authorization violation")
-            task.result()
-        finally:
-            task.cancel()
-
-    async def race(self, subject: str, call: Awaitable[T]) -> T:
-        """Await a call. Raises PermissionDenied as soon as its subject is. In the caller's own task, because a second
-        one costs three more turns of the event loop, at every publish."""
-        key, task = subject.lower(), asyncio.current_task()
-        cancels = task.cancelling() if task else 0
-        waiting = asyncio.timeout(None)
-        try:
-            async with waiting:
-                self._waiting.setdefault(key, set()).add(waiting)
-                result = await call
-        except TimeoutError:
-            if waiting.expired():
-                raise PermissionDenied(f"NATS refuses this service {subject}") from None
-            raise
-        finally:
-            self._waiting[key].discard(waiting)
-            if not self._waiting[key]:
-                del self._waiting[key]
-        if task and task.cancelling() > cancels:  # just as the answer came: Python 3.11's wait_for drops it
-            raise asyncio.CancelledError
-        return result
 
 
 def _translated(subject: str, error: nats.js.errors.APIError) -> Exception:
