@@ -70,8 +70,8 @@ models: .worksite/models-venv/.installed ## make the shipped model files anew an
 simulate: $(DEV_INSTALLED) ## admin and workers under seeded faults: make simulate RUNS=10000 SEED=1
 	$(BIN)/python tests/simulation --runs $(or $(RUNS),10000) --seed $(or $(SEED),1)
 
-faults: $(DEV_INSTALLED) $(WHEELHOUSE) ## a running stack under kills and stops: make faults RUNS=20 SEED=1
-	$(BIN)/python tests/faults --runs $(or $(RUNS),20) --seed $(or $(SEED),1)
+faults: $(DEV_INSTALLED) $(WHEELHOUSE) ## a running stack under kills, stops, bad connections, a full disk: make faults RUNS=20 SEED=1 PROFILE=cluster
+	$(BIN)/python tests/faults --runs $(or $(RUNS),20) --seed $(or $(SEED),1) --profile $(or $(PROFILE),embedded)
 
 clean: ## remove everything that set-up, runs and tests have made
 	rm -rf $(VENV) .worksite out .pytest_cache .ruff_cache .hypothesis .coverage .coverage.txt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 
+import uvloop
 from fastapi import FastAPI
 from worksite.common.health import http_server
 
@@ -22,4 +23,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())

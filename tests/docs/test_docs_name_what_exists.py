@@ -69,7 +69,8 @@ def test_a_link_leads_somewhere(document, target):
 
 
 def setting_names() -> set[str]:
-    names = {name.upper() for name in ServiceSettings.model_fields} | {"SECRETS_DIR", "WORKSITE_STATE", "WORKSITE_ROOT"}
+    given = {"SECRETS_DIR", "STREAM_REPLICAS", "WORKSITE_STATE", "WORKSITE_ROOT"}
+    names = given | {name.upper() for name in ServiceSettings.model_fields}
     for service, model in SETTINGS.items():
         fields = getattr(importlib.import_module(f"worksite.{service}.settings"), model).model_fields
         names |= {name.upper() for name in fields}

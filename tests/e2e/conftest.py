@@ -1,5 +1,6 @@
 """One stack for all end-to-end tests, started the way a person does, spoken to through the gateway only."""
 
+import contextlib
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 WORKSITE = [sys.executable, "-m", "worksite.cli.main"]
-READY_SECONDS = 90
+READY_SECONDS = 150
 
 
 @dataclass
@@ -45,7 +46,8 @@ class RunningStack:
     def client(self, *token_options: str) -> httpx.Client:
         """Speaks to the gateway; close it."""
         headers = {"Authorization": f"Bearer {self.token(*token_options)}"}
-        return httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=30)
+        again = httpx.HTTPTransport(retries=6, trust_env=False)  # while the gateway is being started again
+        return httpx.Client(base_url=self.url, headers=headers, transport=again, trust_env=False, timeout=30)
 
     def watch(self, task: str) -> subprocess.CompletedProcess[str]:
         """`worksite watch`, to the end of the task."""
@@ -80,14 +82,19 @@ class RunningStack:
 
     def kill(self, service: str) -> None:
         """SIGKILL, as the out-of-memory killer would."""
-        os.kill(self._pid(service), signal.SIGKILL)
+        os.kill(self.pid(service), signal.SIGKILL)
 
-    def _pid(self, service: str) -> int:
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        for pid in children:
-            if f"worksite.{service}.main".encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return int(pid)
-        raise AssertionError(f"{service} is not running")
+    def pid(self, program: str) -> int:
+        """Of a service or of nats, as soon as it runs: who was stopped a moment ago is being started again."""
+        mark = b"nats-server" if program == "nats" else f"worksite.{program}.main".encode()
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            for child in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    if mark in Path(f"/proc/{child}/cmdline").read_bytes():
+                        return int(child)
+            time.sleep(0.02)
+        raise AssertionError(f"{program} is not running")
 
 
 @pytest.fixture(scope="session")

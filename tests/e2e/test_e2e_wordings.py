@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.wordings, pytest.mark.timeout(400)]
 FOLDER = Path(__file__).parents[1] / "wordings"
 WORDINGS = [
     pytest.param(name, wording, id=f"{name}-{number}")
-    for name in ("auth-service", "crud-service")
+    for name in ("auth-service", "crud-service", "url-shortener", "webhook-receiver")
     for number, wording in enumerate(tomllib.loads((FOLDER / f"{name}.toml").read_text())["wordings"], 1)
 ]
 

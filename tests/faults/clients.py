@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from random import Random
@@ -11,7 +12,8 @@ from typing import Any
 
 import httpx
 
-RESTING = ("completed", "failed", "cancelled", "needs_input")
+ENDED = ("completed", "failed", "cancelled")
+RESTING = (*ENDED, "needs_input")
 _REQUESTS: tuple[dict[str, Any], ...] = (
     {"request": "How does a task get its route?", "route": "question"},
     {"request": "A bookshop API with title, price and stock", "route": "design"},
@@ -20,6 +22,12 @@ _REQUESTS: tuple[dict[str, Any], ...] = (
 )
 _WHOLE = {"request": "A bookshop API with title, price and stock"}
 _AGAIN_SECONDS = 0.3
+_PATIENCE_SECONDS = 90.0
+"""With one request. Longer than any fault lasts, and than what it leaves behind takes to be mended."""
+
+
+class Hung(Exception):
+    """A request was repeated and never answered."""
 
 
 @dataclass
@@ -48,9 +56,8 @@ class Clients:
         return self._reached[step]
 
     async def submit_all(self, tasks: int, whole: int, seconds: float) -> None:
-        """`tasks` cheap ones and `whole` ones that are built and judged, spread over some seconds."""
-        bodies = [self._rng.choice(_REQUESTS) for _ in range(tasks)] + [_WHOLE] * whole
-        self._rng.shuffle(bodies)
+        """`tasks` cheap ones and `whole` ones that are built and judged, spread over some seconds. Raises Hung."""
+        bodies = [_WHOLE] * whole + [self._rng.choice(_REQUESTS) for _ in range(tasks)]
         await asyncio.gather(*(self._submit(i, body, self._rng.uniform(0, seconds)) for i, body in enumerate(bodies)))
 
     async def _submit(self, number: int, body: dict[str, Any], after: float) -> None:
@@ -59,7 +66,7 @@ class Clients:
         followed = Followed((await self._asked("POST", "/v1/tasks", json=body, headers=key)).json()["id"])
         self.tasks.append(followed)
         self._followers.append(asyncio.create_task(self._follow(followed)))
-        if self._rng.random() < 0.15:
+        if body is not _WHOLE and self._rng.random() < 0.15:
             await asyncio.sleep(self._rng.uniform(0, 3))
             answer = await self._asked("POST", f"/v1/tasks/{followed.id}/cancel", json={})
             followed.cancelled = answer.status_code == 202
@@ -69,7 +76,8 @@ class Clients:
         try:
             async with asyncio.timeout(patience):
                 for task in self.tasks:
-                    while (await self.view(task.id))["status"] not in RESTING:
+                    wanted = ENDED if task.cancelled else RESTING
+                    while (await self.view(task.id))["status"] not in wanted:
                         await asyncio.sleep(_AGAIN_SECONDS)
         except TimeoutError:
             return False
@@ -81,10 +89,15 @@ class Clients:
         return [f"task {view['id']} is still {view['status']}" for view in views if view["status"] not in RESTING]
 
     async def view(self, task: str) -> dict[str, Any]:
+        """Raises Hung."""
         return (await self._asked("GET", f"/v1/tasks/{task}")).json()
 
+    async def artifact(self, task: str, name: str) -> bytes:
+        """Raises Hung."""
+        return (await self._asked("GET", f"/v1/tasks/{task}/artifacts/{name}")).content
+
     async def recorded(self, task: str) -> list[dict[str, Any]]:
-        """Every event of a task, read once and whole."""
+        """Every event of a task, read once and whole. Raises Hung."""
         answer = await self._asked("GET", f"/v1/tasks/{task}/events", params={"follow": "false", "after": "0"})
         return [
             json.loads(line[5:]) for line in answer.text.splitlines() if line.startswith("data:") and line[5:].strip()
@@ -103,14 +116,18 @@ class Clients:
             await asyncio.sleep(0.1)
 
     async def _asked(self, method: str, path: str, **given: Any) -> httpx.Response:
-        while True:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        said = ""
+        while time.monotonic() < deadline:
             try:
                 answer = await self._http.request(method, path, **given)
                 if answer.status_code < 500 and answer.status_code != 429:
                     return answer
-            except httpx.HTTPError:
-                pass
+                said = answer.text
+            except httpx.HTTPError as error:
+                said = repr(error)
             await asyncio.sleep(_AGAIN_SECONDS)
+        raise Hung(f"{method} {path} got no answer for {_PATIENCE_SECONDS:.0f} s, last: {said}")
 
     async def _follow(self, followed: Followed) -> None:
         """Resume by Last-Event-ID after each break; most connections are broken by the client itself."""

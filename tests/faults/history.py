@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from clients import RESTING, Followed
+from clients import ENDED, RESTING, Followed
+from worksite.admin.domain.projection import entry_of
+from worksite.common.messages import TaskState
+from worksite.gateway.domain.views import task_view
 
-_ENDED = ("completed", "failed", "cancelled")
 Event = dict[str, Any]
 
 
@@ -18,12 +21,9 @@ def violations(followed: Followed, events: list[Event], view: dict[str, Any]) ->
     if not states:
         yield "accepted, and never taken up"
         return
-    last = states[-1]
     yield from _end(followed, states)
     yield from _steps(events, states)
-    shown = (view["status"], view["route"]["route"] if isinstance(view["route"], dict) else view["route"])
-    if shown != (last["status"], last["route"]["route"]):
-        yield f"the read model shows {shown}, the last state is {last['status']}"
+    yield from _read_model(states[-1], view)
     if (ids := seen_by_clients(events)) != followed.ids:
         yield f"its client saw {followed.ids} of the events {ids}"
 
@@ -33,18 +33,26 @@ def seen_by_clients(events: list[Event]) -> list[int]:
     ids: list[int] = []
     for event in events:
         ids.append(event["sequence"])
-        if event["kind"] == "state" and event["body"]["status"] in _ENDED:
+        if event["kind"] == "state" and event["body"]["status"] in ENDED:
             break
     return ids
+
+
+def _read_model(last: dict[str, Any], view: dict[str, Any]) -> Iterator[str]:
+    """Field by field: what clients are shown is what EVENTS alone tells."""
+    rebuilt = task_view(entry_of(TaskState.consume(json.dumps(last).encode()), 0)).model_dump(mode="json")
+    for name in rebuilt.keys() | view.keys():
+        if rebuilt.get(name) != view.get(name):
+            yield f"the read model shows {name} {view.get(name)!r}, the last state {rebuilt.get(name)!r}"
 
 
 def _end(followed: Followed, states: list[Event]) -> Iterator[str]:
     statuses = [state["status"] for state in states]
     if statuses[-1] not in RESTING or states[-1]["step"]:
         yield f"rests in {statuses[-1]} with {states[-1]['step']} in flight"
-    if any(status in _ENDED for status in statuses[:-1]):
+    if any(status in ENDED for status in statuses[:-1]):
         yield f"went on after its end: {statuses}"
-    if followed.cancelled and statuses[-1] not in _ENDED:
+    if followed.cancelled and statuses[-1] not in ENDED:
         yield "a cancel was accepted and had no effect"
     if Counter(state["cause"] for state in states).most_common(1)[0][1] > 1:
         yield "an event was applied twice"

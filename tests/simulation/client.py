@@ -13,11 +13,12 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import nats.errors
+from nats.aio.msg import Msg
 from network import Network, Process
 from server import Consumer, Message
 from virtual_time import EPOCH
-from worksite.common.bus import Bus
-from worksite.common.bus.connection import MAX_PAYLOAD_BYTES, Stored
+from worksite.common.bus import Bus, Stored, Tip
+from worksite.common.bus.connection import MAX_PAYLOAD_BYTES
 from worksite.common.errors import BusUnavailable, PayloadTooLarge
 
 T = TypeVar("T")
@@ -31,6 +32,15 @@ class SimulatedBus(Bus):
         self._process = process
         self.jetstream: Any = _JetStream(self)
 
+    @property
+    def connected(self) -> bool:
+        """Nobody here is told that a connection broke; only probes, which nobody asks, would make something of it."""
+        return True
+
+    async def request_raw(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> Msg:
+        """Requests and replies take no part, nor does the collector, which begins with one."""
+        raise BusUnavailable(f"nobody answers {subject} here")
+
     async def publish_raw(
         self, subject: str, data: bytes, headers: dict[str, str], max_bytes: int = MAX_PAYLOAD_BYTES
     ) -> int:
@@ -42,15 +52,24 @@ class SimulatedBus(Bus):
         server = self._network.server
         return await self.call(f"publish {subject}", lambda: server.publish(subject, data, headers))
 
-    async def last(self, stream: str, subject: str) -> Stored | None:
+    async def tip(self, stream: str, subject: str, *, history: bool = True) -> Tip:
+        network, source = self._network, self._network.server.streams[stream]
+
+        def read() -> Tip:
+            now = network.loop.time()
+            found = source.last(subject, now, network.chaos.happens(network.chaos.weather.lagging, now))
+            return Tip(found.sequence, _stored(found)) if found else Tip(0, None)
+
+        return await self.call(f"last {subject}", read)
+
+    async def newest(self, stream: str, subject: str) -> Stored | None:
         network, source = self._network, self._network.server.streams[stream]
 
         def read() -> Stored | None:
-            now = network.loop.time()
-            found = source.last(subject, now, network.chaos.happens(network.chaos.weather.lagging, now))
+            found = source.last(subject, network.loop.time(), False)
             return _stored(found) if found else None
 
-        return await self.call(f"last {subject}", read)
+        return await self.call(f"newest {subject}", read)
 
     async def read(self, stream: str, subject_filter: str, after: int, limit: int = 256) -> list[Stored]:
         source = self._network.server.streams[stream]

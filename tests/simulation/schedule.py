@@ -12,6 +12,7 @@ from typing import Any, cast
 from actors import AGENTS, Agents, Clients
 from chaos import Chaos
 from client import SimulatedBus
+from clocks import Clocks
 from invariants import violations
 from nats.micro.service import EndpointConfig, ServiceInfo
 from network import Network, Process, Trace
@@ -64,6 +65,7 @@ class Schedule:
         self._agents = Agents(rng)
         gateway = SimulatedBus(self._network, Process("gateway", mortal=False))
         self._clients = Clients(gateway, loop, rng, self._chaos.seconds)
+        self._clocks = Clocks(loop, seed, self._chaos.seconds)
 
     def run(self) -> Outcome:
         """To its end."""
@@ -97,9 +99,11 @@ class Schedule:
         await run_admin(_SETTINGS, running)
 
     def _worker(self, agent: Agent) -> Callable[[Process], object]:
+        now = self._clocks.another()
+
         async def main(process: Process) -> None:
             bus = SimulatedBus(self._network, process)
-            worker = Worker(bus, agent, self._agents.handlers(agent), concurrency=2, now=self._loop.today)
+            worker = Worker(bus, agent, self._agents.handlers(agent), concurrency=2, now=now)
             await worker.run(process.stop)
 
         return main

@@ -57,7 +57,7 @@ class Stream:
         expected = headers.get(EXPECTED_LAST_SUBJECT_SEQUENCE)
         if expected is not None and int(expected) != (held[-1] if held else 0):
             raise Conflict(f"{subject}: wrong last sequence")
-        if self.refuse_new and len(held) >= self.most_per_subject:
+        if self.refuse_new and 0 < self.most_per_subject <= len(held):
             raise QueueFull(f"{subject}: {len(held)} messages")
         return self._keep(subject, data, headers, now, message_id)
 

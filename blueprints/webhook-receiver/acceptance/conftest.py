@@ -88,7 +88,7 @@ class Receiver:
         end = time.monotonic() + PATIENCE_SECONDS
         while (shown := self.show(identity))["state"] != state:
             assert time.monotonic() < end, f"still {shown['state']}, not {state}: {shown}"
-            time.sleep(0.01)
+            time.sleep(0.03)  # asking more often would slow the candidate down
         return shown
 
     def result(self, identity: int) -> dict[str, Any]:

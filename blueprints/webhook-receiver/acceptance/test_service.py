@@ -1,5 +1,6 @@
 """Acceptance: what holds for the service as a whole."""
 
+import time
 from typing import Any
 
 ENDPOINTS = {
@@ -21,8 +22,10 @@ def test_everything_survives_a_restart(start: Any, fresh: Any) -> None:
     dead = receiver.until(receiver.wish(reject=1)["id"], "dead")
     purged = receiver.until(receiver.wish(reject=1, note=fresh.word())["id"], "dead")
     waiting = receiver.wish(fail=1)
+    end = time.monotonic() + 15
     while not receiver.show(waiting["id"])["error"]:
-        pass
+        assert time.monotonic() < end, "the attempt never failed"
+        time.sleep(0.03)
     assert receiver.admin("DELETE", f"/dead-letters/{purged['id']}").status == 204
     before = {each["id"]: receiver.show(each["id"]) for each in (handled, dead, purged, waiting)}
 

@@ -20,6 +20,13 @@ def test_a_run_that_waits_for_an_approver_prints_the_line_that_approves_it(gatew
     assert (last, done.exit_code) == (f"NEEDS_INPUT task={task}", 3)
 
 
+def test_whoever_is_to_approve_is_told_where_the_design_is(gateway, worksite):
+    gateway.after_submit = {"status": "needs_input", "approval": APPROVAL, "artifacts": ["spec.md"]}
+    done = worksite("run", "auth", "--approve-design")
+    task = next(iter(gateway.tasks))
+    assert f"the design is in out/{task}/spec.md" in " ".join(done.stderr.split())
+
+
 def test_an_approval_names_the_digest_that_was_shown_and_the_task_is_followed(gateway, worksite):
     task = waiting(gateway)
     done = worksite("approve", task)

@@ -1,6 +1,7 @@
 """Every service on the bus, under the generated configuration: what it needs works, what is another's is refused."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 from worksite.cli.stack import nats_config
 from worksite.common import subjects
-from worksite.common.artifacts import Artifacts
+from worksite.common.artifacts import Artifacts, Removed
 from worksite.common.bus import (
     Bus,
     BusSettings,
@@ -30,6 +31,7 @@ from worksite.common.subjects import SERVICES
 from worksite.common.testing import examples
 from worksite.common.testing.examples import TASK, TENANT
 from worksite.common.testing.nats import start_nats
+from worksite.common.worker import Reply, Worker
 
 AGENTS = ("architect", "builder", "validator")
 
@@ -169,6 +171,21 @@ async def test_the_gateway_stores_uploads_for_the_builder_and_can_remove_nothing
 
 
 @pytest.mark.asyncio
+async def test_admin_collects_what_others_have_put(connect, monkeypatch):
+    builder, admin = Artifacts(await connect("builder")), await connect("admin")
+    kept, _ = [await builder.put(data, "text/plain") for data in (b"kept", b"old")]
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    assert await Artifacts(admin).remove_all_but({kept.sha256}, later) == Removed(blobs=1, bytes=3)
+
+    async def nothing(*_):  # as a replica that lags may answer: then the leader is asked
+        return []
+
+    monkeypatch.setattr(admin, "read", nothing)
+    assert await Artifacts(admin).remove_all_but((), later) == Removed()
+    assert await builder.get(kept) == b"kept"
+
+
+@pytest.mark.asyncio
 async def test_the_gateway_reads_events_and_the_read_model(connect):
     gateway, admin = await connect("gateway"), await connect("admin")
     await admin.publish(event("admin"), PROGRESS, envelope("admin"))
@@ -274,3 +291,26 @@ async def test_whoever_buries_reads_no_letters_closes_none_and_redrives_none(con
         await KeyValue(bus, subjects.LETTERS).update(f"{TENANT}.{sequence}", b"{}", 0)
     with pytest.raises(ServiceUnavailable, match="refuses this service"):
         await request(bus, "admin", "redrive", RedriveLetter(tenant=TENANT, sequence=sequence), RedriveOutcome)
+
+
+@pytest.mark.asyncio
+async def test_a_worker_killed_between_publish_and_ack_may_see_that_its_result_is_there(connect):
+    bus, admin, overseer = await connect("builder"), await connect("admin"), await connect("provision")
+    command, stop = examples.commands()[0], asyncio.Event()
+    running = asyncio.create_task(Worker(bus, "builder", {type(command): done}).run(stop))
+    try:
+        for copy in ("first", "again"):
+            sent = Envelope(command.ce_type(), "admin", TENANT, TASK)
+            await admin.publish(subjects.work_subject("builder", TENANT), command, sent, msg_id=copy)
+            async with asyncio.timeout(10):
+                while (await overseer.jetstream.stream_info("WORK")).state.messages:
+                    await asyncio.sleep(0.005)
+    finally:
+        stop.set()
+        await running
+    with pytest.raises(PermissionDenied):
+        await bus.last("EVENTS", subjects.state_subject(TENANT, TASK))
+
+
+async def done(command, context):
+    return Reply(examples.imported_project())

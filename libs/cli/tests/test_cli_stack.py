@@ -162,6 +162,17 @@ def test_the_log_is_one_stream_with_names(tmp_path, capsys):
     assert "admin     | hello" in capsys.readouterr().out
 
 
+def test_the_log_never_takes_more_than_four_files_of_ten_mib_and_keeps_the_newest_lines(tmp_path):
+    line = "x" * (1 << 20)
+    with StackLog(tmp_path / "log", echo=False) as log:
+        for number in range(60):
+            log.write("nats", f"{number} {line}")
+    sizes = [path.stat().st_size for path in tmp_path.iterdir()]
+    assert len(sizes) == 4
+    assert max(sizes) <= 10 << 20
+    assert f"| 59 {line}" in (tmp_path / "log").read_text()
+
+
 def test_a_description_that_a_killed_stack_left_behind_is_not_believed(tmp_path):
     state = State(tmp_path)
     state.prepare()

@@ -144,6 +144,26 @@ async def test_a_bus_hears_again_after_a_flush_was_given_up_while_the_server_sto
 
 
 @pytest.mark.asyncio
+async def test_reading_without_a_connection_is_an_outage(bus):
+    await bus.close()
+    with pytest.raises(BusUnavailable):
+        await bus.read("EVENTS", SUBJECT, after=0)
+
+
+@pytest.mark.asyncio
+async def test_who_is_cancelled_just_as_the_answer_comes_is_cancelled(bus, monkeypatch):
+    """Python 3.11's wait_for, by which nats-py waits, would return the answer and forget the cancellation."""
+    answer = asyncio.get_running_loop().create_future()
+    monkeypatch.setattr(bus.client, "request", lambda *_, **__: asyncio.wait_for(answer, 20))
+    asking = asyncio.create_task(bus.request_raw("anything", b""))
+    await asyncio.wait({asking}, timeout=0.05)
+    answer.set_result(None)
+    asking.cancel()
+    await asyncio.wait({asking})
+    assert asking.cancelled()
+
+
+@pytest.mark.asyncio
 async def test_a_listener_is_woken_by_what_it_listens_to(bus):
     async with bus.listen(subjects.task_events_filter(TENANT, TASK)) as changed:
         await bus.publish(SUBJECT, PROGRESS, envelope())

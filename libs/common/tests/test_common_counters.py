@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 from worksite.common import subjects
-from worksite.common.bus import Bus, BusSettings, add
+from worksite.common.bus import Bus, BusSettings, add, provision
 from worksite.common.errors import BusUnavailable
+from worksite.common.testing.fixtures import TEST_DISK_BYTES
 from worksite.common.testing.nats import NatsServer
 
 COUNTER = subjects.rate_subject("acme", "tenant-0", 12)
@@ -31,6 +32,13 @@ async def test_counters_can_be_added_to_after_a_restart_of_the_server(bus: Bus, 
 
     assert await add(again, COUNTER, 1) >= 1
     await again.close()
+
+
+@pytest.mark.asyncio
+async def test_provisioning_once_more_leaves_counters_alone(bus: Bus) -> None:
+    await add(bus, COUNTER, 2)
+    await provision(bus, TEST_DISK_BYTES)
+    assert await add(bus, COUNTER, 0) == 2
 
 
 @pytest.mark.asyncio

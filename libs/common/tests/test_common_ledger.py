@@ -23,11 +23,11 @@ class Interrupted:
             await other()
         return await self._bus.publish_raw(*arguments)
 
-    async def last(self, *arguments):
+    async def tip(self, *arguments, **options):
         other, self._before_read = self._before_read, None
         if other:
             await other()
-        return await self._bus.last(*arguments)
+        return await self._bus.tip(*arguments, **options)
 
 
 @pytest.mark.asyncio

@@ -42,9 +42,37 @@ async def test_a_service_gets_ready_and_stops_cleanly_on_sigterm(bus, nats_serve
     assert await asyncio.wait_for(process.stdout.readline(), 20) == b"working\n"
     async with httpx.AsyncClient(trust_env=False) as client:
         assert (await client.get(f"http://127.0.0.1:{port}/readyz")).status_code == 200
+        assert (await client.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
+        metrics = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+        assert all(f'worksite_probe_failing{{probe="{name}"}} 0.0' in metrics for name in ("pulse", "bus"))
         assert "worksite_messages" in (await client.get(f"http://127.0.0.1:{port}/metrics")).text
     process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+STARTER = """
+import asyncio
+from worksite.common import service
+from worksite.common.settings import ServiceSettings
+
+async def main(settings, running):
+    child = await asyncio.create_subprocess_exec("true", stdin=asyncio.subprocess.PIPE)
+    await child.wait()
+    await child.communicate(b"unread")
+    print("unharmed", flush=True)
+
+service.run("builder", ServiceSettings, main, starts_processes=True)
+"""
+
+
+@pytest.mark.asyncio
+async def test_a_service_that_starts_processes_survives_one_that_ends_before_it_reads(bus, nats_server):
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", STARTER, env=os.environ | {"NATS_URL": nats_server.url},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    told, _ = await asyncio.wait_for(process.communicate(), 30)
+    assert told == b"unharmed\n"
 
 
 @pytest.mark.asyncio

@@ -269,9 +269,9 @@ class Scene:
 
     # -- what everybody saw
 
-    async def next_delivery(self, stream: str) -> Delivery:
-        """Take one message as admin, by hand."""
-        subscription = await self.bus.jetstream.pull_subscribe_bind("admin", stream)
+    async def next_delivery(self, stream: str, service: str = "admin") -> Delivery:
+        """Take one message as a service, by hand."""
+        subscription = await self.bus.jetstream.pull_subscribe_bind(service, stream)
         try:
             return Delivery.of((await subscription.fetch(1, timeout=10))[0])
         finally:

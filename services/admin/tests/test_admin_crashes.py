@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from collections import defaultdict
 from collections.abc import Awaitable
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 import pytest
 from worksite.admin.domain.routing import Stage
 from worksite.admin.handlers import Orchestrator
+from worksite.admin.sweeper import PATIENCE, Sweeper
 from worksite.common import subjects
 from worksite.common.bus import Bus, KeyValue
 from worksite.common.ledger import LedgerEntry
-from worksite.common.messages import Route, RouteDecision
+from worksite.common.messages import Route, RouteDecision, TaskEntry
 
 pytestmark = pytest.mark.asyncio
 T = TypeVar("T")
@@ -99,6 +102,37 @@ async def test_admin_killed_at_any_point_of_a_task_loses_nothing_and_does_nothin
     assert admin.deaths == points
     assert set(scene.executed.values()) == {1}
     assert await scene.dead_letters() == []
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_sweeper_killed_at_any_point_leaves_what_the_next_one_mends_once(
+    scene: Any, when: Literal["before", "after"]
+) -> None:
+    bus = await MortalBus.connect(scene.bus.settings)
+    untaken, stuck = scene.samples.submission(), await scene.submit(scene.samples.submission())
+    await Orchestrator(scene.bus).handle(await scene.next_delivery("TASKS"))
+    await scene.bus.jetstream.purge_stream("WORK")
+    row = TaskEntry(state=None, submitted=untaken, sequence=0)
+    await KeyValue(scene.bus, subjects.TASKS).create(f"{untaken.tenant}.{untaken.task}", row.to_json())
+
+    deaths = 0
+    for point in range(1, 100):
+        bus.dies(point, when)
+        with contextlib.suppress(Killed):
+            await sweeper_of(bus).turn()
+            break
+        deaths += 1
+    await bus.close()
+
+    assert deaths >= 10
+    assert {command.task for command in await scene.queued("builder")} == {untaken.task, stuck.task}
+    assert len(await scene.queued("builder")) == 2
+    assert [len(await scene.states(task)) for task in (untaken, stuck)] == [1, 1]
+
+
+def sweeper_of(bus: Bus) -> Sweeper:
+    """One that comes when patience has just run out."""
+    return Sweeper(bus, Orchestrator(bus), lambda: datetime.now(UTC) + PATIENCE + timedelta(seconds=1))
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
+from worksite.admin.domain.events import Event
 from worksite.admin.handlers import MAX_FAULTS, Orchestrator
 from worksite.common import subjects
 from worksite.common.bus import Bus, Envelope, KeyValue
@@ -455,3 +457,19 @@ async def overwrite(scene: Any, row: TaskEntry) -> None:
 async def ledger_status(bus: Bus, service: str, task: str, step: str) -> str | None:
     found = await KeyValue(bus, subjects.LEDGER).get(f"{service}.{task}.{step}")
     return LedgerEntry.model_validate_json(found.value).status if found else None
+
+
+@pytest.mark.asyncio
+async def test_an_event_of_a_task_with_a_long_history_is_performed_when_it_comes_again(scene: Any) -> None:
+    admin, task = Orchestrator(scene.bus), await scene.submit(scene.samples.submission())
+    await admin.handle(await scene.next_delivery("TASKS"))
+    await scene.bus.jetstream.purge_stream("WORK")
+    [first] = await scene.states(task)
+    subject = subjects.state_subject(task.tenant, task.task)
+    for cause in (*(f"answer{n}" for n in range(300)), "again"):
+        state = first.model_copy(update={"cause": cause, "applied": (*first.applied, cause)})
+        await scene.bus.publish(subject, state, Envelope(state.ce_type(), "admin", task.tenant, task.task))
+
+    await admin.apply(Event("again", datetime.now(UTC), task))
+
+    assert [command.step for command in await scene.queued("builder")] == ["1-import"]

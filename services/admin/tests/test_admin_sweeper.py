@@ -11,6 +11,7 @@ from worksite.admin.handlers import Orchestrator
 from worksite.admin.sweeper import PATIENCE, Sweeper
 from worksite.common import subjects
 from worksite.common.bus import Bus, Envelope, KeyValue
+from worksite.common.dead_letters import bury
 from worksite.common.messages import SubmitTask, TaskEntry
 
 pytestmark = pytest.mark.asyncio
@@ -97,6 +98,19 @@ async def test_a_command_that_waits_or_was_answered_is_not_published_again(scene
     assert [each.task for each in await scene.queued("builder")] == [waits.task]
 
 
+async def test_a_command_that_became_a_dead_letter_is_left_to_a_redrive(scene: Any) -> None:
+    died, lost = await started(scene), await started(scene)
+    for _ in range(2):
+        delivery = await scene.next_delivery("WORK", "builder")
+        if delivery.headers["ws-task"] == died.task:
+            await bury(scene.bus, "builder", delivery, "a version that builder does not read")
+    await lose_work(scene)
+
+    await sweeper(scene.bus).turn()
+
+    assert [command.task for command in await scene.queued("builder")] == [lost.task]
+
+
 async def test_what_has_just_moved_is_left_alone(scene: Any) -> None:
     submitted = await accepted(scene, scene.samples.submission())
     await started(scene)
@@ -153,3 +167,18 @@ async def test_more_tasks_than_one_turn_looks_at_are_all_mended_in_a_few(
         await sweeping.turn()
 
     assert [len(await scene.states(task)) for task in tasks] == [1] * 5
+
+
+async def test_sweeping_goes_on_after_a_fault_of_its_own(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, stop = await accepted(scene, scene.samples.submission()), asyncio.Event()
+    read = scene.bus.read
+
+    async def broken(*_: Any) -> Any:
+        monkeypatch.setattr(scene.bus, "read", read)
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(scene.bus, "read", broken)
+    sweeping = asyncio.create_task(sweeper(scene.bus).run(stop, 0.01))
+    assert (await scene.until(task, lambda state: state.step == "1-import")).status == "running"
+    stop.set()
+    await sweeping

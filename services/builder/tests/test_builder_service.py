@@ -88,7 +88,8 @@ async def test_a_builder_killed_while_it_renders_leaves_one_result_the_same_as_u
         await _send(bus, command)
         await _events(bus, command.step, "progress", until="rendering")
         builder.kill()
-    assert len(desk.leftovers()) == 1
+    (leftover,) = desk.leftovers()
+    (leftover.parent / f"{'1' * 32}-3-build-x").mkdir()  # of a step that never comes back
 
     async with _running(nats_server, desk):
         results = await _events(bus, command.step, "result")

@@ -15,6 +15,7 @@ from worksite.validator.environment import CandidateEnvironment, Environments, E
 from worksite.validator.tree import Tree
 
 pytestmark = pytest.mark.asyncio
+GIB = 1 << 30
 
 UV_LOCK = """
 version = 1
@@ -75,7 +76,7 @@ def tree(directory: Path, **files: str) -> Tree:
 
 async def test_a_lock_is_installed_once_and_cannot_be_written_to(tmp_path: Path) -> None:
     digest = wheel(tmp_path / "wheels", "alpha", "VALUE = 1\n")
-    environments = Environments(tmp_path, tmp_path / "wheels", allow_index=False)
+    environments = Environments(tmp_path, tmp_path / "wheels", allow_index=False, max_bytes=GIB)
     locked = tree(tmp_path / "project", **{"requirements.lock": f"alpha==1.0 --hash={digest}\n"})
 
     first, second = await asyncio.gather(environments.provide(locked), environments.provide(locked))
@@ -92,7 +93,7 @@ async def test_a_lock_is_installed_once_and_cannot_be_written_to(tmp_path: Path)
 async def test_another_lock_is_another_environment(tmp_path: Path) -> None:
     for name in ("alpha", "beta"):
         wheel(tmp_path / "wheels", name)
-    environments = Environments(tmp_path, tmp_path / "wheels", allow_index=False)
+    environments = Environments(tmp_path, tmp_path / "wheels", allow_index=False, max_bytes=GIB)
 
     one = await environments.provide(tree(tmp_path / "a", **{"requirements.txt": "alpha==1.0\n"}))
     two = await environments.provide(tree(tmp_path / "b", **{"requirements.txt": "alpha==1.0\nbeta==1.0\n"}))
@@ -102,7 +103,7 @@ async def test_another_lock_is_another_environment(tmp_path: Path) -> None:
 
 
 async def test_no_lock_means_the_standard_library(tmp_path: Path) -> None:
-    environment = await Environments(tmp_path, None, allow_index=False).provide(tree(tmp_path / "a"))
+    environment = await Environments(tmp_path, None, allow_index=False, max_bytes=GIB).provide(tree(tmp_path / "a"))
 
     assert (environment.path, environment.digest, environment.lock) == (None, None, None)
 
@@ -121,7 +122,7 @@ async def test_what_cannot_be_installed_is_named_and_leaves_nothing_behind(
 ) -> None:
     wheel(tmp_path / "wheels", "alpha")
     wheel(tmp_path / "wheels", "needy", requires="absent>=2")
-    environments = Environments(tmp_path, tmp_path / "wheels", allow_index=False)
+    environments = Environments(tmp_path, tmp_path / "wheels", allow_index=False, max_bytes=GIB)
 
     with pytest.raises(EnvironmentUnavailable) as error:
         await environments.provide(tree(tmp_path / "project", **{"requirements.txt": line}))
@@ -132,29 +133,14 @@ async def test_what_cannot_be_installed_is_named_and_leaves_nothing_behind(
 
 
 async def test_without_a_wheelhouse_the_reason_names_the_setting(tmp_path: Path) -> None:
-    environments = Environments(tmp_path, None, allow_index=False)
+    environments = Environments(tmp_path, None, allow_index=False, max_bytes=GIB)
 
     with pytest.raises(EnvironmentUnavailable, match="WHEELHOUSE_DIR is not set"):
         await environments.provide(tree(tmp_path / "project", **{"requirements.txt": "alpha==1.0\n"}))
 
 
-async def test_only_the_environments_used_last_are_kept_and_half_built_ones_go(tmp_path: Path) -> None:
-    for number in range(23):
-        (tmp_path / "environments" / f"{number:02}").mkdir(parents=True)
-    (tmp_path / "environments" / "draft-x").mkdir()
-
-    Environments(tmp_path, None, allow_index=False)
-
-    kept = {path.name for path in (tmp_path / "environments").iterdir()}
-    assert len(kept) == 20
-    assert "draft-x" not in kept
-
-
-async def test_after_each_build_the_oldest_environment_that_nobody_uses_goes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(environment_module, "KEPT_ENVIRONMENTS", 1)
-    environments = Environments(tmp_path, tmp_path / "wheels", allow_index=False)
+async def test_the_environment_used_longest_ago_makes_room_and_none_that_is_in_use(tmp_path: Path) -> None:
+    environments = Environments(tmp_path, tmp_path / "wheels", allow_index=False, max_bytes=0)
 
     async def provide(name: str) -> CandidateEnvironment:
         wheel(tmp_path / "wheels", name)
@@ -166,8 +152,7 @@ async def test_after_each_build_the_oldest_environment_that_nobody_uses_goes(
 
     assert dropped is not None
     assert not dropped.exists()
-    assert held.path is not None
-    assert {path.name for path in (tmp_path / "environments").iterdir()} == {held.path.name, last.digest}
+    assert {path.name for path in (tmp_path / "environments").iterdir()} == {held.digest, last.digest}
 
 
 @pytest.mark.parametrize("bound", [{"MAX_ENVIRONMENT_BYTES": 1 << 20}, {"INSTALL_SECONDS": 0.0}])
@@ -177,7 +162,7 @@ async def test_an_environment_has_a_largest_size_and_a_longest_time(
     for name, value in {"_MEASURE_SECONDS": 0.01, **bound}.items():
         monkeypatch.setattr(environment_module, name, value)
     wheel(tmp_path / "wheels", "alpha", "#" * (2 << 20))
-    environments = Environments(tmp_path, tmp_path / "wheels", allow_index=False)
+    environments = Environments(tmp_path, tmp_path / "wheels", allow_index=False, max_bytes=GIB)
 
     with pytest.raises(EnvironmentUnavailable, match=r"larger than 1 MiB|longer than 0 s"):
         await environments.provide(tree(tmp_path / "project", **{"requirements.txt": "alpha==1.0\n"}))
@@ -194,7 +179,7 @@ async def test_the_settings_of_the_machine_do_not_steer_pip(tmp_path: Path, monk
     monkeypatch.setenv("PIP_INDEX_URL", (tmp_path / "no-index").as_uri())
 
     for allow_index in (False, True):
-        environments = Environments(tmp_path, tmp_path / "wheels", allow_index)
+        environments = Environments(tmp_path, tmp_path / "wheels", allow_index, GIB)
         with pytest.raises(EnvironmentUnavailable, match="alpha"):
             await environments.provide(tree(tmp_path / "project", **{"requirements.txt": "alpha==1.0\n"}))
 
@@ -205,7 +190,7 @@ async def test_no_build_backend_of_a_lock_ever_runs(tmp_path: Path) -> None:
     lock = UV_LOCK.format(hash=json.dumps(f"{digest}\nfile://{evil} --hash={sha256(evil)}"))
 
     with pytest.raises(EnvironmentUnavailable):
-        await Environments(tmp_path, tmp_path / "wheels", allow_index=False).provide(
+        await Environments(tmp_path, tmp_path / "wheels", allow_index=False, max_bytes=GIB).provide(
             tree(tmp_path / "project", **{"uv.lock": lock})
         )
 

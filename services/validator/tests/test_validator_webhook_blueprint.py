@@ -108,7 +108,7 @@ FAULTS = {
         "queue.py",
         "    delivery.tries += 1\n",
         "",
-        "acceptance/test_handling.py::test_a_delivery_that_kills_the_process_each_time_becomes_a_dead_letter",
+        "acceptance/test_crashes.py::test_a_delivery_that_kills_the_process_each_time_becomes_a_dead_letter",
     ),
     "a purge forgets the delivery": Fault(
         "deliveries.py",

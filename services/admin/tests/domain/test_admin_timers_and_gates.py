@@ -189,7 +189,7 @@ def test_a_task_that_waits_for_an_approver_can_be_cancelled(samples: Any) -> Non
     told = Gated(samples).works(2)
 
     assert told.happens(CancelRequested(task=told.task.task, tenant="acme", principal="ada"))
-    assert (told.state.status, timer_of(told.state)) == ("cancelled", None)
+    assert (told.state.status, told.state.approval, timer_of(told.state)) == ("cancelled", None, None)
 
 
 def test_rounds_that_follow_need_no_second_approval(samples: Any) -> None:

@@ -70,6 +70,9 @@ HOSTILE = (
     "a chat", "an owner id",
 )  # fmt: skip
 
+HARMLESS_WITHIN = {"users", "billing", "with a dark theme"}
+"""Before what follows: "book users" are users, a "billing amount" is an amount, a "dark theme (text)" is a text."""
+
 REFUSED = (
     "API for books with pages, each with a title",
     "API for books with chapters, each with a title",
@@ -554,7 +557,7 @@ def test_a_hostile_clause_makes_any_request_uncovered(shipped: Library, request_
 @given(
     request_text=st.sampled_from(served()),
     place=st.integers(0, 200),
-    word=st.sampled_from([clause for clause in HOSTILE if clause != "users"]),  # "book users" are users
+    word=st.sampled_from([clause for clause in HOSTILE if clause not in HARMLESS_WITHIN]),
 )
 def test_a_hostile_clause_within_a_request_makes_it_uncovered(
     shipped: Library, request_text: str, place: int, word: str

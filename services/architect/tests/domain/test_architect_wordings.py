@@ -13,7 +13,7 @@ from worksite.architect.domain.requests import Reading, read
 from worksite.architect.library import Library
 
 FOLDER = Path(__file__).parents[4] / "tests" / "wordings"
-BLUEPRINTS = ("auth-service", "crud-service", "webhook-receiver")
+BLUEPRINTS = ("auth-service", "crud-service", "url-shortener", "webhook-receiver")
 MUST_SERVE = 8
 
 
@@ -67,8 +67,8 @@ def test_what_fits_none_or_only_in_part_is_not_served_and_what_is_missing_is_nam
     assert question.hint
 
 
-def test_there_are_twenty_unfitting_wordings():
-    assert len(wordings("unfitting")) == 20
+def test_there_are_at_least_twenty_unfitting_wordings():
+    assert len(wordings("unfitting")) >= 20
 
 
 @pytest.mark.parametrize("wording", wordings("everyday"), ids=lambda wording: wording.request[:40])

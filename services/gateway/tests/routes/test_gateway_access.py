@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,7 +20,7 @@ from worksite.gateway.auth import authenticator
 from worksite.gateway.auth.authenticator import Authenticator
 from worksite.gateway.auth.errors import InvalidToken
 from worksite.gateway.auth.keys import Keys
-from worksite.gateway.auth.revocations import storage_key
+from worksite.gateway.auth.revocations import Revocations, storage_key
 from worksite.gateway.auth.verifier import LEEWAY_SECONDS, Verifier
 from worksite.gateway.domain.principal import Principal
 from worksite.gateway.gateway import Gateway
@@ -182,6 +183,20 @@ async def test_a_revoked_token_is_refused_and_its_use_goes_on_record(
     assert "revoked" in answer.json()["detail"]
     [record] = await audited(bus, "unauthenticated")
     assert record.principal == "ada"
+
+
+@pytest.mark.asyncio
+async def test_a_revocation_is_not_undone_by_having_the_server_write_over_it(bus: Bus) -> None:
+    revoked, elsewhere = KeyValue(bus, subjects.REVOKED), f"$KV.{subjects.IDEMPOTENCY}.planted"
+    revision = await revoked.create(storage_key("stolen"), b"", ttl_seconds=900)
+    await bus.publish_raw(elsewhere, b"", {"KV-Operation": "DEL"})
+    over = f"$KV.{subjects.REVOKED}.{storage_key('stolen')}"
+    await bus.client.publish(f"$JS.API.DIRECT.GET.KV_{subjects.IDEMPOTENCY}.{elsewhere}", b"", reply=over)
+    async with asyncio.timeout(20):
+        while (await bus.tip(f"KV_{subjects.REVOKED}", over, history=False)).sequence == revision:
+            await asyncio.sleep(0.005)
+
+    assert await Revocations(bus).revoked("stolen")
 
 
 @pytest.mark.asyncio

@@ -194,7 +194,12 @@ class Interrupted(KeyValue):
         self.interrupt: Callable[[], Any] | None = None
 
     async def get(self, key: str) -> Any:
-        found = await super().get(key)
+        return await self._seen(await super().get(key))
+
+    async def newest(self, key: str) -> Any:
+        return await self._seen(await super().newest(key))
+
+    async def _seen(self, found: Any) -> Any:
         if self.interrupt:
             interrupt, self.interrupt = self.interrupt, None
             await interrupt()

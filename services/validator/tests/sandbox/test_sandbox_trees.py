@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+from worksite.validator.sandbox.locks import new_directory
 from worksite.validator.sandbox.trees import entries, give_tree, remove_leftovers, remove_tree
 
 
@@ -65,14 +67,43 @@ def test_removal_keeps_to_the_tree(tmp_path: Path) -> None:
     assert (outside / "file").exists()
 
 
-def test_only_what_ended_services_left_is_removed(tmp_path: Path) -> None:
-    ended = subprocess.Popen(["/bin/true"])
-    ended.wait()
-    kept = {f"workspace-{os.getpid()}-ab_c", "runtime", "launcher", "environments-of-mine"}
-    for name in (f"workspace-{ended.pid}-ab_c", f"scratch-{ended.pid}-x", *kept):
+def test_a_directory_of_a_service_with_our_process_id_that_was_killed_is_removed_and_one_in_use_is_not(
+    tmp_path: Path,
+) -> None:
+    """A container that starts again gives its service the same process id."""
+    others = {"runtime", "launcher", "environments-of-mine"}
+    for name in (f"workspace-{os.getpid()}-ab_c", f"scratch-{os.getpid()}-x", *others):
         (tmp_path / name).mkdir()
+    with new_directory(tmp_path, f"workspace-{os.getpid()}-") as in_use:
+        remove_leftovers(tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == others | {in_use.name}
+
+
+HOLD = """
+import pathlib, sys, time
+from worksite.validator.sandbox.locks import new_directory
+
+with new_directory(pathlib.Path(sys.argv[1]), "workspace-1-") as directory:
+    (directory / "file").touch()
+    directory.chmod(0)
+    print(flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_workspace_is_in_use_until_its_service_is_killed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE) as service:
+        try:
+            assert service.stdout
+            service.stdout.readline()
+            remove_leftovers(tmp_path)
+            assert len(list(tmp_path.iterdir())) == 1
+        finally:
+            service.kill()
+
+    assert len(list(tmp_path.iterdir())) == 1
     remove_leftovers(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == kept
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")

@@ -40,7 +40,9 @@ async def show(sequence: int, session: Session) -> None:
 async def redrive(sequences: tuple[int, ...], session: Session) -> bool:
     """Have messages handled again; True when all were taken."""
     async with session.gateway(ROLE) as gateway:
-        return await _each(sequences, gateway.redrive, "redriven", session)
+        done = await _each(sequences, gateway.redrive, "redriven", session)
+    session.screen.say("what dies again is a new letter in a moment: worksite dlq ls")
+    return done
 
 
 async def purge(sequences: tuple[int, ...], session: Session) -> bool:

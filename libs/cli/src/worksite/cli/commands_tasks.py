@@ -20,7 +20,7 @@ from worksite.cli.repository.bundle import Bundle, LocalRepository
 from worksite.cli.session import Session, StackOptions, on_some_stack
 from worksite.common.messages import Criterion
 
-_REPORT = "report.md"
+_REPORT, _SPEC = "report.md", "spec.md"
 APPROVER = "approver"
 _LOOKS, _LOOK_AGAIN_SECONDS = 40, 0.1
 
@@ -200,6 +200,8 @@ async def _conclude(gateway: Gateway, session: Session, view: dict[str, Any], ou
         session.screen.say(f"the reasons are in {target / _REPORT}")
     line, code = verdict.conclusion(view, target)
     if view.get("approval"):
+        if target and (target / _SPEC).exists():
+            session.screen.say(f"the design is in {target / _SPEC}")
         session.screen.tell("approve with: " + session.command("approve", str(view["id"])))
     elif code == verdict.EXIT_NEEDS_INPUT:
         session.screen.tell("answer with: " + session.command("answer", str(view["id"]), "your answer"))

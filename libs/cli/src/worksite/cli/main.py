@@ -392,7 +392,9 @@ def provision(
         str | None, typer.Option("--nats-user", envvar="NATS_USER", help="a user that may create streams")
     ] = None,
     disk_gib: Annotated[float, typer.Option("--disk-gib", min=0.1, help="disk that JetStream may use")] = 10,
-    replicas: Annotated[int, typer.Option("--replicas", min=1, max=5, help="copies of each stream")] = 1,
+    replicas: Annotated[
+        int, typer.Option("--replicas", envvar="STREAM_REPLICAS", min=1, max=5, help="copies of each stream")
+    ] = 1,
 ) -> None:
     """Create or update the streams, buckets and consumers; the password comes from NATS_PASSWORD."""
     password = os.environ.get("NATS_PASSWORD")

@@ -2,6 +2,10 @@
 
 The layout is NATS's own (ADR-20), so `nats object` shows it. Reads are bounded direct gets instead of nats-py's ordered
 consumer, which waits for ever for a chunk that is gone and needs rights that no service should have.
+
+A blob that is put while a collector removes it is not lost: the collector removes exactly the version of the metadata
+that it judged, or nothing; whoever puts a blob that is there renews the metadata by compare-and-set, so that either the
+renewal or the removal happens, and after a removal writes the whole blob anew, in pieces of another name.
 """
 
 from __future__ import annotations
@@ -9,26 +13,29 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import re
+import logging
 from collections.abc import AsyncIterator, Callable, Container
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from worksite.common import subjects
 from worksite.common.bus import Bus, Stored
-from worksite.common.errors import ArtifactCorrupt, ArtifactMissing, PayloadTooLarge
-from worksite.common.ids import id_at, new_id
+from worksite.common.bus.envelope import EXPECTED_LAST_SUBJECT_SEQUENCE
+from worksite.common.errors import ArtifactCorrupt, ArtifactMissing, BusUnavailable, Conflict, PayloadTooLarge
+from worksite.common.ids import new_id
 from worksite.common.messages import ArtifactRef, Message, Model
+
+log = logging.getLogger(__name__)
 
 MAX_ARTIFACT_BYTES = 512 << 20
 """A blob is held in memory while it is stored or read."""
 _CHUNK_BYTES = 64 * 1024
 _CHUNKS_PER_READ = 64
-_MAX_AGE_SECONDS = {spec.name: spec.max_age_seconds for spec in subjects.OBJECT_STORES}
-_NUID = re.compile(r"[0-9a-f]{32}")
-"""As we name the pieces of a blob: by an id that bears the time."""
+_RENEWALS = 3
+"""Tries, which fail while others renew or remove, or a replica lags; then it is stored anew, which is never wrong."""
 _ROLLUP = {"Nats-Rollup": "sub"}
 
 
@@ -37,11 +44,19 @@ class _ObjectInfo(Model):
 
     name: str
     bucket: str
-    nuid: str
-    size: int
+    nuid: str = Field(pattern=r"^[0-9A-Za-z]+$", description="no wildcard: what it names is removed with the blob")
+    size: int = Field(ge=0, le=MAX_ARTIFACT_BYTES)
     chunks: int
     digest: str
     mtime: str
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What a collector removed."""
+
+    blobs: int = 0
+    bytes: int = 0
 
 
 class Artifacts:
@@ -56,10 +71,7 @@ class Artifacts:
         self._stream = f"OBJ_{store}"
 
     async def put(self, data: bytes, media_type: str) -> ArtifactRef:
-        """Store a blob; storing it twice is the same as once. Raises BusUnavailable, QueueFull, PayloadTooLarge.
-
-        A copy past half its retention is stored anew, so that nothing expires while somebody has just put it.
-        """
+        """Store a blob; one that is there is renewed instead. Raises BusUnavailable, QueueFull, PayloadTooLarge."""
         if len(data) > MAX_ARTIFACT_BYTES:
             raise PayloadTooLarge(f"{len(data)} bytes: an artifact holds at most {MAX_ARTIFACT_BYTES}")
         digest = (await asyncio.to_thread(hashlib.sha256, data)).digest()
@@ -100,52 +112,100 @@ class Artifacts:
             return
         await self._remove(info)
 
-    async def remove_all_but(self, kept: Container[str], before: datetime) -> int:
-        """Remove the blobs stored before that time whose hash is not kept; returns how many. As `remove` otherwise.
+    async def remove_all_but(self, kept: Container[str], before: datetime) -> Removed:
+        """Remove the blobs put before that time whose hash is not kept. As `remove` otherwise, but that a blob may be
+        put again at any moment: it is then there.
 
-        What was left of a blob when its storing was cut off before that time goes as well, uncounted.
+        What was left of a blob when its storing or removal was cut off before that time goes as well, uncounted, and
+        so does metadata that nobody can read. Pieces go when no metadata speaks of them, whoever else claimed them.
         """
         pieces = await self._bus.subjects(self._stream, self._chunk_subject("*"))
-        removed = after = 0
+        unseen = await self._bus.subjects(self._stream, f"$O.{self._store}.M.*")
+        blobs = size = after = 0
         while batch := await self._bus.read(self._stream, f"$O.{self._store}.M.>", after):
             after = batch[-1].sequence
-            for stored, info in [(stored, self._info_of(stored)) for stored in batch]:
-                pieces.discard(self._chunk_subject(info.nuid))
-                if stored.time < before and info.name not in kept:
-                    await self._remove(info)
-                    removed += 1
-        for subject in pieces:  # listed before the metadata, which is written last: whatever has none was cut off
-            if _NUID.fullmatch(nuid := subject.rpartition(".")[2]) and nuid < id_at(before):
+            for stored in batch:
+                unseen.discard(stored.subject)
+                info = self._readable(stored)
+                wanted = stored.time >= before or (info and info.name in kept)
+                if wanted or not await self._removed(stored):
+                    pieces.discard(self._chunk_subject(info.nuid) if info else "")
+                elif info:
+                    blobs, size = blobs + 1, size + info.size
+        await self._remove_cut_off(pieces - await self._in_use(unseen), before)
+        return Removed(blobs, size)
+
+    async def _in_use(self, unseen: set[str]) -> set[str]:
+        """The pieces of metadata that was listed and not read: removed by another, or renewed, of which a replica that
+        lags knows neither place. The leader does."""
+        found = [await self._bus.newest(self._stream, subject) for subject in unseen]
+        infos = [self._readable(stored) for stored in found if stored]
+        return {self._chunk_subject(info.nuid) for info in infos if info}
+
+    async def _remove_cut_off(self, pieces: set[str], before: datetime) -> None:
+        """Listed before the metadata, which is written last: whatever has none was cut off, if it is old enough."""
+        for subject in pieces:
+            piece = await self._bus.last(self._stream, subject)
+            if piece and piece.time < before:
                 await self._bus.purge(self._stream, subject)
-        return removed
 
     async def _remove(self, info: _ObjectInfo) -> None:
         """The metadata last: a removal that was cut off can be found and repeated."""
         await self._bus.purge(self._stream, self._chunk_subject(info.nuid))
         await self._bus.purge(self._stream, self._meta_subject(info.name))
 
+    async def _removed(self, stored: Stored) -> bool:
+        """False when it was renewed or removed since it was read."""
+        return await self._bus.purge(self._stream, stored.subject, up_to=stored.sequence) > 0
+
     async def _put(self, digest: bytes, size: int, media_type: str, parts: AsyncIterator[bytes]) -> ArtifactRef:
         ref = ArtifactRef(sha256=digest.hex(), size=size, media_type=media_type)
-        stored = await self._bus.last(self._stream, self._meta_subject(ref.sha256))
-        if stored is None or self._is_old(stored.time):
-            await self._write(ref, base64.urlsafe_b64encode(digest).decode(), parts)
+        subject = self._meta_subject(ref.sha256)
+        for _ in range(_RENEWALS):
+            tip = await self._bus.tip(self._stream, subject)
+            if tip.record is None or not self._describes(tip.record, ref):
+                break
+            if await self._renewed(tip.record, tip.sequence):
+                return ref
+        await self._write(ref, base64.urlsafe_b64encode(digest).decode(), parts)
         return ref
 
-    def _is_old(self, stored: datetime) -> bool:
-        max_age = _MAX_AGE_SECONDS[self._store]
-        return max_age != subjects.FOR_EVER and self._now() - stored > timedelta(seconds=max_age / 2)
+    async def _renewed(self, stored: Stored, expected_last: int) -> bool:
+        """As if it had just been put, to every collector. False when it was removed or renewed a moment ago."""
+        headers = _ROLLUP | {EXPECTED_LAST_SUBJECT_SEQUENCE: str(expected_last)}
+        try:
+            await self._bus.publish_raw(stored.subject, stored.data, headers)
+        except Conflict:
+            return False
+        return True
 
     async def _info(self, sha256: str) -> _ObjectInfo:
-        stored = await self._bus.last(self._stream, self._meta_subject(sha256))
+        subject = self._meta_subject(sha256)
+        stored = await self._bus.last(self._stream, subject) or await self._bus.newest(self._stream, subject)
         if stored is None:
             raise ArtifactMissing(f"no artifact {sha256}; it may have expired")
         return self._info_of(stored)
 
     def _info_of(self, stored: Stored) -> _ObjectInfo:
         try:
-            return _ObjectInfo.model_validate_json(stored.data, extra="ignore")
+            info = _ObjectInfo.model_validate_json(stored.data, extra="ignore")
         except ValidationError as error:
             raise ArtifactCorrupt(f"the metadata on {stored.subject} cannot be read") from error
+        if stored.subject != self._meta_subject(info.name):
+            raise ArtifactCorrupt(f"the metadata on {stored.subject} speaks of something else")
+        return info
+
+    def _readable(self, stored: Stored) -> _ObjectInfo | None:
+        try:
+            return self._info_of(stored)
+        except ArtifactCorrupt as error:
+            log.error("%s", error)
+            return None
+
+    def _describes(self, stored: Stored, ref: ArtifactRef) -> bool:
+        """Is it the metadata of this blob? What is not (also the marker of `nats object rm`) is written over."""
+        info = self._readable(stored)
+        return info is not None and info.size == ref.size
 
     async def _write(self, ref: ArtifactRef, digest: str, parts: AsyncIterator[bytes]) -> None:
         nuid, chunks = new_id(), 0
@@ -168,10 +228,17 @@ class Artifacts:
         while len(data) < size:
             batch = await self._bus.read(self._stream, self._chunk_subject(nuid), after, _CHUNKS_PER_READ)
             if not batch:
+                await self._check_all_seen(nuid, after)
                 break
             data += b"".join(stored.data for stored in batch)
             after = batch[-1].sequence
         return bytes(data)
+
+    async def _check_all_seen(self, nuid: str, after: int) -> None:
+        """Raises BusUnavailable when there are more chunks, and the replica that was asked does not know them yet."""
+        newest = await self._bus.newest(self._stream, self._chunk_subject(nuid))
+        if newest and newest.sequence > after:
+            raise BusUnavailable(f"a replica of {self._stream} lags")
 
     def _meta_subject(self, name: str) -> str:
         return f"$O.{self._store}.M.{base64.urlsafe_b64encode(name.encode()).decode()}"

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from worksite.common import subjects
+from worksite.common import subjects, telemetry
 from worksite.common.bus import Bus, Delivery, Envelope
 from worksite.common.bus.connection import Stored
 from worksite.common.bus.envelope import EXPECTED_LAST_SUBJECT_SEQUENCE, MSG_ID
@@ -93,6 +93,7 @@ async def bury(bus: Bus, service: str, delivery: Delivery, reason: str, *, termi
     msg_id = f"dead-{delivery.stream}-{delivery.sequence}"
     headers = envelope.headers() | {MSG_ID: msg_id}
     await bus.publish_raw(subjects.dead_subject(service, tenant), letter.to_json(), headers, max_bytes=_LETTER_BYTES)
+    telemetry.buried(delivery.subject)
     log.error("dead letter from %s seq %d: %s", delivery.stream, delivery.sequence, reason)
     if terminate:
         await delivery.terminate()

@@ -1,4 +1,4 @@
-"""/healthz (alive: the consumer progresses), /readyz (can work now), /metrics.
+"""/healthz (alive: the consumer progresses, the bus is not deaf), /readyz (can work now), /metrics.
 
 That the event loop moves is shown by the answer itself: the endpoint runs in it, so a stalled loop answers nothing.
 """
@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from worksite.common import telemetry
 
 Probe = Callable[[], str | None]
 """None when all is well, else what is wrong in a few words."""
@@ -35,7 +36,7 @@ class Health:
         return [
             Route("/healthz", self._endpoint(lambda: self.alive)),
             Route("/readyz", self._endpoint(lambda: self.alive | self.ready, self.state)),
-            Route("/metrics", metrics),
+            Route("/metrics", self._metrics),
         ]
 
     def _endpoint(
@@ -48,10 +49,11 @@ class Health:
 
         return endpoint
 
-
-def metrics(_: Request) -> Response:
-    """Prometheus text format."""
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    def _metrics(self, _: Request) -> Response:
+        """Prometheus text format; what the probes say belongs to it, for alerts."""
+        for name, probe in (self.alive | self.ready).items():
+            telemetry.probed(name, wrong=probe() is not None)
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
 @contextlib.asynccontextmanager
@@ -68,6 +70,7 @@ async def http_server(app: object, host: str, port: int) -> AsyncGenerator[int]:
         app,  # pyright: ignore[reportArgumentType]
         host=host,
         port=port,
+        http="h11",  # uvicorn's other choice, taken where it is installed, does not bound the size of headers
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=3,

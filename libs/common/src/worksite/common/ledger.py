@@ -6,14 +6,18 @@ Exactly-once effects rest on two writes. `claim` takes a step over and thereby f
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import ValidationError
 from worksite.common import subjects
-from worksite.common.bus import Bus, KeyValue
-from worksite.common.errors import Conflict, Fenced
+from worksite.common.bus import Bus, Entry, KeyValue
+from worksite.common.errors import BusUnavailable, Conflict, Fenced, MalformedMessage
 from worksite.common.messages import Model, StepResult
 
+_ATTEMPTS = 10
+"""To write what was read just before; a replica that lags would let everybody fail for as long as it does."""
 MAX_FAILURES = 5
 """Handler failures before a step is given up; hand-backs do not count."""
 
@@ -45,28 +49,33 @@ class Ledger:
         self._service = service
 
     async def claim(self, task: str, step: str, holder: str) -> Claim | StepResult | None:
-        """Take the step over. A result: it is already done. None: it was cancelled."""
+        """Take the step over. A result: it is already done. None: it was cancelled.
+
+        Raises MalformedMessage where nobody can tell what was done already, BusUnavailable.
+        """
         key = _key(self._service, task, step)
-        claim = LedgerEntry(status="claimed", holder=holder)
-        revision = 0  # the usual case is a step that nobody has touched: write first, read only when that fails
-        while True:
+        fresh = LedgerEntry(status="claimed", holder=holder)
+        claim, revision = fresh, 0  # usually nobody has touched the step: write first, read only when that fails
+        for _ in range(_ATTEMPTS):
             try:
                 return Claim(key, claim, await self._write(key, claim, revision))
             except Conflict:
                 found = await self._store.get(key)
-            entry = LedgerEntry.model_validate_json(found.value) if found else None
+            entry = _read(found) if found else None
             if entry and entry.status == "cancelled":
                 return None
             if entry and entry.result:
                 return entry.result
             if found and entry:
-                claim = entry.model_copy(update={"holder": holder})
-                revision = found.revision
+                claim, revision = entry.model_copy(update={"holder": holder}), found.revision
+            else:  # it is gone
+                claim, revision = fresh, 0
+        raise BusUnavailable(f"{key} cannot be claimed: others keep writing, or a replica lags")
 
     async def holds(self, claim: Claim) -> bool:
-        """Is this claim still the newest?"""
+        """Is this claim still the newest? Only a later one says no: a replica that lags may not know of ours yet."""
         found = await self._store.get(claim.key)
-        return found is not None and found.revision == claim.revision
+        return found is None or found.revision <= claim.revision
 
     async def record(self, claim: Claim, result: StepResult) -> None:
         """Store the result. Raises Fenced when the step has been taken over or cancelled since."""
@@ -81,19 +90,20 @@ class Ledger:
         return failures
 
     async def cancel(self, service: str, task: str, step: str) -> None:
-        """Admin takes the step away from its agent; a step that is already done stays done."""
+        """Admin takes the step away from its agent; a step that is already done stays done. Raises BusUnavailable."""
         key = _key(service, task, step)
-        while True:
+        for _ in range(_ATTEMPTS):
             found = await self._store.get(key)
-            entry = LedgerEntry.model_validate_json(found.value) if found else None
-            if entry and entry.status != "claimed":
-                return
+            with suppress(MalformedMessage):  # nobody can go on with what nobody can read: take it away too
+                if found and _read(found).status != "claimed":
+                    return
             cancelled = LedgerEntry(status="cancelled", holder=self._service)
             try:
                 await self._write(key, cancelled, found.revision if found else 0)
                 return
             except Conflict:
                 continue
+        raise BusUnavailable(f"{key} cannot be taken away: others keep writing, or a replica lags")
 
     async def _fenced_write(self, claim: Claim, entry: LedgerEntry) -> None:
         try:
@@ -103,6 +113,13 @@ class Ledger:
 
     async def _write(self, key: str, entry: LedgerEntry, revision: int) -> int:
         return await self._store.update(key, entry.model_dump_json().encode(), revision)
+
+
+def _read(found: Entry) -> LedgerEntry:
+    try:
+        return LedgerEntry.model_validate_json(found.value)
+    except ValidationError as error:
+        raise MalformedMessage(f"the ledger's entry {found.key} cannot be read: {error}") from error
 
 
 def _key(service: str, task: str, step: str) -> str:

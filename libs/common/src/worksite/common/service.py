@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import random
 import signal
@@ -13,11 +14,13 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TypeVar
 
+import uvloop
 from worksite.common import settings as settings_module
 from worksite.common import telemetry
 from worksite.common.bus import Bus, BusSettings, Service, announce
 from worksite.common.errors import BusUnavailable, Permanent
 from worksite.common.health import Health, ops_server
+from worksite.common.pulse import Pulse
 from worksite.common.settings import ServiceSettings, SettingsError
 from worksite.common.worker import Worker
 
@@ -42,12 +45,24 @@ Main = Callable[[S, Running], Awaitable[None]]
 """Runs until `running.stop` is set. Sets `running.ready` once it can work."""
 
 
-def run(name: str, settings: type[S], main: Main[S], *, serves_health_itself: bool = False) -> None:
-    """Entry point of a service process; exits with 2 and one line when it cannot start."""
+def run(
+    name: str,
+    settings: type[S],
+    main: Main[S],
+    *,
+    serves_health_itself: bool = False,
+    starts_processes: bool = False,
+) -> None:
+    """Entry point of a service process; exits with 2 and one line when it cannot start.
+
+    Runs on uvloop, but for a service that `starts_processes`: uvloop raises a RuntimeError where asyncio lets it pass
+    that a process ended before it read its input.
+    """
     was_ready = asyncio.Event()
     try:
         loaded = settings_module.load(settings)
-        asyncio.run(_run(name, loaded, main, was_ready, serves_health_itself))
+        run_loop = asyncio.run if starts_processes else uvloop.run
+        run_loop(_run(name, loaded, main, was_ready, serves_health_itself))
     except (SettingsError, Permanent, OSError) as error:
         if was_ready.is_set():  # it could start, so starting again may help
             raise
@@ -63,6 +78,7 @@ async def run_worker(settings: ServiceSettings, running: Running, worker: Worker
 
 
 async def _run(name: str, settings: S, main: Main[S], ready: asyncio.Event, serves_health_itself: bool) -> None:
+    gc.freeze()  # what the imports made is there to stay; a collection that looks through it keeps requests waiting
     telemetry.setup(name, settings.log_level, settings.otel_exporter_otlp_endpoint)
     stop = _stop_on_signals()
     bus = await _connected(settings.bus(name), stop)
@@ -71,12 +87,14 @@ async def _run(name: str, settings: S, main: Main[S], ready: asyncio.Event, serv
     health = Health()
     micro = await announce(bus, name, version("worksite-common"))
     running = Running(bus, micro, health, stop, ready)
-    health.ready["bus"] = lambda: None if bus.connected else "not connected to NATS"
+    pulse = Pulse(bus)
+    health.alive["pulse"], health.ready["bus"] = pulse.alive, pulse.ready
     health.ready["started"] = lambda: None if running.ready.is_set() else "starting"
     health.ready["draining"] = lambda: "draining" if stop.is_set() else None
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(bus.close)
         stack.push_async_callback(micro.stop)
+        stack.callback(asyncio.create_task(pulse.run()).cancel)
         if not serves_health_itself:
             port = await stack.enter_async_context(ops_server(health, settings.bind_host, settings.operations_port))
             log.info("operations endpoint on port %d", port)

@@ -20,7 +20,10 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True)
 
-    nats_url: str = Field(default="nats://127.0.0.1:4222", description="the message bus")
+    nats_url: str = Field(
+        default="nats://127.0.0.1:4222",
+        description="the message bus; of a cluster several addresses, with commas between",
+    )
     nats_user: str | None = Field(default=None, description="this service's user on the bus")
     nats_password: SecretStr | None = Field(default=None, description="its password (a secret)")
     bind_host: str = Field(default="127.0.0.1", description="address that HTTP endpoints listen on")

@@ -15,6 +15,7 @@ EventKind = Literal["result", "progress", "state", "input", "cancel", "approval"
 TimerPurpose = Literal["deadline", "approval"]
 
 ROOT = "ws.v1"
+EVENT = f"{ROOT}.event"
 TASK_LEVEL_STEP = "task"
 """The step token of events that concern the whole task."""
 
@@ -37,7 +38,7 @@ def work_subject(service: str, tenant: str) -> str:
 
 def event_subject(tenant: str, task: str, producer: str, step: str, kind: EventKind) -> str:
     """One event; the producer's name is part of it, so that no service can speak for another."""
-    return f"{ROOT}.event.{tenant}.{task}.{producer}.{step}.{kind}"
+    return f"{EVENT}.{tenant}.{task}.{producer}.{step}.{kind}"
 
 
 def state_subject(tenant: str, task: str) -> str:
@@ -47,7 +48,7 @@ def state_subject(tenant: str, task: str) -> str:
 
 def task_events_filter(tenant: str, task: str) -> str:
     """Every event of one task."""
-    return f"{ROOT}.event.{tenant}.{task}.>"
+    return f"{EVENT}.{tenant}.{task}.>"
 
 
 def timer_subject(kind: Literal["set", "due"], task: str, purpose: TimerPurpose) -> str:
@@ -86,6 +87,7 @@ class StreamSpec:
     disk_share: float
     max_msgs_per_subject: int = -1
     refuse_new: bool = False
+    """At a cap it refuses what comes (ADR 0010); else it drops the oldest."""
     description: str = ""
     schedules: bool = False
     """Holds messages that the server publishes later. It cannot refuse new ones then, only drop the oldest."""
@@ -122,9 +124,25 @@ STREAMS: tuple[StreamSpec, ...] = (
     StreamSpec(
         "WORK", (f"{ROOT}.work.*.*",), "workqueue", 7 * DAY, 0.05, WORK_CAP_PER_TENANT, True, "commands to agents"
     ),
-    StreamSpec("EVENTS", (f"{ROOT}.event.>",), "limits", 30 * DAY, 0.20, description="the truth: state, cost, replay"),
-    StreamSpec("AUDIT", (f"{ROOT}.audit.*.*",), "limits", 365 * DAY, 0.04, description="denials, privileged actions"),
-    StreamSpec("DEAD", (f"{ROOT}.dead.*.*",), "limits", 30 * DAY, 0.03, description="dead letters, with the reason"),
+    StreamSpec(
+        "EVENTS",
+        (f"{ROOT}.event.>",),
+        "limits",
+        30 * DAY,
+        0.20,
+        refuse_new=True,
+        description="the truth: state, cost, replay",
+    ),
+    StreamSpec("AUDIT", (f"{ROOT}.audit.*.*",), "limits", 365 * DAY, 0.05, description="denials, privileged actions"),
+    StreamSpec(
+        "DEAD",
+        (f"{ROOT}.dead.*.*",),
+        "limits",
+        30 * DAY,
+        0.03,
+        refuse_new=True,
+        description="dead letters, with the reason",
+    ),
     StreamSpec(
         "TIMERS",
         (f"{ROOT}.timer.set.*.*", f"{ROOT}.timer.due.*.*"),
@@ -167,9 +185,15 @@ BUCKETS: tuple[BucketSpec, ...] = (
 )
 ARTIFACTS, KNOWLEDGE = "artifacts", "knowledge"
 OBJECT_STORES: tuple[BucketSpec, ...] = (
-    BucketSpec(ARTIFACTS, 30 * DAY, 0.235),
+    BucketSpec(ARTIFACTS, FOR_EVER, 0.225),  # admin's collector removes what no task names
     BucketSpec(KNOWLEDGE, FOR_EVER, 0.09),
 )
+STORES: tuple[str, ...] = (
+    *(spec.name for spec in STREAMS),
+    *(f"KV_{spec.name}" for spec in BUCKETS),
+    *(f"OBJ_{spec.name}" for spec in OBJECT_STORES),
+)
+"""Every stream, by the name that the server knows it by."""
 
 
 @dataclass(frozen=True)
@@ -199,14 +223,24 @@ def _read_stream(stream: str, scope: str | None = None) -> tuple[str, ...]:
     return (f"{base}.{scope}",) if scope else (base, f"{base}.>")
 
 
+def _info(*streams: str) -> tuple[str, ...]:
+    """What streams are, hold, and under which subjects."""
+    return tuple(f"$JS.API.STREAM.INFO.{stream}" for stream in streams)
+
+
+def _newest(*streams: str) -> tuple[str, ...]:
+    """To ask leaders, beside the replicas, of streams that may be read whole."""
+    return tuple(f"$JS.API.STREAM.MSG.GET.{stream}" for stream in streams)
+
+
 def _bucket(bucket: str, keys: str = ">", write: bool = True) -> tuple[str, ...]:
     read = _read_stream(f"KV_{bucket}", f"$KV.{bucket}.{keys}")
     return (*read, f"$KV.{bucket}.{keys}") if write else read
 
 
 def _objects(store: str, write: bool) -> tuple[str, ...]:
-    """Direct gets of the object store's stream; writers also put chunks and metadata."""
-    read = _read_stream(f"OBJ_{store}")
+    """Reads of the object store's stream; writers also put chunks and metadata."""
+    read = _read_stream(f"OBJ_{store}") + _newest(f"OBJ_{store}")
     return (*read, f"$O.{store}.>") if write else read
 
 
@@ -221,6 +255,7 @@ def _agent(service: Service) -> Permissions:
             *_own(service),
             *_consume("WORK", service),
             *_bucket(LEDGER, f"{service}.>"),
+            *_read_stream("EVENTS", event_subject("*", "*", service, "*", "result")),  # is what is there its own?
             *_objects(ARTIFACTS, write=True),
             rpc_subject("rag", "search"),
         ),
@@ -246,11 +281,13 @@ PERMISSIONS: dict[Service, Permissions] = {
             *_read_stream(f"KV_{DOCUMENTS}"),
             *_objects(ARTIFACTS, write=True),
             *_objects(KNOWLEDGE, write=True),
+            *_newest("EVENTS", *(f"KV_{bucket}" for bucket in (TASKS, IDEMPOTENCY, UPLOADS, DOCUMENTS))),
             *_read_stream("DEAD"),
             *_bucket(LETTERS),
             work_subject("rag", "*"),
             rpc_subject("rag", "search"),
             rpc_subject("admin", "redrive"),
+            *_info(*STORES),
         ),
         subscribe=(f"{inbox_prefix('gateway')}.>", "$SRV.>", f"{ROOT}.rpc.gateway.>", f"{ROOT}.event.>"),
     ),
@@ -265,10 +302,16 @@ PERMISSIONS: dict[Service, Permissions] = {
             *_read_stream("TASKS"),
             *_read_stream("WORK"),
             *_read_stream(f"KV_{TASKS}"),
+            *_newest("EVENTS", f"KV_{TASKS}", f"OBJ_{ARTIFACTS}"),
             f"{ROOT}.work.*.*",
             f"{ROOT}.timer.set.*.*",
             *_bucket(TASKS),
             *_bucket(LEDGER),
+            *_read_stream(f"KV_{LEDGER}"),
+            *_read_stream(f"KV_{UPLOADS}"),
+            *_read_stream(f"OBJ_{ARTIFACTS}"),
+            *_info("EVENTS", "TASKS", f"KV_{TASKS}", f"KV_{LEDGER}", f"KV_{UPLOADS}", f"OBJ_{ARTIFACTS}"),
+            f"$JS.API.STREAM.PURGE.OBJ_{ARTIFACTS}",  # it alone removes artifacts that no task names
         ),
         subscribe=(f"{inbox_prefix('admin')}.>", "$SRV.>", f"{ROOT}.rpc.admin.>"),
     ),
@@ -281,8 +324,9 @@ PERMISSIONS: dict[Service, Permissions] = {
             *_consume("WORK", "rag"),
             *_bucket(DOCUMENTS),
             *_read_stream(f"KV_{DOCUMENTS}"),
+            *_newest(f"KV_{DOCUMENTS}"),
             *_objects(KNOWLEDGE, write=True),
-            f"$JS.API.STREAM.INFO.OBJ_{KNOWLEDGE}",
+            *_info(f"OBJ_{KNOWLEDGE}"),
             f"$JS.API.STREAM.PURGE.OBJ_{KNOWLEDGE}",  # it alone removes the texts of deleted documents
         ),
         subscribe=(f"{inbox_prefix('rag')}.>", "$SRV.>", f"{ROOT}.rpc.rag.>"),

@@ -17,24 +17,38 @@ from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
+from worksite.common.carried_traces import CarryingTracerProvider
+from worksite.common.errors import QueueFull
 
 _tracer = trace.get_tracer("worksite")
 _PUBLISHED = Counter("worksite_messages_published_total", "Messages published and acknowledged", ["kind"])
 _HANDLED = Histogram("worksite_message_handling_seconds", "Time to handle one delivery", ["kind", "outcome"])
+_REDELIVERED = Counter("worksite_redeliveries_total", "Deliveries that were not the first of their message", ["kind"])
+_FAILED = Counter("worksite_handler_failures_total", "Deliveries that ended in a fault of the handler's own", ["kind"])
+_BURIED = Counter("worksite_dead_letters_total", "Messages put aside because they cannot be handled", ["kind"])
+_REFUSED = Counter("worksite_queue_refusals_total", "Publications that a full stream refused", ["kind"])
+_DISCONNECTED = Counter("worksite_bus_disconnects_total", "Connections to NATS that were lost, not closed")
+_FOREIGN = Counter("worksite_foreign_messages_total", "Stored messages that no service has published", ["stream"])
+_WRONG = Gauge(
+    "worksite_probe_failing", "1 while a probe of /healthz or /readyz says that something is wrong", ["probe"]
+)
 
 
 def setup(service: str, level: str, otlp_endpoint: str | None) -> None:
-    """Called once per process. Without an endpoint spans are made (logs carry their ids) but not exported."""
+    """Called once per process. Without an endpoint traces are carried on (logs have their ids) but not recorded."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    trace.set_tracer_provider(_exporting(service, otlp_endpoint) if otlp_endpoint else CarryingTracerProvider())
+
+
+def _exporting(service: str, otlp_endpoint: str) -> TracerProvider:
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: f"worksite-{service}"}))
-    if otlp_endpoint:
-        exporter = OTLPSpanExporter(endpoint=f"{otlp_endpoint.rstrip('/')}/v1/traces")
-        provider.add_span_processor(BatchSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
+    exporter = OTLPSpanExporter(endpoint=f"{otlp_endpoint.rstrip('/')}/v1/traces")
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    return provider
 
 
 def flush() -> None:
@@ -83,12 +97,23 @@ class Handling:
 
 @contextlib.contextmanager
 def published(subject: str, headers: MutableMapping[str, str]) -> Generator[None]:
-    """Around a publish: a producer span whose context travels in the headers."""
+    """Around a publish: a producer span whose context travels in the headers. A write to one of NATS's stores is only
+    counted: nobody goes on from it, and a step has two of them."""
     kind = _kind(subject)
+    try:
+        with contextlib.nullcontext() if subject.startswith("$") else _producing(kind, headers):
+            yield
+    except QueueFull:
+        _REFUSED.labels(kind).inc()
+        raise
+    _PUBLISHED.labels(kind).inc()
+
+
+@contextlib.contextmanager
+def _producing(kind: str, headers: MutableMapping[str, str]) -> Generator[None]:
     with _tracer.start_as_current_span(f"publish {kind}", kind=SpanKind.PRODUCER):
         propagate.inject(headers)
         yield
-    _PUBLISHED.labels(kind).inc()
 
 
 @contextlib.contextmanager
@@ -104,6 +129,36 @@ def consumed(subject: str, headers: MutableMapping[str, str]) -> Generator[Handl
             yield handling
     finally:
         _HANDLED.labels(kind, handling.outcome).observe(time.perf_counter() - started)
+
+
+def redelivered(subject: str) -> None:
+    """A delivery that is not the first: it was handed back, or whoever had it is gone."""
+    _REDELIVERED.labels(_kind(subject)).inc()
+
+
+def handler_failed(subject: str) -> None:
+    """A handler broke on a message; what it hands back on purpose is no failure."""
+    _FAILED.labels(_kind(subject)).inc()
+
+
+def buried(subject: str) -> None:
+    """A dead letter has been stored."""
+    _BURIED.labels(_kind(subject)).inc()
+
+
+def disconnected() -> None:
+    """The connection to the bus broke."""
+    _DISCONNECTED.inc()
+
+
+def foreign(stream: str) -> None:
+    """A stream holds what no service has published: somebody abuses the server."""
+    _FOREIGN.labels(stream).inc()
+
+
+def probed(name: str, wrong: bool) -> None:
+    """What a probe said just now."""
+    _WRONG.labels(name).set(wrong)
 
 
 @contextlib.contextmanager

@@ -16,12 +16,20 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from pydantic import ValidationError
-from worksite.common import subjects
+from worksite.common import subjects, telemetry
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Bus, Delivery, Envelope, consume
 from worksite.common.bus.consumer import Progress
 from worksite.common.dead_letters import Original, bury
-from worksite.common.errors import Conflict, Fenced, MalformedMessage, Retryable, StepRefused, UnknownMessageType
+from worksite.common.errors import (
+    BusUnavailable,
+    Conflict,
+    Fenced,
+    MalformedMessage,
+    Retryable,
+    StepRefused,
+    UnknownMessageType,
+)
 from worksite.common.ids import new_id
 from worksite.common.ledger import MAX_FAILURES, Claim, Ledger
 from worksite.common.messages import (
@@ -112,6 +120,8 @@ class Worker:
             return
         try:
             await self._step(delivery, envelope, command, handler)
+        except MalformedMessage as error:  # what the ledger knows of the step
+            await bury(self._bus, self._agent, delivery, str(error))
         except Fenced as error:
             log.info("%s of %s: %s", command.step, command.task, error)
         except Retryable as error:
@@ -141,6 +151,7 @@ class Worker:
             raise
         except Exception as error:  # the boundary: a handler's own fault is counted, then told
             log.exception("%s of %s failed", command.step, command.task)
+            telemetry.handler_failed(delivery.subject)
             failures = await self._ledger.failed(claim, f"{type(error).__name__}: {error}")
             if failures < MAX_FAILURES:
                 await delivery.hand_back()
@@ -222,11 +233,13 @@ class Worker:
         envelope = self._envelope(result, result.tenant, result.task, cause.id)
         try:
             await self._bus.publish(subject, result, envelope, expected_last=0)
-        except Conflict:  # already published, unless something else got onto our subject
-            stored = await self._bus.last("EVENTS", subject)
-            if stored and stored.data != result.to_json():
+        except Conflict:  # already published, unless something foreign got onto our subject
+            tip = await self._bus.tip("EVENTS", subject, history=False)
+            if tip.sequence == 0:  # in flight, or on replicas that lag: it may yet be lost with a leader
+                raise BusUnavailable(f"{subject} is taken and cannot be seen yet") from None
+            if tip.record is None:
                 log.error("%s held a foreign message; the result follows it", subject)
-                await self._bus.publish(subject, result, envelope, expected_last=stored.sequence)
+                await self._bus.publish(subject, result, envelope, expected_last=tip.sequence)
 
     def _envelope(self, message: StepResult | StepProgress, tenant: str, task: str, causation: str | None) -> Envelope:
         return Envelope(message.ce_type(), self._agent, tenant, task, causation=causation)
@@ -246,6 +259,8 @@ def parse_command(delivery: Delivery | Original) -> tuple[Envelope, StepCommand]
         raise MalformedMessage(f"{envelope.type}: {error}") from error
     if command.task != envelope.task or command.tenant != envelope.tenant:
         raise MalformedMessage("envelope and body name different tasks or tenants")
+    if delivery.subject.rpartition(".")[2] != command.tenant:
+        raise MalformedMessage(f"a command of {command.tenant} may not come on {delivery.subject}")
     return envelope, command
 
 

@@ -16,7 +16,11 @@ Killed at any point, admin loses nothing and does nothing twice:
   knows the step, and only re-publishes its result. A command is published again only while its step is in flight.
   Taking a step away (cancel, deadline) is a compare-and-set that changes nothing the second time. The read model only
   moves forward.
+- Whatever is read may be old, where a replica lags. What is decided on it conflicts; that an event changes nothing is
+  believed only of the state that the stream's leader has.
 - The ack comes last, so whatever was cut off is done by the redelivery.
+- A last state that cannot be read (nobody but admin may write there) is a fault of ours like any other: nothing is
+  decided over it, the task's events become dead letters after MAX_FAULTS deliveries, and the sweeper tells each turn.
 
 A command that WORK refuses because the tenant is at its cap hands the event back; its state is recorded by then, so
 the redelivery only publishes. The caps are the fairness between tenants.
@@ -40,7 +44,7 @@ from worksite.admin.domain.timers import timer_of
 from worksite.admin.inbox import parse
 from worksite.admin.read_model import ReadModel
 from worksite.admin.timers import Timers
-from worksite.common import subjects
+from worksite.common import subjects, telemetry
 from worksite.common.bus import Bus, Delivery, Envelope
 from worksite.common.bus.connection import MAX_PAYLOAD_BYTES
 from worksite.common.dead_letters import bury
@@ -94,6 +98,7 @@ class Orchestrator:
             await self._put_off(delivery, error)
         except Exception as error:  # the boundary: a fault of ours must not lose the event
             log.exception("%s seq %d failed", delivery.stream, delivery.sequence)
+            telemetry.handler_failed(delivery.subject)
             await self._put_off(delivery, error)
         else:
             await delivery.ack()
@@ -111,18 +116,20 @@ class Orchestrator:
         Raises a Retryable or Conflict where the event has to come again.
         """
         for _ in range(_ATTEMPTS_TO_RECORD):
-            last = await self._last(event)
+            last, newest = await self._last(event)
             if last and event.id in last.state.applied:
                 await self._perform(await self._recorded(event), last)
                 return
             transition = self._decided(last.state if last else None, event)
             if transition is None:
+                if await self._has_moved(event, newest):
+                    continue
                 log.info("%s of task %s changes nothing", event.message.type, event.message.task)
                 if last and isinstance(event.message, TimerDue):  # stale: it may have replaced the right one
                     await self._timers.put(last.state)
                 return
             try:
-                recorded = await self._record(transition, last.sequence if last else 0)
+                recorded = await self._record(transition, newest)
             except Conflict:
                 continue
             metrics.recorded(transition)
@@ -142,17 +149,29 @@ class Orchestrator:
             transition = decide(state, event, self._time_to_approve)
         return without_room(transition, event) if transition and not _fits(transition.after) else transition
 
-    async def _last(self, event: Event) -> Recorded | None:
-        subject = subjects.state_subject(event.message.tenant, event.message.task)
-        stored = await self._bus.last("EVENTS", subject)
-        return Recorded(TaskState.consume(stored.data), stored.sequence) if stored else None
+    async def _last(self, event: Event) -> tuple[Recorded | None, int]:
+        """The last state, and the sequence that a state decided on it has to expect."""
+        tip = await self._bus.tip("EVENTS", subjects.state_subject(event.message.tenant, event.message.task))
+        stored = tip.record
+        return Recorded(TaskState.consume(stored.data), stored.sequence) if stored else None, tip.sequence
+
+    async def _has_moved(self, event: Event, seen: int) -> bool:
+        """Is there a later state than the one seen? Nothing is written where an event changes nothing, so that no
+        compare-and-set would tell that a replica lagged, and the word of a person would be lost."""
+        newest = await self._bus.newest("EVENTS", subjects.state_subject(event.message.tenant, event.message.task))
+        return newest is not None and newest.sequence > seen
 
     async def _recorded(self, event: Event) -> Transition:
         """The transition that this event caused, from the history of the task."""
         subject = subjects.state_subject(event.message.tenant, event.message.task)
-        states = [TaskState.consume(stored.data) for stored in await self._bus.read("EVENTS", subject, after=0)]
-        position = next(i for i, state in enumerate(states) if state.cause == event.id)
-        return Transition(states[position - 1] if position else None, states[position])
+        before, read_up_to = None, 0
+        while batch := await self._bus.read("EVENTS", subject, read_up_to):
+            for stored in batch:
+                state = TaskState.consume(stored.data)
+                if state.cause == event.id:
+                    return Transition(before, state)
+                before, read_up_to = state, stored.sequence
+        raise NotYet(f"a replica has not seen the state of task {event.message.task} that another one showed")
 
     async def _record(self, transition: Transition, expected_last: int) -> Recorded:
         state = transition.after

@@ -1,10 +1,11 @@
-"""Admin's process: three consumers, one orchestrator, a sweeper."""
+"""Admin's process: three consumers, one orchestrator, a sweeper, a collector."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
 
+from worksite.admin.collector import Collector
 from worksite.admin.handlers import Orchestrator
 from worksite.admin.redrive import Redriver
 from worksite.admin.settings import AdminSettings
@@ -45,6 +46,7 @@ async def run_admin(settings: AdminSettings, running: service.Running) -> None:
             )
         sweeper = Sweeper(running.bus, orchestrator)
         loops.create_task(sweeper.run(running.stop, settings.sweep_seconds))
+        loops.create_task(Collector(running.bus).run(running.stop, settings.collect_seconds))
         running.ready.set()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Histogram
 from worksite.admin.domain.events import Transition
+from worksite.common.artifacts import Removed
 from worksite.common.messages import TaskState
 
 _TASKS = Counter("worksite_tasks_total", "Tasks that ended or wait for a person", ["route", "outcome"])
@@ -13,6 +14,8 @@ _SECONDS = Histogram(
     "From acceptance until the task ended or waits for a person",
     buckets=(1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200),
 )
+_COLLECTED = Counter("worksite_artifacts_collected_total", "Artifacts removed because no task names them any more")
+_COLLECTED_BYTES = Counter("worksite_artifact_bytes_collected_total", "Bytes of the artifacts that were removed")
 
 
 def recorded(transition: Transition) -> None:
@@ -23,6 +26,12 @@ def recorded(transition: Transition) -> None:
     if transition.stops:
         _TASKS.labels(state.route.route, _outcome(state)).inc()
         _SECONDS.observe(max(0.0, (state.updated_at - state.created_at).total_seconds()))
+
+
+def collected(removed: Removed) -> None:
+    """Count what one turn of the collector removed."""
+    _COLLECTED.inc(removed.blobs)
+    _COLLECTED_BYTES.inc(removed.bytes)
 
 
 def _outcome(state: TaskState) -> str:

@@ -78,7 +78,7 @@ class Redriver:
 
     async def _check_wanted(self, command: StepCommand, tenant: str) -> None:
         """Raises Refused unless the task has this step in flight."""
-        stored = await self._bus.last("EVENTS", subjects.state_subject(tenant, command.task))
+        stored = await self._bus.newest("EVENTS", subjects.state_subject(tenant, command.task))
         if stored is None:
             raise Refused(f"task {command.task} is not known (any more)")
         state = TaskState.consume(stored.data)

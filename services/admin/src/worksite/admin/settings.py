@@ -19,6 +19,9 @@ class AdminSettings(ServiceSettings):
     sweep_seconds: float = Field(
         default=30, gt=0, le=3600, description="time between two looks at what a crash may have left standing"
     )
+    collect_seconds: float = Field(
+        default=3600, gt=0, le=86_400, description="time between two removals of artifacts that no task names"
+    )
     worker_concurrency: int = Field(
         default=16, ge=1, le=64, description="events handled at a time, per stream; they wait for the bus, not the CPU"
     )

@@ -7,7 +7,8 @@ in turn.
 - A row without a state whose submission does not wait any more: the task is taken up as if it had just come.
 - A row that shows less than EVENTS knows: it is written again.
 - A task at work whose command neither waits in WORK nor was answered: the command is published again under its own
-  id. It names the last message that it saw waiting, so that of two sweepers one succeeds.
+  id. It names the last message that it saw waiting, so that of two sweepers one succeeds. One that became a dead letter
+  is left to whoever redrives it: it would only die again.
 - A task whose timer should have run out: the timer is put again.
 """
 
@@ -21,6 +22,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
+from pydantic import ValidationError
 from worksite.admin.domain.events import Event
 from worksite.admin.domain.routes import agent_of
 from worksite.admin.domain.timers import timer_of
@@ -28,7 +30,8 @@ from worksite.admin.handlers import Orchestrator, envelope_of
 from worksite.admin.read_model import ReadModel
 from worksite.admin.timers import Timers
 from worksite.common import subjects
-from worksite.common.bus import Bus, KeyValue, Stored
+from worksite.common.bus import Bus, Entry, KeyValue, Stored
+from worksite.common.dead_letters import opened
 from worksite.common.errors import BusUnavailable, Conflict, QueueFull
 from worksite.common.ids import new_id
 from worksite.common.messages import TERMINAL, SubmitTask, TaskEntry, TaskState
@@ -63,6 +66,8 @@ class Sweeper:
                 await self.turn()
             except BusUnavailable as error:
                 log.warning("sweeping is put off: %s", error)
+            except Exception:  # the boundary: admin decides on without it, and the next turn may do better
+                log.exception("sweeping failed")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), every_seconds * random.uniform(0.75, 1.25))
 
@@ -80,8 +85,7 @@ class Sweeper:
             rows = await self._rows.entries(after=self._read_up_to, limit=_PAGE)
             for row in rows:
                 self._read_up_to = row.revision
-                state = TaskEntry.consume(row.value).state
-                if state is None or state.status not in TERMINAL:
+                if not _at_rest(row):
                     self._open.setdefault(row.key)
             if len(rows) < _PAGE:
                 return
@@ -99,21 +103,21 @@ class Sweeper:
         return False
 
     async def _mended(self, key: str) -> bool:
-        row = await self._rows.get(key)
+        row = await self._rows.newest(key)  # from leaders: what is missing would be forgotten
         if row is None:
             return True
-        entry = TaskEntry.consume(row.value)
-        stored = await self._bus.last("EVENTS", subjects.state_subject(entry.submitted.tenant, entry.submitted.task))
+        entry = _readable(row)
+        stored = await self._bus.newest("EVENTS", subjects.state_subject(*key.split(".", 1)))
         if stored is None:
-            if entry.state is None and self._rests(row.written_at):
+            if entry and entry.state is None and self._rests(row.written_at):
                 await self._take_up(entry.submitted)
-            return entry.state is not None  # then EVENTS keeps it no longer
+            return entry is None or entry.state is not None  # then EVENTS keeps it no longer
         state = TaskState.consume(stored.data)
         if self._rests(stored.time):
             await self._read_model.show(state, stored.sequence)
             await self._time(state)
             await self._command(state)
-        return state.status in TERMINAL and entry.sequence >= stored.sequence
+        return state.status in TERMINAL and entry is not None and entry.sequence >= stored.sequence
 
     def _rests(self, since: datetime) -> bool:
         return self._now() - since > PATIENCE
@@ -139,13 +143,39 @@ class Sweeper:
             result = subjects.event_subject(state.tenant, state.task, agent, command.step, "result")
             if envelope.id in _ids(waiting) or await self._bus.last("EVENTS", result):
                 continue
+            if await self._died(subjects.dead_subject(agent, state.tenant), envelope.id):
+                log.info("%s of task %s is a dead letter: left to a redrive", command.step, state.task)
+                continue
             log.warning("%s of task %s is neither queued nor answered: published again", command.step, state.task)
             seen = waiting[-1].sequence if waiting else 0
             await self._bus.publish(subject, command, envelope, msg_id=new_id(), expected_last=seen)
 
+    async def _died(self, subject: str, ce_id: str) -> bool:
+        """Read through all letters of one tenant and agent, which are few or a greater trouble than this."""
+        after, full = 0, True
+        while full:
+            page = await self._bus.read("DEAD", subject, after, limit=_PAGE)
+            if any(buried.letter.headers.get("ce-id") == ce_id for buried in map(opened, page) if buried):
+                return True
+            after, full = (page[-1].sequence if page else after), len(page) == _PAGE
+        return False
+
     async def _waiting(self, stream: str, subject: str) -> list[Stored]:
         """All that waits on one subject of a work queue, which holds no more than its cap."""
         return await self._bus.read(stream, subject, after=0, limit=_PAGE)
+
+
+def _readable(row: Entry) -> TaskEntry | None:
+    try:
+        return TaskEntry.consume(row.value)
+    except ValidationError:  # it is written anew from EVENTS
+        return None
+
+
+def _at_rest(row: Entry) -> bool:
+    """Does the row show a task that has ended?"""
+    entry = _readable(row)
+    return entry is not None and entry.state is not None and entry.state.status in TERMINAL
 
 
 def _ids(waiting: list[Stored]) -> set[str | None]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from worksite.builder import steps
 from worksite.builder.building import Builder
 from worksite.builder.importing import Importer
 from worksite.builder.remote import Limits, RemoteUnavailable
 from worksite.builder.settings import BuilderSettings
+from worksite.builder.steps import Workplaces
 from worksite.common.errors import StepRefused
 from worksite.common.messages import BuildChange, ImportProject, NewProject, StepCommand, UploadedProject
 from worksite.common.worker import Handler, Reply, StepContext
@@ -19,6 +19,7 @@ def handlers(
     settings: BuilderSettings, now: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> dict[type[StepCommand], Handler]:
     """What the builder answers to."""
+    workplaces = Workplaces(settings.state_dir, settings.max_leftover_bytes)
     limits = Limits(
         max_bytes=settings.max_repository_bytes,
         max_upload_bytes=settings.max_upload_bytes,
@@ -31,7 +32,7 @@ def handlers(
         if not isinstance(command.source, NewProject):
             uploaded = isinstance(command.source, UploadedProject)
             await context.progress("unpacking the upload" if uploaded else "cloning the repository")
-        async with steps.attempt(settings.state_dir, command.task, command.step) as workplace:
+        async with workplaces.attempt(command.task, command.step) as workplace:
             try:
                 imported = await Importer(workplace, context.artifacts, limits).run(command)
             except RemoteUnavailable as error:
@@ -42,7 +43,7 @@ def handlers(
         return Reply(imported)
 
     async def build_change(command: BuildChange, context: StepContext) -> Reply:
-        async with steps.attempt(settings.state_dir, command.task, command.step) as workplace:
+        async with workplaces.attempt(command.task, command.step) as workplace:
             blueprints_dir = settings.blueprints_dir.resolve()
             builder = Builder(
                 workplace, context.artifacts, context.progress, blueprints_dir, settings.max_repository_bytes

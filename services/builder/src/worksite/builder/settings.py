@@ -28,6 +28,11 @@ class BuilderSettings(ServiceSettings):
         le=_LARGEST_BYTES,
         description="largest upload that is imported, in bytes; give the gateway the same",
     )
+    max_leftover_bytes: int = Field(
+        default=1 << 30,
+        ge=0,
+        description="what failed attempts may leave on the disk together, in bytes; the oldest goes first",
+    )
     clone_timeout_seconds: float = Field(
         default=600, gt=0, description="longest time one clone, or one run of git over an upload, may take"
     )

@@ -28,6 +28,7 @@ class Approvals:
         task = entry.submitted.task
         subject = subjects.event_subject(caller.tenant, task, "gateway", subjects.TASK_LEVEL_STEP, "approval")
         while True:
+            newest = (await self._bus.tip("EVENTS", subject, history=False)).sequence
             earlier = await self._bus.read("EVENTS", subject, 0, _EVER_GIVEN)
             event = word.event(task, caller.tenant, caller.subject, self._now())
             if any(_said(stored, event) for stored in earlier):
@@ -37,7 +38,7 @@ class Approvals:
             event = event.model_copy(update={"expires_at": asked.expires_at})
             try:
                 envelope = Envelope(event.ce_type(), "gateway", caller.tenant, task)
-                await self._bus.publish(subject, event, envelope, expected_last=last)
+                await self._bus.publish(subject, event, envelope, expected_last=newest)
             except Conflict:  # somebody spoke between our look and our word: look again
                 continue
             return

@@ -22,6 +22,7 @@ from worksite.common.messages import RedriveLetter, RedriveOutcome
 from worksite.gateway.audit import Audit
 from worksite.gateway.domain.letters import Mark
 from worksite.gateway.domain.principal import Principal
+from worksite.gateway.rows import readable
 
 _LETTERS_PER_READ = 50
 """A letter may have as much as a megabyte."""
@@ -110,8 +111,8 @@ class DeadLetters:
         key, mark = f"{caller.tenant}.{sequence}", Mark(state=state, principal=caller.subject, at=self._now())
         while True:
             found = await self._marks.get(key)
-            if found and state == "redriven":
-                return Mark.model_validate_json(found.value)
+            if found and state == "redriven" and (other := readable(Mark, found)):
+                return other
             try:
                 await self._marks.update(key, mark.model_dump_json().encode(), found.revision if found else 0)
             except Conflict:
@@ -120,7 +121,7 @@ class DeadLetters:
 
     async def _mark(self, tenant: str, sequence: int) -> Mark | None:
         found = await self._marks.get(f"{tenant}.{sequence}")
-        return Mark.model_validate_json(found.value) if found else None
+        return readable(Mark, found) if found else None
 
 
 def _name(sequence: int) -> str:

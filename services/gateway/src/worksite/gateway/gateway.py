@@ -21,6 +21,7 @@ from worksite.gateway.knowledge import Knowledge
 from worksite.gateway.memory import ByteBudget
 from worksite.gateway.places import Places
 from worksite.gateway.rate_limits import RateLimiter
+from worksite.gateway.room import Room
 from worksite.gateway.tasks import Tasks
 from worksite.gateway.uploads import Uploads
 
@@ -45,6 +46,7 @@ class Gateway:
     knowledge_places: Places
     dead_letters: DeadLetters
     issuer: Issuer | None
+    room: Room
     stop: asyncio.Event
 
 

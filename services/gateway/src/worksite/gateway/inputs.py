@@ -33,6 +33,7 @@ class Inputs:
         subject = subjects.event_subject(caller.tenant, task, "gateway", subjects.TASK_LEVEL_STEP, "input")
         envelope = Envelope(event.ce_type(), "gateway", caller.tenant, task, id=event_id)
         while True:
+            newest = (await self._bus.tip("EVENTS", subject, history=False)).sequence
             given = await self._bus.read("EVENTS", subject, 0, _EVER_GIVEN)
             last = given[-1].sequence if given else 0
             if earlier := _by_id(given, event_id):
@@ -41,7 +42,7 @@ class Inputs:
                 return
             answering.check(entry, last, wanted.text)
             try:
-                await self._bus.publish(subject, event, envelope, expected_last=last)
+                await self._bus.publish(subject, event, envelope, expected_last=newest)
             except Conflict:  # somebody answered between our look and our word: look again
                 continue
             return

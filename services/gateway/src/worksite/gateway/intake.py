@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from worksite.common import subjects
-from worksite.common.bus import Bus, Envelope, KeyValue
+from worksite.common.bus import Bus, Entry, Envelope, KeyValue
 from worksite.common.bus.connection import MAX_PAYLOAD_BYTES
 from worksite.common.errors import BusUnavailable, Conflict, PayloadTooLarge, Retryable
 from worksite.common.ids import new_id
@@ -18,6 +18,7 @@ from worksite.gateway.domain.idempotency import Lock
 from worksite.gateway.domain.principal import Principal
 from worksite.gateway.domain.submission import NewTask, Project
 from worksite.gateway.domain.uploads import Upload
+from worksite.gateway.rows import readable
 from worksite.gateway.tasks import Tasks
 from worksite.gateway.uploads import UploadRecords
 
@@ -48,8 +49,8 @@ class Intake:
         """
         if not self._bus.connected:  # a client that is reconnecting would keep the message and send it later
             raise BusUnavailable("not connected to NATS")
-        storage_key = idempotency.storage_key(principal.tenant, principal.subject, ROUTE, key) if key else None
-        if storage_key and wanted.project.upload and (known := await self._known(principal.tenant, storage_key, body)):
+        storage_key = _storage_key(principal, key) if key else None
+        if key and wanted.project.upload and (known := await self.known(principal, body, key)):
             return known  # whose upload may have expired since
         upload = await self._upload(principal.tenant, wanted.project)
         lock = Lock(
@@ -61,17 +62,18 @@ class Intake:
             lock = await self._lock(storage_key, lock)
             if not lock.fits(body):
                 raise KeyReused(f"key of task {lock.task}")
-            if known := await self._tasks.get(principal.tenant, lock.task):
+            if known := await self._tasks.shown(principal.tenant, lock.task):
                 return known
             entry = _entry(wanted, principal.tenant, lock, upload)
         await self._publish(entry.submitted)
         return await self._make_visible(entry)
 
-    async def _known(self, tenant: str, key: str, body: bytes) -> TaskEntry | None:
-        """The task that this very request has led to before, as far as it is visible."""
-        found = await self._locks.get(key)
-        lock = Lock.model_validate_json(found.value) if found else None
-        return await self._tasks.get(tenant, lock.task) if lock and lock.fits(body) else None
+    async def known(self, principal: Principal, body: bytes, key: str) -> TaskEntry | None:
+        """The task that this very request has led to before, as far as it is visible. Raises BusUnavailable."""
+        storage_key = _storage_key(principal, key)
+        found = await self._locks.get(storage_key) or await self._locks.newest(storage_key)
+        lock = readable(Lock, found) if found else None
+        return await self._tasks.get(principal.tenant, lock.task) if lock and lock.fits(body) else None
 
     async def _upload(self, tenant: str, project: Project) -> Upload | None:
         if project.upload is None:
@@ -90,7 +92,7 @@ class Intake:
                 await self._locks.create(key, wanted.model_dump_json().encode())
             except Conflict:
                 if found := await self._locks.get(key):
-                    return Lock.model_validate_json(found.value)
+                    return _taken(found)
                 continue  # it expired between the two calls
             return wanted
 
@@ -107,6 +109,17 @@ class Intake:
             # entry when it takes the task up.
             log.warning("task %s is accepted but not visible yet: %s", entry.submitted.task, error)
             return entry
+
+
+def _storage_key(principal: Principal, key: str) -> str:
+    return idempotency.storage_key(principal.tenant, principal.subject, ROUTE, key)
+
+
+def _taken(found: Entry) -> Lock:
+    """What the key stands for. Raises KeyReused where nobody can tell: a new key is what helps then as well."""
+    if lock := readable(Lock, found):
+        return lock
+    raise KeyReused(f"the lock {found.key} cannot be read")
 
 
 def _entry(wanted: NewTask, tenant: str, lock: Lock, upload: Upload | None) -> TaskEntry:

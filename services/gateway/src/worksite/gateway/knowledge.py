@@ -16,6 +16,7 @@ from worksite.common.messages import DocumentEntry, IndexDocuments, document_id
 from worksite.common.messages.knowledge import DocumentState
 from worksite.gateway.domain import documents
 from worksite.gateway.domain.documents import NewDocument
+from worksite.gateway.rows import readable
 
 _AT_ONCE = 16
 _ROWS_PER_READ = 200
@@ -65,8 +66,11 @@ class Knowledge:
     async def remove(self, tenant: str, document: str) -> DocumentEntry | None:
         """Ask for a document's end; None where there is none. Raises QueueFull, BusUnavailable."""
         key = f"{tenant}.{document}"
-        while found := await self._rows.get(key):
-            entry = documents.deleting(DocumentEntry.consume(found.value))
+        while found := await self._rows.newest(key):
+            row = readable(DocumentEntry, found)
+            if row is None:
+                return None
+            entry = documents.deleting(row)
             if await self._wrote(key, entry, found):
                 await self._tell(tenant, [document])
                 return entry
@@ -74,8 +78,9 @@ class Knowledge:
 
     async def get(self, tenant: str, document: str) -> DocumentEntry | None:
         """Raises BusUnavailable."""
-        found = await self._rows.get(f"{tenant}.{document}")
-        return DocumentEntry.consume(found.value) if found else None
+        key = f"{tenant}.{document}"
+        found = await self._rows.get(key) or await self._rows.newest(key)
+        return readable(DocumentEntry, found) if found else None
 
     async def page(self, tenant: str, state: DocumentState | None, after: int, limit: int) -> Page:
         """Documents in the order of their last change, of one state or all. Raises BusUnavailable.
@@ -86,8 +91,8 @@ class Knowledge:
         for _ in range(MAX_ROWS_PER_PAGE // _ROWS_PER_READ):
             rows = await self._rows.entries(tenant, after=after, limit=_ROWS_PER_READ)
             for row in rows:
-                entry = DocumentEntry.consume(row.value)
-                if state in (None, entry.state):
+                entry = readable(DocumentEntry, row)
+                if entry and state in (None, entry.state):
                     if len(found) == limit:
                         return Page(found, after)
                     found.append(entry)
@@ -101,7 +106,7 @@ class Knowledge:
         text = documents.text_of(wanted, tenant, self._now())
         while True:
             found = await self._rows.get(key)
-            before = DocumentEntry.consume(found.value) if found else None
+            before = readable(DocumentEntry, found) if found else None
             if before and documents.asks_for(before, wanted):
                 return before
             entry = documents.queued(wanted, text, await self._texts.put_message(text), before)

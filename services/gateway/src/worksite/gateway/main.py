@@ -15,7 +15,7 @@ from worksite.common.bus import Bus
 from worksite.common.health import http_server
 from worksite.common.policy import PolicyEngine, PolicyError
 from worksite.common.settings import SettingsError
-from worksite.gateway import audit, fleet, uploads
+from worksite.gateway import audit, fleet, room, uploads
 from worksite.gateway.app import create_app
 from worksite.gateway.approvals import Approvals
 from worksite.gateway.auth import clients, keys
@@ -60,6 +60,7 @@ async def built(settings: GatewaySettings, bus: Bus, stop: asyncio.Event) -> Asy
         httpx.AsyncClient(timeout=5, trust_env=False) as http,
         audit.recording(bus) as trail,
         fleet.exchanging(bus, limiter.meters, settings.rate_exchange_seconds),
+        room.watched(bus) as stores,
     ):
         tasks, artifacts = Tasks(bus), Artifacts(bus)
         trusted = _keys(settings, http)
@@ -81,6 +82,7 @@ async def built(settings: GatewaySettings, bus: Bus, stop: asyncio.Event) -> Asy
             knowledge_places=Places(TOTAL_BYTES // settings.max_knowledge_bytes),
             dead_letters=DeadLetters(bus, trail),
             issuer=_issuer(settings, trusted),
+            room=stores,
             stop=stop,
         )
 

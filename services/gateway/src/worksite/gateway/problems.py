@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
 QUEUE_RETRY_SECONDS = 10
+ROOM_RETRY_SECONDS = 60
 _MAX_ERRORS = 20
 
 
@@ -163,6 +164,13 @@ def storage_full() -> ProblemError:
     """507: the disk or the bus has no room for an upload."""
     detail = "there is no room for this archive now; an operator has to make some"
     return ProblemError(507, "storage-full", "Insufficient storage", detail)
+
+
+def no_room(stores: Sequence[str]) -> ProblemError:
+    """507: what is left is for the tasks at work."""
+    detail = f"no new work is taken while {' and '.join(stores)} are nearly full: an operator has to make room"
+    headers = _retry_after(ROOM_RETRY_SECONDS)
+    return ProblemError(507, "storage-full", "Insufficient storage", detail, headers=headers)
 
 
 def invalid(error: ValidationError) -> ProblemError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
@@ -12,6 +13,8 @@ from worksite.common import subjects
 from worksite.common.bus import Bus, Stored
 from worksite.common.errors import Retryable
 from worksite.gateway.domain import sse
+
+log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 15.0
 """So often at least a sign of life is sent, and so often it is asked whether the client may still watch."""
@@ -48,7 +51,7 @@ async def follow(
     """Frames in the order of the stream, each event once, until the task has ended, `stop` is set, the client is no
     longer admitted, or, with `wait=False`, nothing more is there. An outage of NATS only delays it."""
     pattern = subjects.task_events_filter(place.tenant, place.task)
-    after, pause = place.after, POLL_SECONDS
+    after, pause = place.after, POLL_SECONDS if wait else _FIRST_RETRY_SECONDS
     sent_at = asked_at = clock()
     async with AsyncExitStack() as stack:
         changed = await _hints(stack, bus, pattern)
@@ -61,14 +64,20 @@ async def follow(
             changed.clear()
             found = await _read(bus, pattern, after)
             for stored in found or ():
-                yield sse.frame(stored.sequence, stored.time, stored.subject, stored.data)
-                after, sent_at = stored.sequence, clock()
+                after = stored.sequence
+                try:
+                    frame = sse.frame(stored.sequence, stored.time, stored.subject, stored.data)
+                except ValueError:  # it would cut off every client at this very place, for ever
+                    log.error("EVENTS seq %d on %s is not JSON: left out", stored.sequence, stored.subject)
+                    continue
+                yield frame
+                sent_at = clock()
                 if sse.ends_task(stored.subject, stored.data):
                     return
             if found:
                 pause = POLL_SECONDS
                 continue
-            if found is not None and not wait:
+            if found is not None and not wait and await _is_all(bus, pattern, after):
                 return
             if clock() - sent_at >= HEARTBEAT_SECONDS:
                 yield sse.HEARTBEAT
@@ -94,6 +103,15 @@ async def _read(bus: Bus, pattern: str, after: int) -> list[Stored] | None:
         return await bus.read("EVENTS", pattern, after, limit=_BATCH)
     except Retryable:
         return None
+
+
+async def _is_all(bus: Bus, pattern: str, after: int) -> bool:
+    """Does the leader know no more than the replica that was read?"""
+    try:
+        newest = await bus.newest("EVENTS", pattern)
+    except Retryable:
+        return False
+    return newest is None or newest.sequence <= after
 
 
 async def _signed_out(admitted: Callable[[], Awaitable[bool]]) -> bool:

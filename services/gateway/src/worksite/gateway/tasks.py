@@ -9,6 +9,7 @@ from worksite.common.bus import Bus, Entry, KeyValue
 from worksite.common.errors import Conflict
 from worksite.common.messages import TaskEntry
 from worksite.gateway.domain.listing import Selection, TaskPage, TaskQuery
+from worksite.gateway.rows import readable
 
 
 class Tasks:
@@ -18,9 +19,18 @@ class Tasks:
         self._store = KeyValue(bus, subjects.TASKS)
 
     async def get(self, tenant: str, task: str) -> TaskEntry | None:
-        """The newest entry. Raises BusUnavailable."""
+        """The entry; None also for one that cannot be read. Raises BusUnavailable.
+
+        That there is none is asked of the leader: a client was told of its task a moment ago.
+        """
+        key = f"{tenant}.{task}"
+        found = await self._store.get(key) or await self._store.newest(key)
+        return readable(TaskEntry, found) if found else None
+
+    async def shown(self, tenant: str, task: str) -> TaskEntry | None:
+        """The entry, where the replica that is asked has it already. Raises BusUnavailable."""
         found = await self._store.get(f"{tenant}.{task}")
-        return TaskEntry.consume(found.value) if found else None
+        return readable(TaskEntry, found) if found else None
 
     async def page(self, tenant: str, query: TaskQuery) -> TaskPage:
         """The tenant's tasks, newest first. Raises BusUnavailable.

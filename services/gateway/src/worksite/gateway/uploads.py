@@ -25,6 +25,7 @@ from worksite.gateway import problems
 from worksite.gateway.domain.principal import Principal
 from worksite.gateway.domain.uploads import FORMATS, Upload, mismatch
 from worksite.gateway.places import Places
+from worksite.gateway.rows import readable
 
 MOST_SECONDS = 600.0
 """An upload that takes longer is cut off: whoever sends a byte now and then must not keep a place for ever."""
@@ -40,12 +41,13 @@ class UploadRecords:
 
     async def get(self, tenant: str, upload: str) -> Upload | None:
         """None for what was never uploaded or has expired. Raises BusUnavailable."""
-        found = await self._store.get(f"{tenant}.{upload}")
-        return Upload.model_validate_json(found.value, extra="ignore") if found else None
+        key = f"{tenant}.{upload}"
+        found = await self._store.get(key) or await self._store.newest(key)
+        return readable(Upload, found) if found else None
 
     async def all(self, tenant: str) -> list[Upload]:
         """What has not expired. Raises BusUnavailable."""
-        return [Upload.model_validate_json(found.value, extra="ignore") for found in await self._store.entries(tenant)]
+        return [upload for found in await self._store.entries(tenant) if (upload := readable(Upload, found))]
 
     async def put(self, tenant: str, upload: Upload) -> bool:
         """Begin or renew its time; True when it was not on the list. Raises BusUnavailable, QueueFull."""

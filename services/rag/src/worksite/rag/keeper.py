@@ -56,7 +56,7 @@ class Keeper:
         """
         while True:  # each turn after the first means that somebody else has written
             with suppress(Conflict):
-                row = await self.rows.get(row_key(tenant, document))
+                row = await self.rows.newest(row_key(tenant, document))  # an old one would be taken for settled
                 return await self._settle(row) if row else await self._forget(tenant, document)
 
     async def _settle(self, row: Entry) -> Outcome:

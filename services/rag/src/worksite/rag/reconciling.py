@@ -72,5 +72,6 @@ class Reconciler:
                 self.backlog.add(tenant, document_id(path))
 
     async def _remove_texts_but(self, kept: Collection[str], now: datetime) -> None:
-        if removed := await self.texts.remove_all_but(kept, now - TEXT_GRACE):
-            log.info("removed %d texts that no document refers to", removed)
+        removed = await self.texts.remove_all_but(kept, now - TEXT_GRACE)
+        if removed.blobs:
+            log.info("removed %d texts that no document refers to", removed.blobs)

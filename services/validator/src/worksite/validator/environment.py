@@ -15,16 +15,14 @@ import signal
 import sys
 import sysconfig
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 from worksite.validator.domain.locks import Lock, find_lock, is_lock_input
 from worksite.validator.domain.pins import LockUnusable
-from worksite.validator.store import ReadOnlyStore
+from worksite.validator.store import Held, ReadOnlyStore, bytes_in
 from worksite.validator.tree import Tree
 
-KEPT_ENVIRONMENTS = 20
 MAX_ENVIRONMENT_BYTES = 1 << 30
 INSTALL_SECONDS = 300.0
 _MEASURE_SECONDS = 0.5
@@ -38,11 +36,15 @@ class EnvironmentUnavailable(Exception):
 
 @dataclass(frozen=True)
 class CandidateEnvironment:
-    """`path` holds the installed distributions; None, like `lock`, where the project needs none."""
+    """`path` has the installed distributions; None, like `lock`, where the project needs none.
+
+    It stays as long as somebody holds this object.
+    """
 
     path: Path | None
     digest: str | None
     lock: str | None
+    held: Held | None = field(default=None, repr=False)
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -58,20 +60,19 @@ NO_DEPENDENCIES = CandidateEnvironment(None, None, None)
 
 
 class Environments:
-    """Builds environments from a local wheelhouse and, where allowed, from the package index."""
+    """Builds environments from a local wheelhouse and, where allowed, from the package index.
 
-    def __init__(self, root: Path, wheelhouse: Path | None, allow_index: bool) -> None:
-        self._store = ReadOnlyStore(root / "environments")
+    Those that nobody uses are kept for the next change, as long as all together take `max_bytes` at most.
+    """
+
+    def __init__(self, root: Path, wheelhouse: Path | None, allow_index: bool, max_bytes: int) -> None:
+        self._store = ReadOnlyStore(root / "environments", max_bytes)
         self._wheelhouse = wheelhouse
         self._allow_index = allow_index
-        self._in_use: WeakValueDictionary[tuple[str, str], CandidateEnvironment] = WeakValueDictionary()
-        self._store.prune(KEPT_ENVIRONMENTS)
+        self._store.prune()
 
     async def provide(self, tree: Tree) -> CandidateEnvironment:
-        """The environment of the lock in `tree`, which stays as long as somebody holds this object.
-
-        Raises EnvironmentUnavailable with the reason.
-        """
+        """The environment of the lock in `tree`. Raises EnvironmentUnavailable with the reason."""
         try:
             lock = await asyncio.to_thread(lambda: find_lock(_texts(tree)))
         except LockUnusable as error:
@@ -83,10 +84,8 @@ class Environments:
             await self._install(lock, target)
 
         digest = _digest(lock)
-        path = await self._store.provide(digest, build)
-        environment = self._in_use.setdefault((digest, lock.name), CandidateEnvironment(path, digest, lock.name))
-        await self._store.prune_unused(KEPT_ENVIRONMENTS, {used for used, _ in self._in_use})
-        return environment
+        held = await self._store.provide(digest, build)
+        return CandidateEnvironment(held.path, digest, lock.name, held)
 
     async def _install(self, lock: Lock, target: Path) -> None:
         requirements = target / "requirements.txt"
@@ -181,24 +180,9 @@ async def _bounded(talking: asyncio.Task[tuple[bytes, bytes]], target: Path) -> 
     deadline = asyncio.get_running_loop().time() + INSTALL_SECONDS
     while True:
         done, _ = await asyncio.wait([talking], timeout=_MEASURE_SECONDS)
-        if await asyncio.to_thread(_bytes_in, target) > MAX_ENVIRONMENT_BYTES:
+        if await asyncio.to_thread(bytes_in, target) > MAX_ENVIRONMENT_BYTES:
             raise EnvironmentUnavailable(f"the environment is larger than {MAX_ENVIRONMENT_BYTES >> 20} MiB")
         if done:
             return
         if asyncio.get_running_loop().time() > deadline:
             raise EnvironmentUnavailable(f"installing took longer than {INSTALL_SECONDS:.0f} s")
-
-
-def _bytes_in(directory: Path) -> int:
-    """What its files take on the disk, as far as it can be told while they are written."""
-    total, pending = 0, [str(directory)]
-    while pending:
-        try:
-            with os.scandir(pending.pop()) as entries:
-                for entry in entries:
-                    total += entry.stat(follow_symlinks=False).st_blocks * 512
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-        except OSError:
-            continue  # moved meanwhile
-    return total

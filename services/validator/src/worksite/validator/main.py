@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 def main() -> None:
     """Entry point of the process."""
-    service.run("validator", ValidatorSettings, _main)
+    service.run("validator", ValidatorSettings, _main, starts_processes=True)
 
 
 async def _main(settings: ValidatorSettings, running: service.Running) -> None:
@@ -39,7 +39,8 @@ async def open_bench(settings: ValidatorSettings) -> Bench:
     except SandboxUnavailable as error:
         raise SettingsError(f"SANDBOX={settings.sandbox}: {error}") from error
     tools = await install_tools(sandbox.root)
-    return Bench(sandbox, tools, Environments(sandbox.root, settings.wheelhouse_dir, settings.allow_index))
+    cache = settings.max_environment_cache_bytes
+    return Bench(sandbox, tools, Environments(sandbox.root, settings.wheelhouse_dir, settings.allow_index, cache))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,11 @@ class ValidatorSettings(ServiceSettings):
     state_dir: Path = Field(default=Path(".worksite/validator"), description="environments and workspaces; private")
     wheelhouse_dir: Path | None = Field(default=None, description="folder of wheels to install candidates' locks from")
     allow_index: bool = Field(default=False, description="also install from the package index (needs egress)")
+    max_environment_cache_bytes: int = Field(
+        default=8 << 30,
+        ge=0,
+        description="what environments kept for the next change may take, in bytes; the least recently used goes first",
+    )
     sandbox: Mode = Field(
         default="auto",
         description="isolation level; auto: the strongest that works; none: by hand only, confines nothing",

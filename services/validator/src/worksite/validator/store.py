@@ -1,65 +1,128 @@
-"""Content-addressed directories that are built once, then only read."""
+"""Content-addressed directories that are built once, then only read, by any number of services."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import stat
-import tempfile
-from collections.abc import Awaitable, Callable, Collection
+import weakref
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from worksite.validator.sandbox.locks import new_directory, share, unused
 from worksite.validator.sandbox.trees import entries, remove_tree
 
 _DRAFT = "draft-"
+_BLOCK_BYTES = 512  # what st_blocks counts in, whatever the file system
 
 Build = Callable[[Path], Awaitable[None]]
 
 
+@dataclass(frozen=True)
+class Held:
+    """No service removes the directory at `path` as long as somebody holds this object."""
+
+    path: Path
+    lock: int = field(compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, os.close, self.lock)
+
+
 class ReadOnlyStore:
-    """`directory/<key>`, complete or absent: built beside it, made read-only, renamed into place."""
+    """`directory/<key>`, complete or absent: built beside it, made read-only, renamed into place.
 
-    def __init__(self, directory: Path) -> None:
+    All together take `max_bytes` at most, or what is in use if that is more.
+    """
+
+    def __init__(self, directory: Path, max_bytes: int) -> None:
         self._directory = directory
+        self._max_bytes = max_bytes
         self._building: dict[str, asyncio.Lock] = {}
+        self._sizes: dict[str, int] = {}
 
-    async def provide(self, key: str, build: Build) -> Path:
+    async def provide(self, key: str, build: Build) -> Held:
         """The directory of this key, built if it is not there yet; concurrent callers wait for one build."""
         target = self._directory / key
         async with self._building.setdefault(key, asyncio.Lock()):
-            if not target.exists():
+            while (held := _held(target)) is None:
                 await self._build(target, build)
         os.utime(target)  # `prune` keeps what was used last
-        return target
+        await asyncio.to_thread(self.prune)
+        return held
 
-    def prune(self, keep: int) -> None:
-        """Remove what a crash left half-built, and all but the `keep` directories used last. Nothing may run."""
-        self._retire(keep, ())
+    def prune(self) -> None:
+        """Remove what a crash left half-built, and what was used longest ago until the rest is within the cap.
+
+        Never what is in use, by whichever service.
+        """
         for draft in self._directory.glob(f"{_DRAFT}*"):
-            remove_tree(draft)
+            with unused(draft) as leftover:
+                if leftover:
+                    remove_tree(draft)
+        kept = sorted(self._complete())
+        total = sum(size for _, size, _ in kept)
+        for _, size, path in kept:
+            if total > self._max_bytes and self._retire(path):
+                total -= size
 
-    async def prune_unused(self, keep: int, in_use: Collection[str]) -> None:
-        """Remove all but the `keep` directories used last, and those whose keys are `in_use`."""
-        for retired in self._retire(keep, in_use):
-            await asyncio.to_thread(remove_tree, retired)
+    def _complete(self) -> list[tuple[float, int, Path]]:
+        """When each was used last, the bytes it takes, and itself."""
+        found: list[tuple[float, int, Path]] = []
+        for path in self._directory.glob("*"):
+            if not path.name.startswith(_DRAFT):
+                with suppress(FileNotFoundError):  # another service removes it
+                    found.append((path.stat().st_mtime, self._size(path), path))
+        return found
 
-    def _retire(self, keep: int, in_use: Collection[str]) -> list[Path]:
-        """Take directories out of use, at once: who asks for one from now on builds it anew."""
-        kept = [path for path in self._directory.glob("*") if not path.name.startswith(_DRAFT)]
-        kept.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-        unused = (path for path in kept[keep:] if path.name not in in_use)
-        return [path.rename(tempfile.mkdtemp(prefix=_DRAFT, dir=self._directory)) for path in unused]
+    def _size(self, path: Path) -> int:
+        """Measured once: it is only read from now on."""
+        if path.name not in self._sizes:
+            self._sizes[path.name] = bytes_in(path)
+        return self._sizes[path.name]
+
+    def _retire(self, path: Path) -> bool:
+        """Remove it unless somebody uses it. Out of use at once: who asks for it from now on builds it anew."""
+        with unused(path) as free:
+            if free:
+                retired = path.rename(path.with_name(f"{_DRAFT}{secrets.token_hex(8)}"))
+                remove_tree(retired)
+            return free
 
     async def _build(self, target: Path, build: Build) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         self._directory.chmod(0o755)  # the sandbox user passes through
-        draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=self._directory))
+        self._sizes.pop(target.name, None)
+        with new_directory(self._directory, _DRAFT) as draft:
+            try:
+                await build(draft)
+                await asyncio.to_thread(_publish, draft, target)
+            except BaseException:
+                await asyncio.to_thread(remove_tree, draft)
+                raise
+
+
+def bytes_in(directory: Path) -> int:
+    """What its files take on the disk, as far as it can be told while they are written."""
+    total, pending = 0, [str(directory)]
+    while pending:
         try:
-            await build(draft)
-            await asyncio.to_thread(_publish, draft, target)
-        except BaseException:
-            await asyncio.to_thread(remove_tree, draft)
-            raise
+            with os.scandir(pending.pop()) as listing:
+                for entry in listing:
+                    total += entry.stat(follow_symlinks=False).st_blocks * _BLOCK_BYTES
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+        except OSError:
+            continue  # moved meanwhile
+    return total
+
+
+def _held(path: Path) -> Held | None:
+    lock = share(path)
+    return None if lock is None else Held(path, lock)
 
 
 def _publish(draft: Path, target: Path) -> None:

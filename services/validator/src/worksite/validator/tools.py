@@ -11,17 +11,18 @@ import hashlib
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from worksite.validator.domain.pins import holds
-from worksite.validator.store import ReadOnlyStore
+from worksite.validator.store import Held, ReadOnlyStore
 
 _HERE = Path(__file__).parent
-KEPT_TOOLS = 12
+MAX_TOOLS_BYTES = 1 << 30
+_TOOLS = ("pytest", "ruff", "bandit", "detect-secrets")
 _PROGRAMS = (
     "acceptance/asgi_host.py",
     "acceptance/examiner.py",
@@ -33,13 +34,17 @@ _PROGRAMS = (
 
 @dataclass(frozen=True)
 class Tools:
-    """Directories below the sandbox's root; `programs` holds ours, the others one importable tool each."""
+    """Directories below the sandbox's root; `programs` holds ours, the others one importable tool each.
+
+    They stay as long as somebody holds this object.
+    """
 
     programs: Path
     pytest: Path
     ruff: Path
     bandit: Path
     detect_secrets: Path
+    held: tuple[Held, ...] = field(repr=False)
 
     def program(self, name: str) -> Path:
         """One of our own programs, e.g. `driver.py`."""
@@ -48,18 +53,12 @@ class Tools:
 
 async def install_tools(root: Path) -> Tools:
     """Put everything below `root`, where the sandbox user can read it."""
-    store = ReadOnlyStore(root / "tools")
-    store.prune(KEPT_TOOLS)
-    return Tools(
-        programs=await _programs(store),
-        pytest=await _tool(store, "pytest"),
-        ruff=await _tool(store, "ruff"),
-        bandit=await _tool(store, "bandit"),
-        detect_secrets=await _tool(store, "detect-secrets"),
-    )
+    store = ReadOnlyStore(root / "tools", MAX_TOOLS_BYTES)
+    held = (await _programs(store), *[await _tool(store, name) for name in _TOOLS])
+    return Tools(*(each.path for each in held), held=held)
 
 
-async def _programs(store: ReadOnlyStore) -> Path:
+async def _programs(store: ReadOnlyStore) -> Held:
     sources = {Path(name).name: (_HERE / name).read_bytes() for name in _PROGRAMS}
     digest = hashlib.sha256(b"\0".join(sources[name] for name in sorted(sources))).hexdigest()
 
@@ -70,7 +69,7 @@ async def _programs(store: ReadOnlyStore) -> Path:
     return await store.provide(f"programs-{digest[:16]}", build)
 
 
-async def _tool(store: ReadOnlyStore, name: str) -> Path:
+async def _tool(store: ReadOnlyStore, name: str) -> Held:
     needed = {each.name: each for each in _closure(name)}
     versions = [sys.version, *(f"{each}=={needed[each].version}" for each in sorted(needed))]
     digest = hashlib.sha256("\n".join(versions).encode()).hexdigest()

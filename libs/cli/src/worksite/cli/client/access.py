@@ -13,6 +13,7 @@ from authlib.integrations.httpx_client import AsyncOAuth2Client
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from worksite.cli.client.refusals import TooMany, problem
+from worksite.cli.stack import disk
 from worksite.cli.stack.state import CLIENT_ID, State
 
 DEFAULT_TENANT, DEFAULT_ROLE = "local", "developer"
@@ -56,6 +57,10 @@ class Access:
     def has_stopped(self) -> bool:
         """Was this the stack on this machine, and is it gone?"""
         return self.settings.url is None and not self.state.in_use()
+
+    def full_disk(self) -> Path | None:
+        """The directory of the stack on this machine, if its disk is full."""
+        return self.state.root if self.settings.url is None and disk.is_full(self.state.nats) else None
 
     async def token(self, tenant: str = DEFAULT_TENANT, role: str = DEFAULT_ROLE) -> str:
         """A bearer token by the client-credentials grant (RFC 6749 section 4.4). Raises NoAccess, TooMany."""

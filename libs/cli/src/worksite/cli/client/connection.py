@@ -33,7 +33,7 @@ class Connection:
         """One call; where the gateway asks for a pause, it is made. Raises GatewayError."""
         answer = await patiently(lambda: self._sent(method, path, options), self._say)
         if answer.is_error:
-            raise (NotThere if answer.status_code == httpx.codes.NOT_FOUND else GatewayError)(problem(answer))
+            raise (NotThere if answer.status_code == httpx.codes.NOT_FOUND else GatewayError)(self._reason(answer))
         return answer
 
     async def listed(
@@ -48,6 +48,15 @@ class Connection:
             if not (cursor := answer.get("next")):
                 return
             query["cursor"] = cursor
+
+    def _reason(self, answer: httpx.Response) -> str:
+        """The gateway knows that the bus does not answer; we may know why."""
+        unavailable = answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        if unavailable and (directory := self.access.full_disk()):
+            return (
+                f"{problem(answer)}. The disk of {directory} is full: free some space, and the stack goes on by itself"
+            )
+        return problem(answer)
 
     async def _sent(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
         try:

@@ -27,6 +27,11 @@ def free_bytes(directory: Path) -> int:
     return shutil.disk_usage(existing).free
 
 
+def is_full(directory: Path) -> bool:
+    """Is there so little left that the bus, once it failed to write, waits for more?"""
+    return free_bytes(directory) < _ROOM_BYTES
+
+
 def check(root: Path, free: int) -> None:
     """Raises StateUnusable when a stack on `root` would run out of space at once."""
     if free < NEEDED_BYTES:

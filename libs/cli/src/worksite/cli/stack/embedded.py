@@ -25,7 +25,7 @@ from worksite.common.errors import BusUnavailable, Permanent
 from worksite.common.processes import free_port, nats_server
 from worksite.common.subjects import SERVICES
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 ENDING_SECONDS = 20.0
 """How long the programs of a stack that stops or was killed may take to end."""
 _INHERITED = (
@@ -40,12 +40,13 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
         "RATE_PER_ADDRESS", "BURST_PER_ADDRESS", "RATE_EXCHANGE_SECONDS",
         "JWT_ISSUER", "JWT_AUDIENCE", "JWT_JWKS_URL", "JWT_SECRET_KEY", "MCP_ALLOWED_ORIGINS",
     ),
-    "admin": ("APPROVAL_DAYS", "SWEEP_SECONDS"),
+    "admin": ("APPROVAL_DAYS", "SWEEP_SECONDS", "COLLECT_SECONDS"),
     "architect": (),
     "builder": (
-        "MAX_REPOSITORY_BYTES", "MAX_UPLOAD_BYTES", "CLONE_TIMEOUT_SECONDS", "ALLOW_FILE_URLS", "ALLOW_PRIVATE_HOSTS",
+        "MAX_REPOSITORY_BYTES", "MAX_UPLOAD_BYTES", "MAX_LEFTOVER_BYTES",
+        "CLONE_TIMEOUT_SECONDS", "ALLOW_FILE_URLS", "ALLOW_PRIVATE_HOSTS",
     ),
-    "validator": ("SANDBOX", "ALLOW_INDEX"),
+    "validator": ("SANDBOX", "ALLOW_INDEX", "MAX_ENVIRONMENT_CACHE_BYTES"),
     "rag": (
         "KNOWLEDGE_DIRS", "RAG_EMBEDDER_PATH", "RAG_EMBEDDER_THREADS", "RAG_ALPHA", "RAG_COLLECTION",
         "RAG_RERANKER", "RAG_RERANK_WEIGHT", "RAG_RERANK_SECONDS", "RAG_RERANK_TOKENS",

@@ -1,12 +1,14 @@
 """A thin layer over nats-py: publish, read, consume, request. The only place that knows the client."""
 
-from worksite.common.bus.connection import Bus, BusSettings, Stored
+from worksite.common.bus.connection import Bus, BusSettings
 from worksite.common.bus.consumer import Delivery, consume
 from worksite.common.bus.counters import add
 from worksite.common.bus.envelope import Envelope
 from worksite.common.bus.kv import Entry, KeyValue
 from worksite.common.bus.provision import provision
 from worksite.common.bus.rpc import Service, announce, answer, request
+from worksite.common.bus.stored import Stored, Tip
+from worksite.common.bus.usage import Usage, created, usage
 
 __all__ = [
     "Bus",
@@ -17,10 +19,14 @@ __all__ = [
     "KeyValue",
     "Service",
     "Stored",
+    "Tip",
+    "Usage",
     "add",
     "announce",
     "answer",
     "consume",
+    "created",
     "provision",
     "request",
+    "usage",
 ]

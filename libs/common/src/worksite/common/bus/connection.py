@@ -8,21 +8,22 @@ import asyncio
 import contextlib
 import json
 import logging
-import re
 from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 import nats
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from pydantic import SecretStr
 from worksite.common import telemetry
+from worksite.common.bus.client import NatsClient
+from worksite.common.bus.denials import Denials
 from worksite.common.bus.envelope import (
     EXPECTED_LAST_SUBJECT_SEQUENCE,
     MSG_ID,
@@ -30,6 +31,7 @@ from worksite.common.bus.envelope import (
     SCHEDULE_TARGET,
     Envelope,
 )
+from worksite.common.bus.stored import Stored, Tip, ends, stored, unpacked
 from worksite.common.errors import (
     BusUnavailable,
     Conflict,
@@ -49,15 +51,19 @@ MAX_PAYLOAD_BYTES = 64 * 1024
 _WRONG_LAST_SEQUENCE = {10071, 10164}
 _MAX_MESSAGES_PER_SUBJECT = 10077
 _MAX_MESSAGES, _MAX_BYTES = 10076, 10079
-_DENIED_SUBJECT = re.compile(r'permissions violation for \w+ to "([^"]+)"', re.IGNORECASE)
+_NO_MESSAGE = 10037
 _READ_BATCH = 256
+_FOREIGN_REMEMBERED = 1024
+_PING_SECONDS = 3
+_PINGS_UNANSWERED = 2
+"""After three intervals a server that stands still counts as gone, and another one of the cluster is asked."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class BusSettings:
-    """Where the bus is and who we are on it."""
+    """Where the bus is and who we are on it. `url`: of a server, or of several of one cluster, with commas between."""
 
     url: str
     service: str
@@ -65,37 +71,34 @@ class BusSettings:
     password: SecretStr | None = None
     timeout_seconds: float = 5.0
 
-
-@dataclass(frozen=True)
-class Stored:
-    """One message as a stream keeps it."""
-
-    subject: str
-    sequence: int
-    time: datetime
-    data: bytes
-    headers: dict[str, str]
+    @property
+    def servers(self) -> list[str]:
+        """The addresses. Raises Permanent for one that is malformed."""
+        urls = [url.strip() for url in self.url.split(",")]
+        for url in urls:
+            if not url.startswith(("nats://", "tls://", "ws://", "wss://")) or not _valid(url):
+                raise Permanent(f"{url!r} is no address of a NATS server, e.g. nats://127.0.0.1:4222")
+        return urls
 
 
 class Bus:
     """Publishes, reads and subscribes. Use `Bus.connect`; close with `close()`."""
 
-    def __init__(self, client: Client, settings: BusSettings, denied: _Denials) -> None:
+    def __init__(self, client: NatsClient, settings: BusSettings, denied: Denials) -> None:
         self.client = client
         self.settings = settings
         self.jetstream: JetStreamContext = client.jetstream(timeout=settings.timeout_seconds)
         self._denied = denied
+        self._tell_foreign = lru_cache(_FOREIGN_REMEMBERED)(_tell_foreign)  # once each, however often it is read
 
     @classmethod
     async def connect(cls, settings: BusSettings) -> Bus:
         """Raises BusUnavailable when no server answers, PermissionDenied when it knows no such user, Permanent for a
         malformed address."""
-        if not settings.url.startswith(("nats://", "tls://", "ws://", "wss://")) or not _valid(settings.url):
-            raise Permanent(f"{settings.url!r} is no address of a NATS server, e.g. nats://127.0.0.1:4222")
-        denied = _Denials()
-        client = _Client()
+        servers, denied = settings.servers, Denials()
+        client = NatsClient()
         try:
-            await denied.unless_refused(_first_connection(client, settings, denied))
+            await denied.unless_refused(_first_connection(client, servers, settings, denied))
         except PermissionDenied:
             await client.close()
             raise PermissionDenied(f"NATS at {settings.url} refuses the user {settings.user!r}") from None
@@ -109,6 +112,10 @@ class Bus:
     def connected(self) -> bool:
         """True while a server is on the other end."""
         return self.client.is_connected
+
+    async def answers(self, patience_seconds: float) -> bool:
+        """Does the server answer in time? One PING: `connected` stays true on a connection that has gone deaf."""
+        return await self.client.round_trip(patience_seconds)
 
     async def close(self) -> None:
         """Flush and close. Subscriptions are already gone by then, so the drain cannot hang (ADR 0001)."""
@@ -154,20 +161,78 @@ class Bus:
         return ack.seq
 
     async def last(self, stream: str, subject: str) -> Stored | None:
-        """The last message on a subject, or None."""
+        """The last record on a subject, or None, as any replica of the stream knows it.
+
+        In a cluster that may be less than what was acknowledged a moment ago. Whoever decides on it has to write by
+        compare-and-set; where nothing is written, or what is missing is an error, ask for the `newest`.
+        """
+        return (await self.tip(stream, subject)).record
+
+    async def tip(self, stream: str, subject: str, *, history: bool = True) -> Tip:
+        """The last record on a subject, and the sequence that an append decided on it has to expect.
+
+        They differ where something foreign came last (ADR 0009). The record behind it is looked for, unless there is
+        no history: the stream keeps one message per subject, or this service may read no more than the last.
+        """
         reply = await self.request_raw(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"")
-        return None if _ends(reply, stream) else _stored(reply)
+        if ends(reply, stream):
+            return Tip(0, None)
+        found = stored(reply)
+        if not self._is_foreign(stream, found):
+            return Tip(found.sequence, found)
+        return Tip(found.sequence, await self._last_of_all(stream, subject) if history else None)
+
+    async def newest(self, stream: str, subject: str) -> Stored | None:
+        """The last record on a subject, or None, as the stream's leader knows it: whatever was acknowledged.
+
+        Takes the right to read the whole stream. A leader that was deposed while it stood still may answer once.
+        """
+        query = json.dumps({"last_by_subj": subject}).encode()
+        answer = json.loads((await self.request_raw(f"$JS.API.STREAM.MSG.GET.{stream}", query)).data)
+        error = answer.get("error")
+        if error and error.get("err_code") != _NO_MESSAGE:
+            raise BusUnavailable(f"{stream} cannot be read: {error.get('description')}")
+        found = None if error else unpacked(answer["message"])
+        return await self._last_of_all(stream, subject) if found and self._is_foreign(stream, found) else found
+
+    async def _last_of_all(self, stream: str, subject: str) -> Stored | None:
+        """By reading everything. A record may have come meanwhile; then an append that expects less conflicts."""
+        last: Stored | None = None
+        while batch := await self.read(stream, subject, last.sequence if last else 0):
+            last = batch[-1]
+        return last
 
     async def read(self, stream: str, subject_filter: str, after: int, limit: int = _READ_BATCH) -> list[Stored]:
-        """Up to `limit` stored messages with a sequence greater than `after`, in order (batched direct get, ADR-31)."""
+        """Up to `limit` records with a sequence greater than `after`, in order; fewer only where there are no more."""
+        records: list[Stored] = []
+        while len(records) < limit:
+            batch = await self._batch(stream, subject_filter, after, limit - len(records))
+            genuine = [found for found in batch if not self._is_foreign(stream, found)]
+            records += genuine
+            if len(genuine) == len(batch):
+                break
+            after = batch[-1].sequence
+        return records
+
+    def _is_foreign(self, stream: str, found: Stored) -> bool:
+        reason = found.foreign
+        if reason:
+            self._tell_foreign(stream, found.subject, found.sequence, reason)
+        return reason is not None
+
+    async def _batch(self, stream: str, subject_filter: str, after: int, limit: int) -> list[Stored]:
+        """One batched direct get (ADR-31 of NATS), foreign messages included."""
         query = {"seq": after + 1, "next_by_subj": subject_filter, "batch": limit}
+        subject = f"$JS.API.DIRECT.GET.{stream}"
+        return await self._guarded(subject, self._asked(subject, json.dumps(query).encode(), stream))
+
+    async def _asked(self, subject: str, query: bytes, stream: str) -> list[Stored]:
         inbox = self.client.new_inbox()
         replies: asyncio.Queue[Msg] = asyncio.Queue()
         subscription = await self.client.subscribe(inbox, cb=replies.put)
-        subject = f"$JS.API.DIRECT.GET.{stream}"
         try:
-            await self.client.publish(subject, json.dumps(query).encode(), reply=inbox)
-            return await self._guarded(subject, _collect(replies, stream, self.settings.timeout_seconds))
+            await self.client.publish(subject, query, reply=inbox)
+            return await _collect(replies, stream, self.settings.timeout_seconds)
         finally:
             await subscription.unsubscribe()
 
@@ -176,11 +241,16 @@ class Bus:
         call = self.client.request(subject, data, timeout=self.settings.timeout_seconds, headers=headers)
         return await self._guarded(subject, call)
 
-    async def purge(self, stream: str, subject: str) -> None:
-        """Remove every message of one subject for good. Raises BusUnavailable, PermissionDenied, Permanent."""
-        reply = await self.request_raw(f"$JS.API.STREAM.PURGE.{stream}", json.dumps({"filter": subject}).encode())
-        if error := json.loads(reply.data).get("error"):
+    async def purge(self, stream: str, subject: str, up_to: int | None = None) -> int:
+        """Remove the messages of one subject for good, with `up_to` none of a greater sequence; returns how many.
+
+        Raises BusUnavailable, PermissionDenied, Permanent.
+        """
+        query = {"filter": subject} if up_to is None else {"filter": subject, "seq": up_to + 1}
+        answer = json.loads((await self.request_raw(f"$JS.API.STREAM.PURGE.{stream}", json.dumps(query).encode())).data)
+        if error := answer.get("error"):
             raise Permanent(f"{subject} cannot be purged: {error.get('description')}")
+        return answer["purged"]
 
     async def subjects(self, stream: str, subject_filter: str) -> set[str]:
         """The subjects under the filter that have messages. Raises BusUnavailable, PermissionDenied, Permanent."""
@@ -234,19 +304,6 @@ class Bus:
             raise BusUnavailable(f"no answer from NATS for {subject}: {error or 'timed out'}") from error
 
 
-class _Client(Client):
-    """nats-py's, but that it survives the answer to a flush that was given up.
-
-    nats-py 2.16 sets the result of a cancelled future then, and its reading loop ends on the error: every later request
-    times out on a connection that looks sound. A client that leaves while the server stands still is enough.
-    """
-
-    async def _process_pong(self) -> None:
-        if self._pongs and self._pongs[0].done():
-            self._pongs[0] = asyncio.get_running_loop().create_future()  # in its place: pongs come in order
-        await super()._process_pong()
-
-
 def _valid(url: str) -> bool:
     try:
         return bool(urlsplit(url).hostname) and (urlsplit(url).port or 0) >= 0
@@ -254,75 +311,24 @@ def _valid(url: str) -> bool:
         return False
 
 
-async def _first_connection(client: Client, settings: BusSettings, denied: _Denials) -> None:
+async def _first_connection(client: NatsClient, servers: list[str], settings: BusSettings, denied: Denials) -> None:
     """nats-py retries the first connection for ever when it may reconnect for ever: bound it ourselves."""
     async with asyncio.timeout(settings.timeout_seconds):
         await client.connect(
-            settings.url,
+            servers,
             name=settings.service,
             user=settings.user,
             password=settings.password.get_secret_value() if settings.password else None,
             inbox_prefix=inbox_prefix(settings.service).encode(),
             error_cb=denied.on_error,
+            disconnected_cb=client.lost,
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
             connect_timeout=2,
+            ping_interval=_PING_SECONDS,
+            max_outstanding_pings=_PINGS_UNANSWERED,
             drain_timeout=3,  # the default of 30 s is a Kubernetes grace period: see ADR 0001
         )
-
-
-class _Denials:
-    """Pending calls by subject, so that an asynchronous permission error fails the right one at once.
-
-    nats-py lower-cases error texts, so subjects are compared without case.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: dict[str, set[asyncio.Timeout]] = {}
-        self._refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.last_error = ""
-
-    async def on_error(self, error: Exception) -> None:
-        if "authorization violation" in str(error).lower() and not self._refused.done():
-            self._refused.set_result(None)
-        match = _DENIED_SUBJECT.search(str(error))
-        if match is None:
-            # An outage repeats the same error every second: say it once.
-            log.log(logging.DEBUG if str(error) == self.last_error else logging.WARNING, "nats: %s", error)
-            self.last_error = str(error)
-            return
-        for waiting in self._waiting.get(match.group(1).lower(), set()):
-            if not waiting.expired():
-                waiting.reschedule(asyncio.get_running_loop().time())
-
-    async def unless_refused(self, connecting: Awaitable[None]) -> None:
-        """Await the first connection. Raises PermissionDenied as soon as the server refuses the user."""
-        task = asyncio.ensure_future(connecting)
-        try:
-            await asyncio.wait({task, self._refused}, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                raise PermissionDenied("authorization violation")
-            task.result()
-        finally:
-            task.cancel()
-
-    async def race(self, subject: str, call: Awaitable[T]) -> T:
-        """Await a call. Raises PermissionDenied as soon as its subject is. In the caller's own task, because a second
-        one costs three more turns of the event loop, at every publish."""
-        key = subject.lower()
-        waiting = asyncio.timeout(None)
-        try:
-            async with waiting:
-                self._waiting.setdefault(key, set()).add(waiting)
-                return await call
-        except TimeoutError:
-            if waiting.expired():
-                raise PermissionDenied(f"NATS refuses this service {subject}") from None
-            raise
-        finally:
-            self._waiting[key].discard(waiting)
-            if not self._waiting[key]:
-                del self._waiting[key]
 
 
 def _translated(subject: str, error: nats.js.errors.APIError) -> Exception:
@@ -333,36 +339,15 @@ def _translated(subject: str, error: nats.js.errors.APIError) -> Exception:
     return BusUnavailable(f"{subject}: {error.description or error}")
 
 
-def _ends(reply: Msg, stream: str) -> bool:
-    """Is this the word that there is nothing, or nothing more? Raises BusUnavailable for any other status."""
-    headers = reply.headers or {}
-    if "Nats-Sequence" in headers:
-        return False
-    if (status := headers.get("Status")) in {"204", "404"}:  # end of batch, no such message
-        return True
-    raise BusUnavailable(f"{stream} cannot be read: {status} {headers.get('Description', '')}".rstrip())
-
-
-def _stored(message: Msg) -> Stored:
-    headers = dict(message.headers or {})
-    return Stored(
-        subject=headers.pop("Nats-Subject"),
-        sequence=int(headers.pop("Nats-Sequence")),
-        time=_timestamp(headers.pop("Nats-Time-Stamp")),
-        data=message.data,
-        headers=headers,
-    )
-
-
-def _timestamp(text: str) -> datetime:
-    """RFC 3339 with nanoseconds, which datetime cannot hold, cut to microseconds."""
-    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", text).replace("Z", "+00:00"))
-
-
 async def _collect(replies: asyncio.Queue[Msg], stream: str, patience_seconds: float) -> list[Stored]:
     found: list[Stored] = []
     while True:
         reply = await asyncio.wait_for(replies.get(), patience_seconds)
-        if _ends(reply, stream):
+        if ends(reply, stream):
             return found
-        found.append(_stored(reply))
+        found.append(stored(reply))
+
+
+def _tell_foreign(stream: str, subject: str, sequence: int, reason: str) -> None:
+    log.error("%s seq %d on %s is left out: %s (ADR 0009)", stream, sequence, subject, reason)
+    telemetry.foreign(stream)

@@ -13,7 +13,9 @@ from worksite.common.errors import MalformedMessage
 from worksite.common.ids import new_id
 
 MSG_ID = "Nats-Msg-Id"
-_RELAYED = "Nats-Sequence"
+SOURCE = "ce-source"
+SEQUENCE = "Nats-Sequence"
+"""The server's own, in its answer to a direct get."""
 SCHEDULE, SCHEDULE_TARGET = "Nats-Schedule", "Nats-Schedule-Target"
 EXPECTED_LAST_SUBJECT_SEQUENCE = "Nats-Expected-Last-Subject-Sequence"
 
@@ -37,7 +39,7 @@ class Envelope:
             "ce-specversion": "1.0",
             "ce-id": self.id,
             "ce-type": self.type,
-            "ce-source": self.source,
+            SOURCE: self.source,
             "ce-time": self.time.isoformat(),
             "ce-subject": self.task,
             "ws-tenant": self.tenant,
@@ -57,14 +59,14 @@ class Envelope:
         a stream: NATS does not check who may publish on a reply subject, so such a message may be anybody's.
         """
         headers = headers or {}
-        if _RELAYED in headers:
+        if SEQUENCE in headers:
             raise MalformedMessage("the message was relayed by the server, not published by a service")
         deadline = headers.get("ws-deadline")
         try:
             return cls(
                 id=headers["ce-id"],
                 type=headers["ce-type"],
-                source=headers["ce-source"],
+                source=headers[SOURCE],
                 time=datetime.fromisoformat(headers["ce-time"]),
                 tenant=headers["ws-tenant"],
                 task=headers["ws-task"],

@@ -10,8 +10,10 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
 
-from worksite.common.bus.connection import Bus, Stored
+from worksite.common.bus.connection import Bus
 from worksite.common.bus.envelope import EXPECTED_LAST_SUBJECT_SEQUENCE
+from worksite.common.bus.stored import Stored, Tip
+from worksite.common.errors import Conflict
 
 _OPERATION = "KV-Operation"
 _TTL = "Nats-TTL"
@@ -38,18 +40,35 @@ class KeyValue:
         self._prefix = f"$KV.{bucket}."
 
     async def get(self, key: str) -> Entry | None:
-        """The newest value, or None when there is none or it was deleted or has expired."""
-        stored = await self._bus.last(self._stream, self._prefix + key)
+        """The value, or None when there is none or it was deleted or has expired; a replica that lags knows an older
+        one (see `Bus.last`)."""
+        stored = (await self._tip(key)).record
         return self._entry(stored) if stored else None
+
+    async def newest(self, key: str) -> Entry | None:
+        """The same, as the bucket's leader knows it: whatever was acknowledged. Takes the right to read all keys."""
+        stored = await self._bus.newest(self._stream, self._prefix + key)
+        return self._entry(stored) if stored else None
+
+    async def occupied(self, key: str) -> bool:
+        """Is there anything under the key, be it deleted or foreign (ADR 0009)?"""
+        return (await self._tip(key)).sequence > 0
 
     async def create(self, key: str, value: bytes, ttl_seconds: float | None = None) -> int:
         """Write the first value; returns its revision. Raises Conflict when the key exists."""
-        stored = await self._bus.last(self._stream, self._prefix + key)
-        deleted = stored is not None and self._entry(stored) is None
-        return await self._write(key, value, {}, stored.sequence if stored and deleted else 0, ttl_seconds)
+        try:
+            return await self._write(key, value, {}, 0, ttl_seconds)
+        except Conflict:
+            tip = await self._tip(key)
+            if tip.record and self._entry(tip.record):
+                raise
+            return await self._write(key, value, {}, tip.sequence, ttl_seconds)  # over what is deleted or foreign
 
     async def update(self, key: str, value: bytes, revision: int) -> int:
-        """Replace the value of that revision; returns the new one. Raises Conflict when somebody else wrote since."""
+        """Replace the value of that revision, 0 for none; returns the new one. Raises Conflict when somebody else wrote
+        since."""
+        if revision == 0:
+            return await self.create(key, value)
         return await self._write(key, value, {}, revision, None)
 
     async def delete(self, key: str, revision: int | None = None, ttl_seconds: float | None = None) -> None:
@@ -74,8 +93,7 @@ class KeyValue:
         time while they hold little, and half as many where they hold more than a batch, which has to fit into memory.
         What is written meanwhile is not among them; `entries(after=…)` has it.
         """
-        newest = await self._bus.last(self._stream, self._below(prefix))
-        high = newest.sequence if newest else 0
+        high = (await self._bus.tip(self._stream, self._below(prefix), history=False)).sequence
         while high > 0:
             low = max(0, high - window)
             found = await self._between(prefix, low, high)
@@ -89,6 +107,9 @@ class KeyValue:
         """Live entries of revisions greater than `low` and not greater than `high`; the oldest of more than a batch."""
         found = await self.entries(prefix, after=low, limit=min(_READ_BATCH + 1, high - low))
         return [entry for entry in found if entry.revision <= high]
+
+    async def _tip(self, key: str) -> Tip:
+        return await self._bus.tip(self._stream, self._prefix + key, history=False)
 
     def _below(self, prefix: str | None) -> str:
         return f"{self._prefix}{prefix}.>" if prefix else f"{self._prefix}>"

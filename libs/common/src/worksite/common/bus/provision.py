@@ -6,20 +6,24 @@ from __future__ import annotations
 
 import nats.errors
 from nats.js import JetStreamContext, api
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 from worksite.common import subjects
 from worksite.common.bus.connection import Bus
 from worksite.common.errors import BusUnavailable, Permanent
 
 _DUPLICATE_WINDOW_SECONDS = 600.0
+_PATIENCE = 6
+"""Times the usual time-out: a stream that has just been given more replicas elects its first leader in about 11 s."""
 
 
 async def provision(bus: Bus, disk_bytes: int, replicas: int = 1) -> None:
     """Idempotent: creates what is missing and updates what differs, within `disk_bytes` in all.
 
-    Raises Permanent when the server refuses (not enough storage, too few servers for `replicas`), BusUnavailable.
+    What shrinks comes first: the server counts what streams reserve, and together they may take all that it has.
+    Raises Permanent when the server refuses (not enough storage, too few servers for `replicas`), BusUnavailable, also
+    while a cluster has no leader.
     """
-    js = bus.jetstream
+    js = bus.client.jetstream(timeout=_PATIENCE * bus.settings.timeout_seconds)
     configs = [
         *(_stream(spec, disk_bytes, replicas) for spec in subjects.STREAMS),
         *(_bucket(spec, disk_bytes) for spec in subjects.BUCKETS),
@@ -28,20 +32,37 @@ async def provision(bus: Bus, disk_bytes: int, replicas: int = 1) -> None:
     try:
         for config in configs:
             config.num_replicas = replicas
-            await _ensure_stream(js, config)
+        pairs = [(config, await _found(js, config)) for config in configs]
+        for config, found in sorted(pairs, key=lambda pair: _growth(*pair)):
+            await _ensure_stream(js, config, found)
         for consumer in subjects.CONSUMERS:
             await js.add_consumer(consumer.stream, _consumer(consumer))
+    except ServiceUnavailableError as error:
+        raise BusUnavailable(f"the cluster cannot say yet: {error.description}") from error
     except APIError as error:
         raise Permanent(f"the server refuses the streams: {error.description}") from error
     except (nats.errors.Error, TimeoutError) as error:
         raise BusUnavailable(f"no answer while provisioning: {error}") from error
 
 
-async def _ensure_stream(js: JetStreamContext, config: api.StreamConfig) -> None:
+async def _found(js: JetStreamContext, config: api.StreamConfig) -> api.StreamConfig | None:
     assert config.name
     try:
-        await js.stream_info(config.name)
+        return (await js.stream_info(config.name)).config
     except NotFoundError:
+        return None
+
+
+def _growth(config: api.StreamConfig, found: api.StreamConfig | None) -> int:
+    return (config.max_bytes or 0) - ((found.max_bytes or 0) if found else 0)
+
+
+async def _ensure_stream(js: JetStreamContext, config: api.StreamConfig, found: api.StreamConfig | None) -> None:
+    if found is None:
+        await js.add_stream(config)
+    elif config.allow_msg_counter and found.persist_mode != config.persist_mode:  # which never changes
+        assert config.name
+        await js.delete_stream(config.name)  # counters are worth nothing a minute later; nothing else is ever deleted
         await js.add_stream(config)
     else:
         await js.update_stream(config)
@@ -58,7 +79,7 @@ def _stream(spec: subjects.StreamSpec, disk_bytes: int, replicas: int) -> api.St
         max_bytes=int(disk_bytes * spec.disk_share),
         max_msgs_per_subject=spec.max_msgs_per_subject,
         discard=api.DiscardPolicy.NEW if spec.refuse_new else api.DiscardPolicy.OLD,
-        discard_new_per_subject=spec.refuse_new,
+        discard_new_per_subject=spec.refuse_new and spec.max_msgs_per_subject > 0,
         duplicate_window=min(_DUPLICATE_WINDOW_SECONDS, spec.max_age_seconds),
         allow_direct=True,
         allow_msg_schedules=spec.schedules or None,
@@ -79,7 +100,7 @@ def _bucket(spec: subjects.BucketSpec, disk_bytes: int) -> api.StreamConfig:
         max_msgs_per_subject=1,
         discard=api.DiscardPolicy.NEW,
         duplicate_window=120,
-        allow_rollup_hdrs=True,
+        allow_rollup_hdrs=False,  # one message per key is kept anyway, and a roll-up could empty the whole bucket
         deny_delete=True,
         allow_direct=True,
         allow_msg_ttl=spec.per_key_ttl or None,

@@ -37,11 +37,11 @@ def rejected(state: TaskState, given: ApprovalGiven) -> TaskState:
     """The approver calls the task off."""
     why = f": {given.comment}" if given.comment else ""
     reason = f"The {given.gate} was rejected by {given.principal}{why}"
-    return stopping.stopped(state, "cancelled", reason).model_copy(update={"approval": None})
+    return stopping.stopped(state, "cancelled", reason)
 
 
 def expired(state: TaskState, asked: Approval) -> TaskState:
     """Nobody spoke in time."""
     until = asked.expires_at.isoformat(timespec="seconds")
     detail = f"Nobody approved the {asked.gate} until {until}. Submit the task again when an approver is there."
-    return stopping.failed(state, Problem(code="approval_expired", detail=detail)).model_copy(update={"approval": None})
+    return stopping.failed(state, Problem(code="approval_expired", detail=detail))

@@ -66,5 +66,5 @@ def out_of_time(state: TaskState, step: str) -> TaskState:
 
 
 def stopped(state: TaskState, status: TaskStatus, reason: str) -> TaskState:
-    """Nothing is in flight any more."""
-    return state.model_copy(update={"status": status, "reason": reason})
+    """Nothing is in flight any more, and no approver's word is waited for."""
+    return state.model_copy(update={"status": status, "reason": reason, "approval": None})

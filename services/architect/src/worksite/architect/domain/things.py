@@ -108,33 +108,35 @@ DOINGS = listed(
     "account, admin, ai, alarm, alert, alexa, algorithm, alias, analysis, analytics, android, angular, ansible, api, "
     "app, application, approval, attachment, auth, authentication, authorisation, authorization, automation, avatar, "
     "aws, azure, backup, badge, balance, barcode, basket, bid, billing, blockchain, booking, bootstrap, bot, "
-    "broadcast, build, bulk, cache, calculator, calendar, call, cart, cassandra, celery, certificate, chart, chat, "
-    "chatbot, checkout, clock, cloud, cluster, code, column, command, compiler, compute, connection, container, "
-    "conversion, converter, cors, countdown, crawl, crawler, cron, currency, dashboard, data, deploy, deployment, "
-    "diff, digest, discord, discount, django, docker, domain, download, draft, duplicate, dynamodb, e, elasticsearch, "
-    "email, embed, encryption, endpoint, exchange, export, facebook, fastapi, favorites, fee, feed, field, file, "
-    "filter, firebase, firewall, flask, folder, follower, forecast, form, format, forum, function, gateway, gcp, "
-    "geocode, geolocation, git, github, gitlab, golang, google, gpt, grafana, graph, graphql, grpc, gui, hash, helm, "
-    "heroku, history, hook, host, html, http, i18n, icon, image, import, inbox, index, instagram, installation, "
-    "integration, interface, invitation, invite, ios, java, javascript, jwt, kafka, kotlin, kubernetes, lambda, "
-    "layout, leaderboard, library, like, link, linkedin, linux, llm, load, locale, localization, lock, log, login, "
-    "logout, lookup, loyalty, mail, mailer, map, mariadb, marketplace, mcp, media, message, messenger, metadata, "
-    "metric, middleware, migration, mobile, modal, module, mongo, mongodb, monitor, mysql, neo4j, network, "
-    "newsletter, nginx, node, nodejs, notification, notifier, number, oauth, openai, openapi, oracle, otp, overflow, "
-    "package, page, paginator, paging, panel, parser, partition, pass, passkey, password, pay, payment, payout, "
-    "paypal, payroll, pdf, permission, photo, php, picker, picture, pin, pipeline, plugin, poll, popup, portal, "
-    "postgres, postgresql, prediction, preview, pricing, print, prints, prisma, privacy, process, prometheus, prompt, "
-    "proxy, push, pytest, python, qr, query, queue, rabbitmq, rank, ranking, rate, react, recommendation, recurrence, "
-    "redirect, redis, refund, relation, reminder, replica, report, repository, request, reservation, reward, role, "
-    "route, rss, ruby, rule, rust, saas, schedule, scheduler, scraper, script, sdk, search, secret, security, send, "
-    "sends, sentry, server, service, session, setting, share, shipping, shop, signature, signup, sitemap, slack, sms, "
-    "snapshot, socket, software, space, spam, speech, sport, sqlite, sso, stat, statistic, stats, stock, storage, "
-    "store, stream, stripe, subscriber, subscription, sum, supabase, svelte, swagger, swift, sync, system, tag, "
-    "tailwind, tax, tcp, telegram, template, terminal, terraform, test, theme, thumbnail, timeline, timer, token, "
-    "total, tracker, tracking, transaction, transcript, transfer, translation, trend, trigger, twilio, twitter, "
-    "typescript, udp, ui, update, upload, url, utility, validation, validator, vercel, verification, version, video, "
-    "view, virus, voice, vote, vpn, vue, wallet, web, webhook, webpage, website, websocket, whatsapp, widget, wiki, "
-    "windows, wishlist, wizard, workflow, xml, yaml, youtube, zapier, zip, zoom"
+    "broadcast, build, bulk, cache, caching, calculator, calendar, call, cart, cassandra, celery, certificate, chart, "
+    "chat, chatbot, checkout, clock, cloud, cluster, code, column, command, compiler, compute, connection, container, "
+    "conversion, converter, cors, countdown, crawl, crawler, cron, cropping, currency, dashboard, data, deploy, "
+    "deployment, diff, digest, discord, discount, django, docker, domain, download, draft, duplicate, dynamodb, e, "
+    "elasticsearch, email, embed, encryption, endpoint, exchange, export, facebook, fastapi, favorites, fee, feed, "
+    "field, file, filter, firebase, firewall, flask, folder, follower, forecast, form, format, forum, function, "
+    "gateway, gcp, geocode, geolocation, git, github, gitlab, golang, google, gpt, grafana, graph, graphql, grpc, "
+    "gui, hash, hashing, helm, heroku, history, hook, host, html, http, i18n, icon, image, import, inbox, index, "
+    "indexing, instagram, installation, integration, interface, invitation, invite, ios, java, javascript, jwt, "
+    "kafka, kotlin, kubernetes, lambda, layout, leaderboard, library, like, link, linkedin, linux, llm, load, locale, "
+    "localization, lock, log, logging, login, logout, lookup, loyalty, mail, mailer, map, mariadb, marketplace, mcp, "
+    "media, message, messaging, messenger, metadata, metric, middleware, migration, mobile, modal, module, mongo, "
+    "mongodb, monitor, monitoring, mysql, neo4j, network, newsletter, nginx, node, nodejs, notification, notifier, "
+    "number, oauth, onboarding, openai, openapi, oracle, otp, overflow, package, page, paginator, paging, panel, "
+    "parser, partition, pass, passkey, password, pay, payment, payout, paypal, payroll, pdf, permission, photo, php, "
+    "picker, picture, pin, pipeline, plugin, poll, popup, portal, postgres, postgresql, prediction, preview, pricing, "
+    "print, prints, prisma, privacy, process, prometheus, prompt, proxy, push, pytest, python, qr, query, queue, "
+    "rabbitmq, rank, ranking, rate, react, recommendation, recurrence, redirect, redis, refund, relation, reminder, "
+    "replica, report, repository, request, reservation, reward, role, route, rss, ruby, rule, rust, saas, scanning, "
+    "schedule, scheduler, scraper, scraping, script, sdk, search, secret, security, send, sends, sentry, server, "
+    "service, session, setting, sharding, share, shipping, shop, signature, signup, sitemap, slack, sms, snapshot, "
+    "socket, software, space, spam, speech, sport, sqlite, sso, stat, statistic, stats, stock, storage, store, "
+    "stream, streaming, stripe, subscriber, subscription, sum, supabase, svelte, swagger, swift, sync, system, tag, "
+    "tagging, tailwind, tax, tcp, telegram, template, terminal, terraform, test, theme, throttling, thumbnail, "
+    "timeline, timer, token, total, tracker, tracking, transaction, transcript, transfer, translation, trend, "
+    "trigger, twilio, twitter, typescript, udp, ui, update, upload, url, utility, validation, validator, vercel, "
+    "verification, version, versioning, video, view, virus, voice, vote, vpn, vue, wallet, web, webhook, webpage, "
+    "website, websocket, whatsapp, widget, wiki, windows, wishlist, wizard, workflow, xml, yaml, youtube, zapier, "
+    "zip, zoom"
 )
 """As a thing or as an attribute each would promise behaviour, or mean a part of software."""
 
@@ -159,6 +161,15 @@ COMMANDS = listed(
 
 LABELS = listed("amount, category, code, count, date, id, level, name, number, reference, score, status, type")
 """Heads that make an attribute even of a deed: "account number"."""
+
+LABELLED = listed(
+    "account, approval, badge, balance, bid, billing, booking, call, cart, certificate, checkout, currency, discount, "
+    "domain, download, exchange, fee, file, form, host, installation, invitation, issue, layout, library, link, "
+    "message, mobile, package, page, pass, payment, payout, payroll, process, project, rank, ranking, refund, report, "
+    "request, reservation, reward, role, route, rule, service, shipping, shop, subscription, tax, template, test, "
+    "tracking, transaction, transfer, validation, vote, zip"
+)
+"""Deeds that such a head turns into a value of a record; "search amount" and "chat date" name none."""
 
 _ADJECTIVE_ENDINGS = ("ed", "ly", "ful", "able", "ible", "less", "ive", "ous", "al")
 _DEED_ENDINGS = (
@@ -190,4 +201,4 @@ def may_qualify(word: str, head: str) -> bool:
     adjective = word not in THINGS and word.endswith(_ADJECTIVE_ENDINGS)
     if adjective or word in QUALIFIERS | COMMANDS or (is_plural(word) and word not in TOPICS):
         return False
-    return word not in DOINGS or head in LABELS
+    return word not in DOINGS or (head in LABELS and word in LABELLED)

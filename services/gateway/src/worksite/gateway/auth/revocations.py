@@ -23,7 +23,8 @@ class Revocations:
         """Raises BusUnavailable: who cannot ask must not guess."""
         if not self._bus.connected:  # known already; asking would wait for a time-out
             raise BusUnavailable("not connected to NATS")
-        return await self._store.get(storage_key(token_id)) is not None
+        # Whatever lies there: a service that is not ours to trust must not unsay it by writing over it.
+        return await self._store.occupied(storage_key(token_id))
 
 
 def storage_key(token_id: str) -> str:

@@ -7,9 +7,11 @@ newest long before all have been read.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pydantic import ValidationError
 from worksite.common.ids import id_at
 from worksite.common.messages import Route, TaskEntry, TaskStatus
 
@@ -74,7 +76,8 @@ class Selection:
     def update(self, task: str, row: bytes) -> None:
         """A row that was written meanwhile."""
         if self._lowest <= task < self._above:
-            self._seen[task] = TaskEntry.consume(row)
+            with suppress(ValidationError):  # it must not hide the others; admin writes it anew
+                self._seen[task] = TaskEntry.consume(row)
 
     @property
     def is_settled(self) -> bool:

@@ -18,8 +18,7 @@ FORMATS: Mapping[str, ArchiveFormat] = {BUNDLE: "bundle", ZIP: "zip", TAR: "tar"
 HEAD_BYTES = 262
 """So many bytes tell what an archive is: a tar's magic stands last, at 257 (POSIX.1-2017, ustar)."""
 LIFE = timedelta(seconds=next(bucket.max_age_seconds for bucket in subjects.BUCKETS if bucket.name == subjects.UPLOADS))
-"""How long a task can name an upload. The archive itself lives longer: stored anew when it is past half its 30 days, it
-outlives its record by a week at least, which is more than any task waits for its import."""
+"""How long a task can name an upload. The archive itself stays as long as this record or any task names it."""
 
 _BEGINNINGS = (
     (b"# v2 git bundle\n", BUNDLE),

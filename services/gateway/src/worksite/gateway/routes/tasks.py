@@ -117,7 +117,9 @@ async def cancel(
 
 
 async def accepted(gateway: Gateway, caller: Principal, wanted: NewTask, body: bytes, key: str | None) -> TaskEntry:
-    """See `Intake.submit`. Raises a 422 problem for a key that stands for another body."""
+    """See `Intake.submit`. Raises a 422 problem for a key that stands for another body, 507 where there is no room."""
+    if not (key and gateway.room.full and await gateway.intake.known(caller, body, key)):  # sent again, it needs none
+        gateway.room.check()
     try:
         return await gateway.intake.submit(caller, wanted, body, key)
     except KeyReused as error:

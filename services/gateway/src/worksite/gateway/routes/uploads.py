@@ -30,6 +30,7 @@ async def create(
 ) -> UploadView:
     """Upload a git bundle, or the files alone as a zip or tar; the body is the archive. The same archive has the same
     id, however often it is sent."""
+    gateway.room.check()
     media_type = require_media_type(request, *FORMATS)
     upload, new = await gateway.uploads.take(caller, media_type, request.stream())
     response.status_code = 201 if new else 200

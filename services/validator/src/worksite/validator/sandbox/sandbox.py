@@ -9,7 +9,6 @@ import os
 import platform
 import socket
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -19,11 +18,12 @@ from typing import Any, Literal
 
 from worksite.validator.sandbox.errors import LauncherError, SessionClosed
 from worksite.validator.sandbox.job import Job, Outcome
+from worksite.validator.sandbox.locks import new_directory
 from worksite.validator.sandbox.namespaces import bubblewrap
 from worksite.validator.sandbox.runtime import system_paths
 from worksite.validator.sandbox.seccomp import filter_program
 from worksite.validator.sandbox.session import Session
-from worksite.validator.sandbox.trees import give_tree, remove_tree
+from worksite.validator.sandbox.trees import SCRATCH, WORKSPACE, give_tree, remove_tree
 
 _KEEPER = Path(__file__).with_name("keeper")
 _RESULT_FD = 3  # fixed in jail.py and in the keeper
@@ -98,7 +98,7 @@ class Sandbox:
         Raises `LauncherError` when the program could not be started.
         """
         with self._uid() as uid:
-            async with self._directory("scratch-") as scratch:
+            async with self._directory(SCRATCH) as scratch:
                 if uid is not None:
                     await _hand_over((job.workspace, scratch), uid)
                 session = await _within_limit(self._start(job, scratch, uid))
@@ -111,17 +111,17 @@ class Sandbox:
     @asynccontextmanager
     async def new_workspace(self) -> AsyncIterator[Path]:
         """A fresh, empty directory below `root`, removed on exit whatever a program left in it."""
-        async with self._directory("workspace-") as workspace:
+        async with self._directory(WORKSPACE) as workspace:
             workspace.chmod(0o711)  # a job's workspace may be a directory below it
             yield workspace
 
     @asynccontextmanager
     async def _directory(self, prefix: str) -> AsyncIterator[Path]:
-        directory = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=self.root))
-        try:
-            yield directory
-        finally:
-            await _uninterrupted(asyncio.to_thread(remove_tree, directory))
+        with new_directory(self.root, f"{prefix}{os.getpid()}-") as directory:
+            try:
+                yield directory
+            finally:
+                await _uninterrupted(asyncio.to_thread(remove_tree, directory))
 
     @contextmanager
     def _uid(self) -> Iterator[int | None]:

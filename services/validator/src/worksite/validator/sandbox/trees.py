@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
+from worksite.validator.sandbox.locks import unused
+
+WORKSPACE, SCRATCH = "workspace-", "scratch-"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
@@ -63,11 +67,14 @@ def remove_tree(tree: Path) -> None:
 
 
 def remove_leftovers(root: Path) -> None:
-    """Remove the directories in `root` that a service which was killed has left; their names end in `PID-RANDOM`."""
-    for directory in root.glob("*-*-*"):
-        _, pid, _ = directory.name.split("-", 2)
-        if pid.isdigit() and not Path("/proc", pid).exists():
-            remove_tree(directory)
+    """Remove the directories of runs in `root` that a service which was killed has left."""
+    for directory in (found for prefix in (WORKSPACE, SCRATCH) for found in root.glob(f"{prefix}*")):
+        with suppress(FileNotFoundError):  # another service has just ended its run
+            if not os.access(directory, os.R_OK):  # a program closed it
+                directory.chmod(0o700)
+            with unused(directory) as leftover:
+                if leftover:
+                    remove_tree(directory)
 
 
 def _step(here: int, name: str) -> int:

@@ -1,0 +1,52 @@
+# nats-py is only partly typed.
+# pyright: reportUnknownMemberType=false
+"""nats-py's client, mended where ours has to know or to survive more (ADR 0001, ADR 0009)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import nats.errors
+from nats.aio.client import Client
+from worksite.common import telemetry
+from worksite.common.bus.envelope import SEQUENCE
+from worksite.common.bus.stored import RELAYED
+
+_SEQUENCE_LINE = f"\r\n{SEQUENCE}:".encode()
+
+
+class NatsClient(Client):
+    """Sees what the server relayed, and whether the other end still answers."""
+
+    async def round_trip(self, patience_seconds: float) -> bool:
+        """Does the server answer a PING in time? Unlike `flush`, which is content when nobody reads the connection."""
+        answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(patience_seconds):
+                await self._send_ping(answered)
+                return await answered
+        except (TimeoutError, OSError, nats.errors.Error):
+            return False
+
+    async def lost(self) -> None:
+        """nats-py says this of a connection that we close as well: that is no loss."""
+        if self.is_reconnecting:
+            telemetry.disconnected()
+
+    async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
+        """A direct get adds the server's own headers behind those that are stored. Of one name nats-py keeps the last,
+        so the server's count; that a relayed message brought the same ones has to be seen before."""
+        parsed = await super()._process_headers(headers)
+        if parsed and headers.count(_SEQUENCE_LINE) > 1:
+            parsed[RELAYED] = "true"
+        return parsed
+
+    async def _process_pong(self) -> None:
+        """Survive the answer to a flush that was given up, as by a client that leaves while the server stands still.
+
+        nats-py 2.16 sets the result of a cancelled future then, and its reading loop ends on the error: every later
+        request times out on a connection that looks sound.
+        """
+        if self._pongs and self._pongs[0].done():
+            self._pongs[0] = asyncio.get_running_loop().create_future()  # in its place: pongs come in order
+        await super()._process_pong()
