@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TypeVar
 from uuid import UUID
 
+from prometheus_client import Counter
 from worksite.rag.domain.changes import Changes, changes_of
 from worksite.rag.domain.chunking import VERSION as CHUNKER_VERSION
 from worksite.rag.domain.chunking import chunk
-from worksite.rag.domain.documents import Document, Passage, Point, Unindexable
+from worksite.rag.domain.documents import Document, Point, Unindexable, Vector
 from worksite.rag.domain.identity import Fingerprint, chunk_ids
 from worksite.rag.embedder import Embedder
+from worksite.rag.embedding_cache import EmbeddingCache
 from worksite.rag.lane import Lane
 from worksite.rag.sparse import VERSION as SPARSE_VERSION
 from worksite.rag.sparse import SparseEncoder
@@ -30,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 _BATCH = 16
 """Chunks stored at a time: what a kill loses at most."""
+_EMBEDDINGS = Counter("rag_embeddings_total", "Vectors of chunks, by where they came from", ["source"])
 _T = TypeVar("_T")
 
 
@@ -43,7 +46,10 @@ class Unreadable:
 
 @dataclass(slots=True)
 class IndexReport:
-    """What one pass did. `moved` chunks kept their vectors and got new lines; `failed`: path -> reason."""
+    """What one pass did. `embedded` counts what the model computed, not what was known from before.
+
+    `moved` chunks kept their vectors and got new lines; `failed`: path -> reason.
+    """
 
     files: int = 0
     chunks: int = 0
@@ -61,13 +67,17 @@ def fingerprint_of(embedder: Embedder) -> Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class Indexer:
-    """Writes to one store. `index` names the collection and its fingerprint, as part of every chunk id."""
+    """Writes to one store. `index` names the collection and its fingerprint, as part of every chunk id.
+
+    With a `cache`, no text is embedded that any model call was spent on before.
+    """
 
     embedder: Embedder
     encoder: SparseEncoder
     store: VectorStore
     index: str
     lane: Lane = field(default_factory=Lane)
+    cache: EmbeddingCache | None = None
 
     async def put(self, tenant: str, document: Document) -> int:
         """Bring one document up to date; returns how many chunks it has. Raises Unindexable."""
@@ -119,18 +129,30 @@ class Indexer:
 
     async def _apply(self, tenant: str, changes: Changes, report: IndexReport) -> None:
         for first in range(0, len(changes.new), _BATCH):
-            points = [await self._point(*new) for new in changes.new[first : first + _BATCH]]
+            batch = changes.new[first : first + _BATCH]
+            vectors = await self._vectors([text for _, _, text in batch], report)
+            points = [Point(one, passage, vectors[text], self.encoder.document(text)) for one, passage, text in batch]
             await self.store.upsert(tenant, points)
-            report.embedded += len(points)
         if changes.moved:
             await self.store.replace_passages(tenant, changes.moved)
             report.moved += len(changes.moved)
         await self._delete(tenant, changes.gone, report)
 
-    async def _point(self, chunk_id: UUID, passage: Passage, text: str) -> Point:
+    async def _vectors(self, texts: Sequence[str], report: IndexReport) -> dict[str, Vector]:
+        """The vector of each text: what the cache does not know is embedded, once, and remembered."""
+        model = f"{self.embedder.model_hash} {self.embedder.tokenizer_hash}"
+        known = await self.cache.find(model, texts) if self.cache else {}
+        fresh = {text: await self._embedded(text) for text in dict.fromkeys(texts) if text not in known}
+        if self.cache:
+            await self.cache.keep(model, fresh)
+        report.embedded += len(fresh)
+        _EMBEDDINGS.labels("cache").inc(len(texts) - len(fresh))
+        _EMBEDDINGS.labels("model").inc(len(fresh))
+        return known | fresh
+
+    async def _embedded(self, text: str) -> Vector:
         async with self.lane.chunk():
-            dense = await _computed(self.embedder.embed, text)
-        return Point(chunk_id, passage, dense, self.encoder.document(text))
+            return await _computed(self.embedder.embed, text)
 
     async def _delete(self, tenant: str, ids: Collection[UUID], report: IndexReport) -> None:
         if ids:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 from worksite.common import bus, service
 from worksite.common.messages import SHARED_TENANT, SearchRequest
 from worksite.rag.converting import Converter
 from worksite.rag.embedder import Embedder
+from worksite.rag.embedding_cache import EmbeddingCache
 from worksite.rag.folders import Folder
 from worksite.rag.handlers import search_endpoint
 from worksite.rag.index import Indexer, fingerprint_of
@@ -40,8 +41,9 @@ async def _main(settings: RagSettings, running: service.Running) -> None:
     encoder, fingerprint = SparseEncoder(), fingerprint_of(embedder).digest()
     lane = Lane()
     running.health.state["embedder"] = f"{embedder.folder.name} {embedder.model_hash[:12]}"
-    async with _opened_store(settings, fingerprint) as store:
-        indexer = Indexer(embedder, encoder, store, f"{settings.rag_collection}-{fingerprint}", lane)
+    cache = EmbeddingCache(settings.state_dir / "embeddings.sqlite3", settings.max_embedding_cache_bytes)
+    async with _opened_store(settings, fingerprint) as store, aclosing(cache):
+        indexer = Indexer(embedder, encoder, store, f"{settings.rag_collection}-{fingerprint}", lane, cache)
         folders = [Folder(folder.resolve()) for folder in settings.knowledge_dirs]
         library = Library(indexer, folders, Converter(), running.health.state)
         async with Watcher(library) as watcher:  # from before the first look, so that nothing happens in between

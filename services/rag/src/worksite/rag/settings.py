@@ -28,6 +28,11 @@ class RagSettings(ServiceSettings):
         description="folder with one *.onnx file and its tokenizer.json; unset: the shipped model",
     )
     rag_embedder_threads: int = Field(default=2, ge=1, le=64, description="threads one model call is computed with")
+    max_embedding_cache_bytes: int = Field(
+        default=512 << 20,
+        ge=1 << 20,
+        description="disk that remembered embeddings may take; those unused for longest go first",
+    )
     rag_alpha: float = Field(default=ALPHA, ge=0, le=1, description="weight of the cosine against BM25, hybrid mode")
     rag_reranker: str | None = Field(
         default=None,

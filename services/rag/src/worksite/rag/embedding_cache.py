@@ -1,0 +1,148 @@
+"""Vectors of texts that were embedded before, on disk: renamed, copied and re-cut documents cost no model call.
+
+An entry is named by what decides about its vector, the text and the model, so it is never wrong and never has to be
+invalidated. The file only saves work: whatever is wrong with it, the caller embeds, and damage is thrown away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import sqlite3
+import time
+import zlib
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from worksite.rag.domain.documents import DIMENSIONS, Vector
+
+logger = logging.getLogger(__name__)
+
+ENTRY_BYTES = 2560
+"""What an entry takes of the file at most: 1,600 bytes, in pages that are two thirds full."""
+_KEPT_WHEN_FULL = 0.9
+_REFRESH_SECONDS = 86_400
+"""A use is noted once a day: noting each would write as much as storing the vector again."""
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+"""The last one, about statements that are right, means that the tables are not ours."""
+_LAYOUT = """
+PRAGMA page_size = 8192;
+PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+CREATE TABLE IF NOT EXISTS embeddings (
+    key BLOB PRIMARY KEY, used INTEGER NOT NULL, checksum INTEGER NOT NULL, vector BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS by_use ON embeddings (used);
+"""
+_DELETE_OLDEST = "DELETE FROM embeddings WHERE key IN (SELECT key FROM embeddings ORDER BY used LIMIT ?)"
+_T = TypeVar("_T")
+
+
+class EmbeddingCache:
+    """One file with one owner, used by one thread. Holds `max_bytes` and then drops what was not used for longest."""
+
+    def __init__(self, file: Path, max_bytes: int, now: Callable[[], float] = time.time) -> None:
+        self._file = file
+        self._most = max_bytes // ENTRY_BYTES
+        self._now = now
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="rag-embedding-cache")
+        self._database: sqlite3.Connection | None = None
+        self._entries = 0
+        self._trouble = ""
+
+    async def find(self, model: str, texts: Collection[str]) -> dict[str, Vector]:
+        """The vectors that `model` gave of these texts, as far as they are known."""
+        return await self._call(partial(self._find, model, texts)) or {}
+
+    async def keep(self, model: str, vectors: Mapping[str, Vector]) -> None:
+        """Remember what `model` gave of texts; survives the death of this process."""
+        if vectors:
+            await self._call(partial(self._keep, model, vectors))
+
+    async def aclose(self) -> None:
+        """Write everything out and let go of the file."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._let_go)
+        self._thread.shutdown()
+
+    async def _call(self, work: Callable[[sqlite3.Connection], _T]) -> _T | None:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._tried, work)
+
+    def _tried(self, work: Callable[[sqlite3.Connection], _T]) -> _T | None:
+        try:
+            with self._opened() as database:
+                done = work(database)
+        except (sqlite3.Error, OSError) as error:
+            self._cope(error)
+            return None
+        self._trouble = ""
+        return done
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._database is None:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(self._file, timeout=0)
+            self._database.executescript(_LAYOUT)
+            (self._entries,) = self._database.execute("SELECT count(*) FROM embeddings").fetchone()
+        return self._database
+
+    def _cope(self, error: Exception) -> None:
+        """Damage is dropped with the file; a full disk or another owner may go away, and the next call tries again."""
+        self._let_go()
+        is_damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+        if is_damaged:
+            for suffix in ("", "-wal", "-shm"):
+                self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
+        said = f"{error}{': it is made anew' if is_damaged else ''}"
+        if said != self._trouble:
+            logger.warning("embeddings in %s cannot be used: %s", self._file, said)
+        self._trouble = said
+
+    def _let_go(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def _find(self, model: str, texts: Collection[str], database: sqlite3.Connection) -> dict[str, Vector]:
+        found: dict[str, Vector] = {}
+        now = int(self._now())
+        for text in texts:
+            key = _key(model, text)
+            row = database.execute("SELECT used, checksum, vector FROM embeddings WHERE key = ?", (key,)).fetchone()
+            if row and (vector := _vector(row[2], row[1])):
+                found[text] = vector
+                if now - row[0] > _REFRESH_SECONDS:
+                    database.execute("UPDATE embeddings SET used = ? WHERE key = ?", (now, key))
+        return found
+
+    def _keep(self, model: str, vectors: Mapping[str, Vector], database: sqlite3.Connection) -> None:
+        now = int(self._now())
+        for text, vector in vectors.items():
+            data = np.asarray(vector, "<f4").tobytes()
+            row = (_key(model, text), now, zlib.crc32(data), data)
+            database.execute("REPLACE INTO embeddings VALUES (?, ?, ?, ?)", row)
+        self._entries += len(vectors)
+        if self._entries > self._most:
+            self._drop_oldest(database)
+
+    def _drop_oldest(self, database: sqlite3.Connection) -> None:
+        (entries,) = database.execute("SELECT count(*) FROM embeddings").fetchone()
+        surplus = max(0, entries - int(self._most * _KEPT_WHEN_FULL)) if entries > self._most else 0
+        database.execute(_DELETE_OLDEST, (surplus,))
+        self._entries = entries - surplus
+
+
+def _key(model: str, text: str) -> bytes:
+    return hashlib.sha256(f"{model}\0{text}".encode()).digest()
+
+
+def _vector(data: bytes, checksum: int) -> Vector | None:
+    """None for what is not as it was stored."""
+    if len(data) != 4 * DIMENSIONS or zlib.crc32(data) != checksum:
+        return None
+    return tuple(np.frombuffer(data, "<f4").tolist())
