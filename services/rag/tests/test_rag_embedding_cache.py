@@ -73,7 +73,7 @@ async def test_renamed_file_embeds_nothing(caching: Indexer, embedded: list[str]
     root = tmp_path / "docs"
     root.mkdir()
     (root / "a.md").write_text(TEXT)
-    library = Library(caching, [Folder(root)], Converter(), {})
+    library = Library(caching, [Folder(root)], Converter())
     await library.sweep()
     assert len(embedded) == 2
     (root / "a.md").rename(root / "b.md")

@@ -16,11 +16,11 @@ from typing import TypeVar
 from uuid import UUID
 
 from prometheus_client import Counter
-from worksite.rag.domain.changes import Changes, changes_of
+from worksite.rag.domain.changes import Changes, changes_of, is_whole
 from worksite.rag.domain.chunking import VERSION as CHUNKER_VERSION
 from worksite.rag.domain.chunking import chunk
 from worksite.rag.domain.documents import Document, Point, Unindexable, Vector
-from worksite.rag.domain.identity import Fingerprint, chunk_ids
+from worksite.rag.domain.identity import Fingerprint, Manifest, Revision, chunk_ids
 from worksite.rag.embedder import Embedder
 from worksite.rag.embedding_cache import EmbeddingCache
 from worksite.rag.lane import Lane
@@ -63,6 +63,11 @@ class IndexReport:
 def fingerprint_of(embedder: Embedder) -> Fingerprint:
     """The fingerprint of the vectors that this engine makes."""
     return Fingerprint(embedder.model_hash, embedder.tokenizer_hash, CHUNKER_VERSION, SPARSE_VERSION)
+
+
+def manifest_of(embedder: Embedder) -> Manifest:
+    """The manifest of an index that this engine makes."""
+    return Manifest(fingerprint_of(embedder), str(embedder.folder.resolve()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +119,19 @@ class Indexer:
         report.seconds = perf_counter() - started
         return report
 
-    async def _try_put(self, tenant: str, document: Document, known: Mapping[UUID, str], report: IndexReport) -> None:
+    async def _try_put(
+        self, tenant: str, document: Document, known: Mapping[UUID, Revision], report: IndexReport
+    ) -> None:
+        if document.source and is_whole(known, document.source):
+            report.files += 1
+            report.chunks += len(known)
+            return
         try:
             await self._put(tenant, document, known, report)
         except Exception as error:  # one bad file must not cost the others their place in the index
             _record_failure(report, document.path, f"{type(error).__name__}: {error}")
 
-    async def _put(self, tenant: str, document: Document, known: Mapping[UUID, str], report: IndexReport) -> None:
+    async def _put(self, tenant: str, document: Document, known: Mapping[UUID, Revision], report: IndexReport) -> None:
         chunks = await _computed(chunk, document, self.embedder.count)
         ids = chunk_ids(self.index, tenant, document.path, chunks)
         await self._apply(tenant, changes_of(document, ids, chunks, known), report)

@@ -63,28 +63,20 @@ class Keeper:
         entry = parse_row(row.key, row.value)
         if entry.state == "deleting":
             return await self._delete(entry, row)
-        stored = await self.indexer.store.revisions(entry.tenant, entry.path)
-        if is_settled(entry, len(stored.get(entry.path, {}))):
+        stored = (await self.indexer.store.revisions(entry.tenant, entry.path)).get(entry.path, {})
+        if is_settled(entry, len(stored), sum(one.source == entry.text.sha256 for one in stored.values())):
             return "unchanged"
         return await self._index(entry, row)
 
     async def _index(self, entry: DocumentEntry, row: Entry) -> Outcome:
         try:
-            chunks = await self.indexer.put(entry.tenant, await self._document(entry))
+            chunks = await self.indexer.put(entry.tenant, await stored_document(self.texts, entry))
         except Unindexable as error:
             await self.indexer.remove(entry.tenant, entry.path)  # an earlier version must not answer in its place
             await self.rows.update(row.key, failed(entry, str(error)).to_json(), row.revision)
             return "failed"
         await self.rows.update(row.key, indexed(entry, chunks, self.now()).to_json(), row.revision)
         return "indexed"
-
-    async def _document(self, entry: DocumentEntry) -> Document:
-        if entry.text.size > LARGEST_BLOB:
-            raise Unindexable(f"its text takes {entry.text.size} bytes; at most {LARGEST_BLOB} are read")
-        try:
-            return document_of(entry, await self.texts.get(entry.text))
-        except (ArtifactMissing, ArtifactCorrupt) as error:
-            raise Unindexable(f"its stored text is lost ({error}); send the document again") from error
 
     async def _delete(self, entry: DocumentEntry, row: Entry) -> Outcome:
         await self.indexer.remove(entry.tenant, entry.path)
@@ -94,7 +86,22 @@ class Keeper:
 
     async def _forget(self, tenant: str, document: str) -> Outcome:
         """There is no such row: what the index holds under this id is left over, e.g. from before the bus was reset."""
-        left = [path for path in await self.indexer.store.revisions(tenant) if document_id(path) == document]
-        for path in left:
-            await self.indexer.remove(tenant, path)
-        return "deleted" if left else "unchanged"
+        return "deleted" if await remove_document(self.indexer, tenant, document) else "unchanged"
+
+
+async def stored_document(texts: Artifacts, entry: DocumentEntry) -> Document:
+    """The document that a row names. Raises Unindexable."""
+    if entry.text.size > LARGEST_BLOB:
+        raise Unindexable(f"its text takes {entry.text.size} bytes; at most {LARGEST_BLOB} are read")
+    try:
+        return document_of(entry, await texts.get(entry.text))
+    except (ArtifactMissing, ArtifactCorrupt) as error:
+        raise Unindexable(f"its stored text is lost ({error}); send the document again") from error
+
+
+async def remove_document(indexer: Indexer, tenant: str, document: str) -> bool:
+    """Remove what the index holds under the id of a document whose path nobody knows; was there anything?"""
+    left = [path for path in await indexer.store.revisions(tenant) if document_id(path) == document]
+    for path in left:
+        await indexer.remove(tenant, path)
+    return bool(left)

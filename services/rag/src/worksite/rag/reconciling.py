@@ -1,7 +1,7 @@
 """A look at everything, at start and again and again: finds what no message speaks of any more.
 
-That is a row whose message was lost, a document whose chunks went with the index folder or belong to another
-fingerprint, chunks without a row, and texts that no row refers to since they were
+That is a row whose message was lost, a document whose chunks went with the index folder, belong to another
+fingerprint or came back with an older copy, chunks without a row, and texts that no row refers to since they were
 replaced, were cut off, or never came to have one.
 """
 
@@ -59,13 +59,14 @@ class Reconciler:
                 entries.append(parse_row(row.key, row.value))
             except MalformedMessage as error:
                 log.error("%s; it is left alone", error)
-        self._add_unsettled(entries, await self.store.counts())
+        self._add_unsettled(entries, await self.store.counts(), await self.store.counts("source"))
         if len(entries) == len(found):  # else nobody knows which texts the others refer to
             await self._remove_texts_but({entry.text.sha256 for entry in entries}, now)
 
-    def _add_unsettled(self, entries: Collection[DocumentEntry], stored: Counts) -> None:
+    def _add_unsettled(self, entries: Collection[DocumentEntry], stored: Counts, sources: Counts) -> None:
         for entry in entries:
-            if not is_settled(entry, stored.get(entry.tenant, {}).pop(entry.path, 0)):
+            chunks = stored.get(entry.tenant, {}).pop(entry.path, 0)
+            if not is_settled(entry, chunks, sources.get(entry.tenant, {}).get(entry.text.sha256, 0)):
                 self.backlog.add(entry.tenant, entry.id)
         for tenant in stored.keys() - {SHARED_TENANT}:
             for path in stored[tenant]:

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from worksite.rag.domain.documents import Chunk, Passage
@@ -26,6 +27,29 @@ class Fingerprint:
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an index is made with, kept beside it. `embedder` is the folder of the model, for queries to an index that
+    another model is to replace; only one that is `complete` can answer for all documents."""
+
+    fingerprint: Fingerprint
+    embedder: str
+    complete: bool = False
+
+    @property
+    def digest(self) -> str:
+        """What the index is called."""
+        return self.fingerprint.digest()
+
+
+class Revision(NamedTuple):
+    """What is stored of a chunk: `digest` changes with anything, such as its lines after an edit above it."""
+
+    digest: str
+    source: str | None
+    parts: int
+
+
 def chunk_ids(index: str, tenant: str, path: str, chunks: Iterable[Chunk]) -> list[UUID]:
     """The id of each chunk of one file, in order.
 
@@ -43,6 +67,6 @@ def chunk_ids(index: str, tenant: str, path: str, chunks: Iterable[Chunk]) -> li
     return ids
 
 
-def revision(passage: Passage) -> str:
-    """Changes with anything that is stored of a passage, such as its lines after an edit above it."""
-    return hashlib.sha256(repr(passage).encode()).hexdigest()[:16]
+def revision(passage: Passage) -> Revision:
+    """The revision of a passage."""
+    return Revision(hashlib.sha256(repr(passage).encode()).hexdigest()[:16], passage.source, passage.parts)

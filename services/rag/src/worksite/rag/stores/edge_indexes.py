@@ -1,0 +1,75 @@
+"""The shards of one collection: a folder for each fingerprint, its manifest beside it, one owner for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+from worksite.rag.domain.identity import Manifest
+from worksite.rag.stores.edge import EdgeStore, manifest_file, open_edge_store, own_folder
+from worksite.rag.stores.manifests import manifest_from, manifest_to
+
+_OF_AN_INDEX = re.compile(r"([0-9a-f]{16})(\.json)?")
+
+
+class EdgeIndexes:
+    """Owns a collection's folder until it is closed."""
+
+    def __init__(self, collection: Path) -> None:
+        """Raises StoreError while another process owns the folder."""
+        self._collection = collection
+        self._lock = own_folder(collection)
+
+    async def manifests(self) -> list[Manifest]:
+        return await asyncio.to_thread(self._manifests)
+
+    def _manifests(self) -> list[Manifest]:
+        found: list[Manifest] = []
+        for file in sorted(self._collection.glob("*.json")):
+            try:
+                stored = json.loads(file.read_bytes())
+            except (OSError, ValueError):
+                stored = {}
+            if file.with_suffix("").is_dir() and (manifest := manifest_from(stored, file.stem)):
+                found.append(manifest)
+        return found
+
+    async def open(self, manifest: Manifest) -> EdgeStore:
+        # A lock on an open file is shared by its duplicates and ends with the last of them.
+        lock = os.fdopen(os.dup(self._lock.fileno()), "a+")
+        store = await asyncio.to_thread(open_edge_store, self._collection, manifest.digest, lock)
+        if not manifest_file(self._collection / manifest.digest).exists():
+            await self.note(manifest)
+        return store
+
+    async def note(self, manifest: Manifest) -> None:
+        await asyncio.to_thread(_replace, manifest_file(self._collection / manifest.digest), manifest)
+
+    async def retire_all_but(self, manifest: Manifest) -> None:
+        await asyncio.to_thread(self._retire_all_but, manifest.digest)
+
+    def _retire_all_but(self, kept: str) -> None:
+        for path in self._collection.iterdir():
+            matched = _OF_AN_INDEX.fullmatch(path.name)
+            if not matched or matched[1] == kept:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    async def aclose(self) -> None:
+        self._lock.close()
+
+
+def _replace(file: Path, manifest: Manifest) -> None:
+    new = file.with_suffix(".new")
+    with new.open("w") as opened:
+        json.dump(manifest_to(manifest), opened)
+        opened.flush()
+        os.fsync(opened.fileno())
+    new.replace(file)
