@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from qdrant_client import AsyncQdrantClient
 from worksite.common.bus import Bus, announce, request
 from worksite.common.errors import BusUnavailable
 from worksite.common.health import Health
@@ -25,8 +27,10 @@ from worksite.rag.index import manifest_of
 from worksite.rag.rebuilding import embedder_of, former_of
 from worksite.rag.serving import Serving
 from worksite.rag.settings import RagSettings
+from worksite.rag.store import Indexes
 from worksite.rag.stores.edge import EdgeStore
 from worksite.rag.stores.edge_indexes import EdgeIndexes
+from worksite.rag.stores.server_indexes import ServerIndexes
 
 pytestmark = pytest.mark.asyncio
 TOKENS, COFFEE = "# Tokens\n\nRefresh tokens are rotated.\n", "# Coffee\n\nThe tokens of the machine: on Fridays.\n"
@@ -79,7 +83,7 @@ class World:
         micro = await announce(self.bus, "rag", "0.1.0")
         running = Running(self.bus, micro, Health(), asyncio.Event(), asyncio.Event())
         current, self.gate = self.manifest(chunker), asyncio.Semaphore(batches)
-        indexes = _HeldIndexes(self.collection, current.digest, self.gate)
+        indexes = self.indexes(current)
         cache = EmbeddingCache(self.settings.state_dir / "embeddings.sqlite3", 1 << 20)
         async with aclosing(indexes), aclosing(cache):
             serving = Serving(self.settings, running, indexes, cache, None)
@@ -95,6 +99,9 @@ class World:
                 running.stop.set()
                 await asyncio.wait_for(working, 60)
                 await micro.stop()
+
+    def indexes(self, current: Manifest) -> Indexes:
+        return _HeldIndexes(self.collection, current.digest, self.gate)
 
     def go_on(self) -> None:
         """Let the index take everything."""
@@ -181,6 +188,27 @@ async def test_new_index_takes_the_place_of_the_former_without_a_failed_or_an_em
         assert await world.found() == EVERYTHING
         await until(lambda: holds(world.shards() == {world.manifest("2").digest}))
     assert [text for text in embedded if "\n" in text] == []  # one line: a query
+
+
+async def test_collection_of_a_server_is_replaced_in_the_same_way(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = AsyncQdrantClient(":memory:")
+    monkeypatch.setattr(client, "close", _nothing)  # it is all that these collections live in
+    monkeypatch.setattr(World, "indexes", lambda *_: ServerIndexes(client, "worksite"))
+    with warnings.catch_warnings():  # the local mode warns that it has no payload indexes
+        warnings.simplefilter("ignore", UserWarning)
+        await indexed_before(world)
+        async with world.serving("2") as running:
+            while not await is_complete(running):
+                assert await world.found() == EVERYTHING
+            assert await world.found() == EVERYTHING
+    collections = (await client.get_collections()).collections
+    assert [one.name for one in collections] == [f"worksite-{world.manifest('2').digest}"]
+
+
+async def _nothing() -> None:
+    pass
 
 
 async def test_what_is_saved_sent_and_deleted_meanwhile_is_so_in_both_indexes(world: World) -> None:
