@@ -14,6 +14,7 @@ import time
 import zlib
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -41,6 +42,9 @@ CREATE TABLE IF NOT EXISTS embeddings (
 CREATE INDEX IF NOT EXISTS by_use ON embeddings (used);
 """
 _DELETE_OLDEST = "DELETE FROM embeddings WHERE key IN (SELECT key FROM embeddings ORDER BY used LIMIT ?)"
+_ADD_OTHER = """
+INSERT OR IGNORE INTO embeddings (key, used, checksum, vector) SELECT key, used, checksum, vector FROM other.embeddings
+"""
 _T = TypeVar("_T")
 
 
@@ -135,6 +139,37 @@ class EmbeddingCache:
         surplus = max(0, entries - int(self._most * _KEPT_WHEN_FULL)) if entries > self._most else 0
         database.execute(_DELETE_OLDEST, (surplus,))
         self._entries = entries - surplus
+
+
+def copy_embeddings(file: Path, to: Path) -> bool:
+    """Copy a file that nobody owns now, with what its last owner had not yet moved into it; False if there is none
+    that can be read."""
+    to.unlink(missing_ok=True)
+    if not file.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(to)) as target:
+            source.backup(target)
+    except sqlite3.Error as error:
+        logger.warning("embeddings in %s cannot be copied: %s", file, error)
+        return False
+    return True
+
+
+def merge_embeddings(other: Path, into: Path) -> None:
+    """Add to a file that nobody owns now what another one remembers, as far as both can be read."""
+    if not into.exists():
+        other.replace(into)
+        return
+    try:
+        with closing(sqlite3.connect(into)) as database:
+            database.executescript(_LAYOUT)
+            database.execute("PRAGMA trusted_schema = OFF")
+            database.execute("ATTACH ? AS other", (str(other),))
+            with database:
+                database.execute(_ADD_OTHER)
+    except sqlite3.Error as error:
+        logger.warning("what %s remembers cannot be added to %s: %s", other, into, error)
 
 
 def _key(model: str, text: str) -> bytes:

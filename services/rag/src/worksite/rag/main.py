@@ -13,7 +13,7 @@ from worksite.rag.loading import load_reranker
 from worksite.rag.rebuilding import embedder_of, former_of
 from worksite.rag.reranking import Reranking
 from worksite.rag.serving import Serving
-from worksite.rag.settings import RagSettings
+from worksite.rag.settings import EMBEDDINGS, RagSettings
 from worksite.rag.store import Indexes
 from worksite.rag.stores.edge_indexes import EdgeIndexes
 
@@ -28,7 +28,7 @@ async def _main(settings: RagSettings, running: service.Running) -> None:
     state = running.health.state
     state["embedder"] = f"{embedder.folder.name} {embedder.model_hash[:12]}"
     indexes = await asyncio.to_thread(_indexes, settings)
-    cache = EmbeddingCache(settings.state_dir / "embeddings.sqlite3", settings.max_embedding_cache_bytes)
+    cache = EmbeddingCache(settings.state_dir / EMBEDDINGS, settings.max_embedding_cache_bytes)
     async with aclosing(indexes), aclosing(cache):
         serving = Serving(settings, running, indexes, cache, await _reranking(settings, running))
         current = manifest_of(embedder)

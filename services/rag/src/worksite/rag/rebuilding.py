@@ -23,7 +23,7 @@ from worksite.rag.following import Follower
 from worksite.rag.index import Indexer
 from worksite.rag.inference import ModelError
 from worksite.rag.search import SearchEngine
-from worksite.rag.store import Indexes, VectorStore
+from worksite.rag.store import Indexes, chunks_in
 from worksite.rag.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
@@ -54,11 +54,6 @@ def embedder_of(former: Manifest, current: Embedder, threads: int) -> Embedder |
         log.warning("%s holds another model now, searches wait for the new index", former.embedder)
         return None
     return found
-
-
-async def chunks_in(store: VectorStore) -> int:
-    """How many chunks an index holds."""
-    return sum(chunks for paths in (await store.counts()).values() for chunks in paths.values())
 
 
 @dataclass(frozen=True, slots=True)

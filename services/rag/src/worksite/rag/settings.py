@@ -14,6 +14,9 @@ from worksite.rag.domain.fusion import ALPHA, RERANK_WEIGHT
 from worksite.rag.embedder import SHIPPED
 from worksite.rag.reranking import SECONDS, TOKENS
 
+EMBEDDINGS = "embeddings.sqlite3"
+"""The file of remembered embeddings, in STATE_DIR."""
+
 
 class RagSettings(ServiceSettings):
     """Environment variables (upper case) or files of the same name in SECRETS_DIR."""

@@ -78,6 +78,11 @@ class VectorStore(Protocol):
         ...
 
 
+async def chunks_in(store: VectorStore) -> int:
+    """How many chunks an index holds."""
+    return sum(chunks for paths in (await store.counts()).values() for chunks in paths.values())
+
+
 class Indexes(Protocol):
     """The indexes of one collection, each of another fingerprint; several can be open."""
 

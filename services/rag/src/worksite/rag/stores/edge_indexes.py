@@ -13,7 +13,8 @@ from worksite.rag.domain.identity import Manifest
 from worksite.rag.stores.edge import EdgeStore, manifest_file, open_edge_store, own_folder
 from worksite.rag.stores.manifests import manifest_from, manifest_to
 
-_OF_AN_INDEX = re.compile(r"([0-9a-f]{16})(\.json)?")
+_OF_AN_INDEX = re.compile(r"([0-9a-f]{16})(\.json)?|restoring|replaced")
+"""What may be in the folder and go when an index replaces the others, leftovers of a killed restore included."""
 
 
 class EdgeIndexes:
@@ -61,6 +62,39 @@ class EdgeIndexes:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+
+    def staging(self) -> Path:
+        """An empty folder on the same disk, for an index that is to replace all others."""
+        staging = self._collection / "restoring"
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir()
+        return staging
+
+    def replace_all(self, shard: Path, manifest: Manifest) -> None:
+        """Put a shard, with its manifest, in the place of all indexes there are, which must be closed.
+
+        A kill in between costs no more than making an index anew, from embeddings that are remembered.
+        """
+        replaced = self._collection / "replaced"
+        shutil.rmtree(replaced, ignore_errors=True)
+        replaced.mkdir()
+        for path in self._indexes():
+            path.rename(replaced / path.name)
+        target = self._collection / manifest.digest
+        try:
+            shard.rename(target)
+            _replace(manifest_file(target), manifest)
+        except OSError:
+            shutil.rmtree(target, ignore_errors=True)
+            for path in replaced.iterdir():
+                path.rename(self._collection / path.name)
+            raise
+        shutil.rmtree(replaced)
+
+    def _indexes(self) -> list[Path]:
+        """All shards and manifests."""
+        matched = [(path, _OF_AN_INDEX.fullmatch(path.name)) for path in self._collection.iterdir()]
+        return [path for path, match in matched if match and match[1]]
 
     async def aclose(self) -> None:
         self._lock.close()
