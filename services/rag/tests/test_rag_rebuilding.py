@@ -254,6 +254,39 @@ async def test_start_after_a_rebuild_that_was_given_up_answers_from_the_index_th
         assert world.shards() == {world.manifest("1").digest}
 
 
+async def test_copy_of_the_index_that_is_put_back_answers_for_nothing_deleted_and_gets_what_was_replaced(
+    world: World, embedded: list[str]
+) -> None:
+    await world.client.send("replaced.md", "# Replaced\n\nOld tokens.\n")
+    await indexed_before(world)
+    copy = world.collection.with_name("copy")
+    shutil.copytree(world.collection, copy)
+    async with world.serving("1"):
+        await world.client.hint(await world.client.delete("own.md"), await world.client.send("replaced.md", NEW))
+        await until(lambda: is_without_row(world, "own.md"))
+        await world.indexed("replaced.md")
+    shutil.rmtree(world.collection)
+    copy.rename(world.collection)
+    embedded.clear()
+    async with world.serving("1"):
+        assert "own.md" not in await world.found()
+        await until(lambda: is_found(world, "New tokens."))
+    assert [text for text in embedded if "\n" in text] == []
+
+
+NEW = "# Replaced\n\nNew tokens.\n"
+
+
+async def is_without_row(world: World, path: str) -> bool:
+    return await world.client.row(path) is None
+
+
+async def is_found(world: World, text: str) -> bool:
+    question = SearchRequest(tenant="acme", query="tokens")
+    answer = await request(world.bus, "rag", "search", question, SearchResponse)
+    return any(text in result.text for result in answer.results)
+
+
 async def test_new_index_waits_for_a_folder_that_is_not_there(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

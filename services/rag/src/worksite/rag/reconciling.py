@@ -19,7 +19,8 @@ from worksite.common.bus.consumer import backoff
 from worksite.common.errors import MalformedMessage
 from worksite.common.messages import SHARED_TENANT, DocumentEntry, document_id
 from worksite.rag.backlog import Backlog
-from worksite.rag.domain.entries import is_settled, parse_row
+from worksite.rag.domain.entries import is_settled, parse_row, row_key
+from worksite.rag.index import Indexer
 from worksite.rag.store import Counts, VectorStore
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,32 @@ log = logging.getLogger(__name__)
 INTERVAL_SECONDS = 600.0
 TEXT_GRACE = timedelta(hours=1)
 """How long a text may wait for its row, which is written after it, before it counts as left over."""
+
+
+async def remove_deleted(rows: KeyValue, indexer: Indexer) -> None:
+    """Remove the chunks of documents without a row, before they answer: an index that was put back may hold some.
+
+    Tries until the bus and the store can be asked.
+    """
+    failures = 0
+    while True:
+        try:
+            await _remove_deleted(rows, indexer)
+        except Exception as error:  # the boundary: their probes and logs tell
+            failures += 1
+            log.warning("deleted documents could not be looked for: %s", error or repr(error))
+            await asyncio.sleep(backoff(failures))
+        else:
+            return
+
+
+async def _remove_deleted(rows: KeyValue, indexer: Indexer) -> None:
+    known = {row.key for row in await rows.entries()}
+    for tenant, paths in (await indexer.store.counts()).items():
+        for path in paths if tenant != SHARED_TENANT else ():
+            key = row_key(tenant, document_id(path))
+            if key not in known and await rows.newest(key) is None:  # a replica that lags may not know it yet
+                await indexer.remove(tenant, path)
 
 
 @dataclass(frozen=True, slots=True)

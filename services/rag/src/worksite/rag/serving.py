@@ -19,6 +19,7 @@ from worksite.rag.handlers import search_endpoint
 from worksite.rag.index import Indexer
 from worksite.rag.lane import Lane
 from worksite.rag.rebuilding import Rebuild
+from worksite.rag.reconciling import remove_deleted
 from worksite.rag.reranking import Reranking
 from worksite.rag.search import SearchEngine
 from worksite.rag.settings import RagSettings
@@ -67,18 +68,25 @@ class Serving:
             await store.close()
 
     async def _answering(self, upkeep: Upkeep) -> Answering | None:
-        """Answers, from when all folders have been looked at; None when told to stop before."""
-        if not await self._finished(asyncio.create_task(upkeep.fill())):
+        """Answers, from when nothing stale is found any more; None when told to stop before."""
+        if not await self._finished(asyncio.create_task(self._prepared(upkeep))):
             return None
         answering = Answering(self._engine(upkeep.indexer))
         await bus.answer(self.running.micro, "search", SearchRequest, search_endpoint(answering))
         self.running.ready.set()
         return answering
 
+    async def _prepared(self, upkeep: Upkeep) -> None:
+        await upkeep.fill()
+        await remove_deleted(self._rows, upkeep.indexer)
+
+    @property
+    def _rows(self) -> bus.KeyValue:
+        return bus.KeyValue(self.running.bus, subjects.DOCUMENTS)
+
     async def _rebuilt(self, current: Manifest, upkeep: Upkeep, old: Upkeep, answering: Answering) -> bool:
         """True once the current index answers alone; False when told to stop before."""
-        rows = bus.KeyValue(self.running.bus, subjects.DOCUMENTS)
-        follower = Follower(rows, Artifacts(self.running.bus, store=subjects.KNOWLEDGE), upkeep.indexer)
+        follower = Follower(self._rows, Artifacts(self.running.bus, store=subjects.KNOWLEDGE), upkeep.indexer)
         rebuilding = Rebuild(self.indexes, current, upkeep, follower, old.indexer, self.running.health.state)
         over = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
