@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -73,19 +73,26 @@ class Library:
 
     async def _look(self, folder: Folder, at: Path, trusts_stamps: bool) -> None:
         try:
-            scan = await asyncio.to_thread(folder.scan, at)
+            found, kept = await asyncio.to_thread(_scanned, folder, at)
         except NotADirectoryError as error:  # e.g. not mounted: what is indexed of it stays
             self._refuse(folder.root.name, str(error))
         else:
             self.refused.pop(folder.root.name, None)
-            kept = {folder.path_of(path): reason for path, reason in scan.unreadable.items()}
             for path, reason in kept.items():
                 self._refuse(path, reason)
-            found = {folder.path_of(file): file for file in scan.files}
-            for path, file in found.items():
-                await self._settle(path, file, trusts_stamps)
+            await self._settle_all(found, trusts_stamps)
             await self._remove_gone(folder.path_of(at), {*found, *kept})
         self._tell()
+
+    async def _settle_all(self, found: Mapping[str, Path], trusts_stamps: bool) -> None:
+        """As many files side by side as chunks are embedded, so that one is cut while another's are."""
+        waiting = iter(found.items())
+
+        async def settle() -> None:
+            for path, file in waiting:
+                await self._settle(path, file, trusts_stamps)
+
+        await asyncio.gather(*(settle() for _ in range(self._indexer.lane.width)))
 
     async def _settle(self, path: str, file: Path, trusts_stamps: bool) -> None:
         self.unsettled.discard(path)
@@ -148,11 +155,12 @@ class Library:
         return Document(path, text, source.format, language=source.language, updated_at=contents.updated_at)
 
     async def _remove_gone(self, below: str, there: set[str]) -> None:
-        def is_there(path: str) -> bool:
-            return path in there or any(str(above) in there for above in PurePosixPath(path).parents)
+        def is_gone(path: str) -> bool:
+            if path in there or not f"{path}/".startswith(f"{below}/"):
+                return False
+            return not any(str(above) in there for above in PurePosixPath(path).parents)
 
-        paths = {*self._seen, *self.refused}
-        for path in [one for one in paths if PurePosixPath(one).is_relative_to(below) and not is_there(one)]:
+        for path in [one for one in {*self._seen, *self.refused} if is_gone(one)]:
             await self._remove(path)
 
     async def _remove(self, path: str) -> None:
@@ -175,3 +183,10 @@ class Library:
         more = [f"{len(self.refused) - _SHOWN} more"] if len(self.refused) > _SHOWN else []
         refused = f", {len(self.refused)} refused: {'; '.join([*named, *more])}" if named else ""
         self._state["folders"] = f"{len(self._seen.keys() - self.refused.keys())} files{refused}"
+
+
+def _scanned(folder: Folder, at: Path) -> tuple[dict[str, Path], dict[str, str]]:
+    """By their paths in the index, the files that count, and why others could not be looked at."""
+    scan = folder.scan(at)
+    files = {folder.path_of(file): file for file in scan.files}
+    return files, {folder.path_of(path): reason for path, reason in scan.unreadable.items()}

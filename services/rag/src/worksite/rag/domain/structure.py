@@ -30,7 +30,7 @@ def sections_of(document: Document) -> list[Section]:
     starts = line_starts(text)
     match document.format:
         case "markdown":
-            return by_heading(markdown_blocks(text), starts, len(text))
+            return by_heading(markdown_blocks(text, starts), starts, len(text))
         case "restructuredtext":
             return by_heading(restructured_blocks(text, starts), starts, len(text))
         case "manifest":
