@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 
 def write_collection(
-    folder: Path, documents: Mapping[str, str], queries: Mapping[str, str], relevant: Mapping[str, Iterable[str]]
+    folder: Path, documents: Mapping[str, str], queries: Mapping[str, str], relevant: Mapping[str, Collection[str]]
 ) -> None:
     """Texts by document, questions by query, and the documents that answer each; what is there is written over."""
     (folder / "qrels").mkdir(parents=True, exist_ok=True)
