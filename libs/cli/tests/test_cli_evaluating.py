@@ -52,8 +52,9 @@ def test_every_way_is_measured_and_nothing_is_left(gateway, worksite, searches, 
         "| tiny | hybrid | 1.000 | 1.000 | 1.000",
         "| tiny | hybrid+rerank | 1.000 | 1.000 | 1.000",
     ]
-    summary = done.stdout.splitlines()[-1]
-    assert summary.startswith("3 documents, 1 queries; 1 of 1 reranked in time, 0 of 4 from the cache. Ingested 6 chunks")
+    assert done.stdout.splitlines()[-1].startswith(
+        "3 documents, 1 queries; 1 of 1 reranked in time, 0 of 4 from the cache. Ingested 6 chunks in "
+    )
     assert [(query["mode"], query["rerank"]) for query in searches] == [
         ("dense", False), ("sparse", False), ("hybrid", False), ("hybrid", True),
     ]  # fmt: skip
