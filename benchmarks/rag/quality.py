@@ -58,7 +58,7 @@ def measured(collections: Mapping[Path, Collection], peers: Sequence[Peer]) -> I
         for line in ours(collection):
             print_line(line)
             yield line.row
-    for peer, (folder, collection) in product(peers, collections.items()):
+    for (folder, collection), peer in product(collections.items(), peers):
         print_line(line := peer.measure(folder, collection))
         yield line.row
 
