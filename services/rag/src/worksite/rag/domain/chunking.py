@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from worksite.rag.domain.code import code_sections
 from worksite.rag.domain.documents import Chunk, Document
 from worksite.rag.domain.sections import Span, line_starts, lines_of
-from worksite.rag.domain.structure import sections_of
+from worksite.rag.domain.structure import CodeSections, sections_of
 
 VERSION = "2"
 """Part of the index fingerprint: change it whenever the same text would be cut or embedded differently."""
@@ -54,17 +55,19 @@ class _Cut:
     prefix: str
 
 
-def chunk(document: Document, count: TokenCounter, limit: int = MAX_TOKENS) -> list[Chunk]:
+def chunk(
+    document: Document, count: TokenCounter, limit: int = MAX_TOKENS, code: CodeSections = code_sections
+) -> list[Chunk]:
     """Cut a document into chunks of at most `limit` tokens, the heading path in front of each included.
 
     Empty for a text without a visible character. A single character that alone exceeds the limit stays whole.
     """
     source = _Text(document.text, count)
-    return list(_placed(document.text, _cuts(document, source, limit)))
+    return list(_placed(document.text, _cuts(document, source, limit, code)))
 
 
-def _cuts(document: Document, source: _Text, limit: int) -> Iterator[_Cut]:
-    for section in sections_of(document):
+def _cuts(document: Document, source: _Text, limit: int, code: CodeSections) -> Iterator[_Cut]:
+    for section in sections_of(document, code):
         heading = (*document.heading, *section.heading)
         prefix = _prefix(heading, source.count, limit // 4)
         for span in _pieces(source, section.blocks, limit - source.count(prefix)):
