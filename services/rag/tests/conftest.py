@@ -12,7 +12,7 @@ import pytest_asyncio
 from worksite.common import subjects
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Bus, Envelope, KeyValue
-from worksite.common.messages import ArtifactRef, DocumentEntry, DocumentText, IndexDocuments, document_id
+from worksite.common.messages import ArtifactRef, DocumentEntry, DocumentFile, DocumentText, IndexDocuments, document_id
 from worksite.rag.domain.documents import Document, Vector
 from worksite.rag.embedder import SHIPPED, Embedder
 from worksite.rag.index import Indexer
@@ -128,6 +128,11 @@ class Client:
         ref = await self.texts.put(whole if blob is None else blob, "application/json")
         await self.write(path, ref, *tags)
         return document_id(path)
+
+    async def send_file(self, path: str, content: bytes) -> str:
+        """The same for a file to convert."""
+        whole = DocumentFile.of(self.tenant, path, content, self.clock + timedelta(seconds=1))
+        return await self.send(path, "", blob=whole.to_json())
 
     async def write(self, path: str, text: ArtifactRef, *tags: str) -> None:
         """The row alone."""
