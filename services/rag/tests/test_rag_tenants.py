@@ -196,7 +196,7 @@ async def look(keeper: Keeper, backlog: Any, now: datetime | None = None) -> Non
 class Added(list[tuple[str, str]]):
     """A backlog that only takes notes."""
 
-    def add(self, tenant: str, document: str) -> None:
+    def add(self, tenant: str, document: str, since: float | None = None) -> None:
         self.append((tenant, document))
 
 
@@ -319,7 +319,7 @@ async def holds(condition: bool) -> bool:
 
 
 def counted(outcome: str) -> float:
-    return REGISTRY.get_sample_value("rag_documents_total", {"outcome": outcome}) or 0.0
+    return REGISTRY.get_sample_value("rag_ingest_documents_total", {"outcome": outcome}) or 0.0
 
 
 async def test_what_a_task_built_is_found_by_its_tenant_until_a_later_task_replaces_it(

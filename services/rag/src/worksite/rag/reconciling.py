@@ -53,20 +53,21 @@ class Reconciler:
     async def look(self, now: datetime) -> None:
         """Once over everything."""
         found = await self.rows.entries()
-        entries: list[DocumentEntry] = []
+        entries: list[tuple[DocumentEntry, datetime]] = []
         for row in found:
             try:
-                entries.append(parse_row(row.key, row.value))
+                entries.append((parse_row(row.key, row.value), row.written_at))
             except MalformedMessage as error:
                 log.error("%s; it is left alone", error)
         self._add_unsettled(entries, await self.store.counts())
         if len(entries) == len(found):  # else nobody knows which texts the others refer to
-            await self._remove_texts_but({entry.text.sha256 for entry in entries}, now)
+            await self._remove_texts_but({entry.text.sha256 for entry, _ in entries}, now)
 
-    def _add_unsettled(self, entries: Collection[DocumentEntry], stored: Counts) -> None:
-        for entry in entries:
+    def _add_unsettled(self, entries: Collection[tuple[DocumentEntry, datetime]], stored: Counts) -> None:
+        for entry, written_at in entries:
             if not is_settled(entry, stored.get(entry.tenant, {}).pop(entry.path, 0)):
-                self.backlog.add(entry.tenant, entry.id)
+                asked_for = entry.state in {"queued", "deleting"}
+                self.backlog.add(entry.tenant, entry.id, written_at.timestamp() if asked_for else None)
         for tenant in stored.keys() - {SHARED_TENANT}:
             for path in stored[tenant]:
                 self.backlog.add(tenant, document_id(path))

@@ -31,6 +31,7 @@ from worksite.rag.domain.documents import Unindexable
 from worksite.rag.domain.entries import parse_row, row_key
 from worksite.rag.domain.results import Completed, ResultText, TaskResults, completed, kept, results_of, texts_of
 from worksite.rag.folders import decoded
+from worksite.rag.metrics import ERRORS
 from worksite.rag.unpacking import OUTPUT_BYTES
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ class Results:
                 outcome = await self._settle(results)
             except Exception as error:  # the boundary: trouble of the bus, or a store that is full, stops no other task
                 log.warning("the results of task %s are taken up later: %s", task, error or repr(error))
+                ERRORS.labels("tasks").inc()
                 continue
             del self._waiting[task]
             _RESULTS.labels(outcome).inc()
@@ -167,7 +169,7 @@ class Results:
             try:
                 found[name] = decoded(await self._artifact(ref, MAX_DOCUMENT_BYTES))
             except (Unindexable, ArtifactMissing, ArtifactCorrupt) as error:
-                log.warning("%s of task %s is left out: %s", name, results.task, error)
+                _leave_out(name, results, error)
         return found
 
     async def _branch(self, results: TaskResults) -> dict[str, str]:
@@ -177,7 +179,7 @@ class Results:
             archive = await self._artifact(results.branch, MAX_ARCHIVE_BYTES)
             unpacked = _Unpacked.model_validate_json(await self.unpacker.run(archive, "branch"))
         except (NotDone, Unindexable, ArtifactMissing, ArtifactCorrupt, ValueError) as error:
-            log.warning("the branch of task %s is left out: %s", results.task, error)
+            _leave_out("branch", results, error)
             return {}
         if unpacked.left_out:
             log.warning("task %s: %d sources are left out, they would be too much", results.task, unpacked.left_out)
@@ -187,3 +189,8 @@ class Results:
         if ref.size > most:
             raise Unindexable(f"it has {ref.size} bytes; at most {most} are read")
         return await self.artifacts.get(ref)
+
+
+def _leave_out(name: str, results: TaskResults, error: Exception) -> None:
+    log.warning("%s of task %s is left out: %s", name, results.task, error)
+    ERRORS.labels("tasks").inc()

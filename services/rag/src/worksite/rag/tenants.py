@@ -16,6 +16,7 @@ from worksite.rag.converting import Converter
 from worksite.rag.inbox import inbox
 from worksite.rag.index import Indexer
 from worksite.rag.keeper import Keeper
+from worksite.rag.measuring import measure
 from worksite.rag.reconciling import Reconciler
 from worksite.rag.results import Results
 from worksite.rag.settings import RagSettings
@@ -35,7 +36,7 @@ async def keep_documents(
     running.health.alive["indexing"] = lambda: "no progress for a while" if backlog.stalled(INDEXING_SECONDS) else None
     async with asyncio.TaskGroup() as tasks:
         reconciler = Reconciler(rows, texts, indexer.store, backlog)
-        endless = [tasks.create_task(backlog.run()), tasks.create_task(reconciler.run())]
+        endless = [tasks.create_task(work) for work in (backlog.run(), reconciler.run(), measure(indexer.store))]
         if settings.rag_task_results:
             endless.append(tasks.create_task(_results(settings, running, rows, texts, backlog).run()))
         await bus.consume(
