@@ -42,6 +42,12 @@ class RagSettings(ServiceSettings):
     rag_rerank_tokens: int = Field(
         default=TOKENS, ge=256, le=100_000, description="tokens of query and passages that one reranking reads"
     )
+    rag_task_results: int = Field(
+        default=50,
+        ge=0,
+        le=1000,
+        description="tasks of a tenant whose results are searched, the latest; 0: none",
+    )
     rag_collection: str = Field(
         default="worksite",
         pattern="^[a-z0-9_]{1,40}$",
