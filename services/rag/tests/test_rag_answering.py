@@ -1,51 +1,49 @@
-"""A search that has begun ends with the engine that it began with, however soon that is replaced."""
+"""What the search endpoint makes of the engine's answer."""
 
 from __future__ import annotations
 
-import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from worksite.rag.answering import Answering
-from worksite.rag.domain.queries import Scope, SearchQuery, SearchResult
+from worksite.common.messages import SearchRequest
+from worksite.rag.domain.documents import Passage
+from worksite.rag.domain.queries import SearchHit, SearchQuery, SearchResult
+from worksite.rag.handlers import search_endpoint
 
-pytestmark = pytest.mark.asyncio
-QUERY = SearchQuery("tokens", Scope("acme"))
+MAX_MESSAGE_BYTES = 1 << 20
+LONGEST_TEXT = "\x01" * 2048
+"""Of a chunk; each character is escaped to six bytes."""
 
 
-class _Engine:
-    """Answers when told to."""
+@dataclass
+class Engine:
+    """Finds a hundred passages of one text."""
 
-    def __init__(self) -> None:
-        self.may_answer = asyncio.Event()
-        self.result = SearchResult((), {}, None)
+    text: str
 
     async def search(self, query: SearchQuery) -> SearchResult:
-        await self.may_answer.wait()
-        return self.result
+        hits = (SearchHit(_passage(f"{at}.txt", self.text), 1 - at / 100, None, 1.0) for at in range(query.top_k))
+        return SearchResult(tuple(hits), {"total": 1.0}, "no_model")
 
 
-async def test_replaced_engine_is_released_when_its_last_search_has_ended_and_new_ones_ask_the_other() -> None:
-    former: Any = _Engine()
-    current: Any = _Engine()
-    current.may_answer.set()
-    answering = Answering(former)
-    begun = [asyncio.create_task(answering.search(QUERY)) for _ in range(2)]
-    await asyncio.sleep(0)
-
-    assert answering.replace(current) is former
-    assert await answering.search(QUERY) is current.result
-    released = asyncio.create_task(answering.released(former))
-    begun[0].cancel()
-    await asyncio.wait({begun[0]})
-    assert not released.done()
-    former.may_answer.set()
-    assert await begun[1] is former.result
-    await asyncio.wait_for(released, 10)
+def _passage(path: str, text: str) -> Passage:
+    return Passage(path, text, 0, len(text), 1, 1, (), "document", None, ())
 
 
-async def test_engine_that_answers_nothing_is_released_at_once() -> None:
-    former: Any = _Engine()
-    answering = Answering(former)
-    answering.replace(former)
-    await asyncio.wait_for(answering.released(former), 10)
+async def answer(text: str) -> Any:
+    engine: Any = Engine(text)
+    return await search_endpoint(engine)(SearchRequest(tenant="acme", query="x", top_k=100))
+
+
+@pytest.mark.asyncio
+async def test_a_hundred_passages_of_usual_size_are_answered_whole() -> None:
+    assert len((await answer("word " * 300)).results) == 100
+
+
+@pytest.mark.asyncio
+async def test_results_that_no_message_would_carry_are_left_out_from_the_end() -> None:
+    response = await answer(LONGEST_TEXT)
+    assert len(response.to_json()) < MAX_MESSAGE_BYTES
+    assert [one.path for one in response.results] == [f"{at}.txt" for at in range(len(response.results))]
+    assert len(response.results) > 50

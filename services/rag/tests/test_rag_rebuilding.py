@@ -24,6 +24,7 @@ from worksite.rag.embedder import SHIPPED, Embedder
 from worksite.rag.embedding_cache import EmbeddingCache
 from worksite.rag.following import Follower
 from worksite.rag.index import manifest_of
+from worksite.rag.lane import Lane
 from worksite.rag.rebuilding import embedder_of, former_of
 from worksite.rag.serving import Serving
 from worksite.rag.settings import RagSettings
@@ -86,7 +87,7 @@ class World:
         indexes = self.indexes(current)
         cache = EmbeddingCache(self.settings.state_dir / "embeddings.sqlite3", 1 << 20)
         async with aclosing(indexes), aclosing(cache):
-            serving = Serving(self.settings, running, indexes, cache, None)
+            serving = Serving(self.settings, running, indexes, cache, None, Lane())
             former = former_of(await indexes.manifests(), current)
             start = serving.rebuild(former, self.embedder, current, self.embedder) if former else None
             working = asyncio.create_task(start or serving.serve(current, self.embedder))
@@ -351,15 +352,15 @@ async def test_model_of_the_former_index_is_loaded_from_its_folder_if_it_is_stil
     embedder: Embedder, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     former = manifest_of(embedder)
-    assert embedder_of(former, embedder, 1) is embedder
+    assert embedder_of(former, embedder) is embedder
     elsewhere = tmp_path / "model"
     shutil.copytree(SHIPPED, elsewhere)
     (elsewhere / "tokenizer.json").write_text((SHIPPED / "tokenizer.json").read_text() + "\n")
     current = Embedder(elsewhere, 1)
-    loaded = embedder_of(former, current, 1)
+    loaded = embedder_of(former, current)
     assert loaded
     assert loaded.tokenizer_hash == embedder.tokenizer_hash
-    assert embedder_of(replace(former, embedder=str(elsewhere)), current, 1) is None
+    assert embedder_of(replace(former, embedder=str(elsewhere)), current) is None
     assert "holds another model now" in caplog.text
-    assert embedder_of(replace(former, embedder=str(tmp_path / "gone")), current, 1) is None
+    assert embedder_of(replace(former, embedder=str(tmp_path / "gone")), current) is None
     assert "the model of the former index cannot be loaded" in caplog.text

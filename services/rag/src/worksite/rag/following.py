@@ -13,6 +13,7 @@ from worksite.common.artifacts import Artifacts
 from worksite.common.bus import KeyValue
 from worksite.common.errors import MalformedMessage
 from worksite.common.messages import SHARED_TENANT, DocumentEntry, document_id
+from worksite.rag.converting import Converter
 from worksite.rag.domain.changes import is_whole
 from worksite.rag.domain.documents import Unindexable
 from worksite.rag.domain.entries import parse_row, row_key
@@ -29,6 +30,7 @@ class Follower:
     rows: KeyValue
     texts: Artifacts
     indexer: Indexer
+    converter: Converter = field(default_factory=Converter)
     hints: dict[tuple[str, str], None] = field(default_factory=dict[tuple[str, str], None])
 
     def add(self, tenant: str, document: str) -> None:
@@ -70,7 +72,7 @@ class Follower:
 
     async def _index(self, entry: DocumentEntry) -> None:
         try:
-            await self.indexer.put(entry.tenant, await stored_document(self.texts, entry))
+            await self.indexer.put(entry.tenant, await stored_document(self.texts, self.converter, entry))
         except Unindexable as error:  # its row is told so by the keeper, once this index answers
             log.warning("document %s of %s cannot be indexed anew: %s", entry.id, entry.tenant, error)
             await self.indexer.remove(entry.tenant, entry.path)

@@ -15,12 +15,13 @@ from worksite.common.bus import Bus, Delivery, Envelope
 from worksite.common.dead_letters import bury
 from worksite.common.errors import MalformedMessage, UnknownMessageType
 from worksite.common.messages import BY_CE_TYPE, SHARED_TENANT, IndexDocuments
+from worksite.rag.backlog import Backlog
 
 UNKNOWN_TYPE_DELAY_SECONDS = 30.0
 
 
-def inbox(bus: Bus, *hinted: Callable[[str, str], None]) -> Callable[[Delivery], Awaitable[None]]:
-    """The handler of rag's consumer: tells each of `hinted` of tenant and document."""
+def inbox(bus: Bus, backlog: Backlog) -> Callable[[Delivery], Awaitable[None]]:
+    """The handler of rag's consumer."""
 
     async def handle(delivery: Delivery) -> None:
         try:
@@ -31,8 +32,7 @@ def inbox(bus: Bus, *hinted: Callable[[str, str], None]) -> Callable[[Delivery],
             await delivery.hand_back(UNKNOWN_TYPE_DELAY_SECONDS)
         else:
             for document in hint.documents:
-                for add in hinted:
-                    add(hint.tenant, document)
+                backlog.add(hint.tenant, document)
             await delivery.ack()
 
     return handle

@@ -15,15 +15,16 @@ from time import perf_counter
 from typing import TypeVar
 from uuid import UUID
 
-from prometheus_client import Counter
 from worksite.rag.domain.changes import Changes, changes_of, is_whole
+from worksite.rag.domain.chunking import MAX_TOKENS, chunk
 from worksite.rag.domain.chunking import VERSION as CHUNKER_VERSION
-from worksite.rag.domain.chunking import chunk
-from worksite.rag.domain.documents import Document, Point, Unindexable, Vector
+from worksite.rag.domain.documents import Document, Passage, Point, Unindexable, Vector
 from worksite.rag.domain.identity import Fingerprint, Manifest, Revision, chunk_ids
 from worksite.rag.embedder import Embedder
 from worksite.rag.embedding_cache import EmbeddingCache
 from worksite.rag.lane import Lane
+from worksite.rag.metrics import CHUNKS
+from worksite.rag.parsing import CodeParser
 from worksite.rag.sparse import VERSION as SPARSE_VERSION
 from worksite.rag.sparse import SparseEncoder
 from worksite.rag.store import VectorStore
@@ -32,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 _BATCH = 16
 """Chunks stored at a time: what a kill loses at most."""
-_EMBEDDINGS = Counter("rag_embeddings_total", "Vectors of chunks, by where they came from", ["source"])
 _T = TypeVar("_T")
 
 
@@ -83,6 +83,7 @@ class Indexer:
     index: str
     lane: Lane = field(default_factory=Lane)
     cache: EmbeddingCache | None = None
+    parser: CodeParser = field(default_factory=CodeParser)
 
     async def put(self, tenant: str, document: Document) -> int:
         """Bring one document up to date; returns how many chunks it has. Raises Unindexable."""
@@ -132,7 +133,7 @@ class Indexer:
             _record_failure(report, document.path, f"{type(error).__name__}: {error}")
 
     async def _put(self, tenant: str, document: Document, known: Mapping[UUID, Revision], report: IndexReport) -> None:
-        chunks = await _computed(chunk, document, self.embedder.count)
+        chunks = await _computed(chunk, document, self.embedder.count, MAX_TOKENS, self.parser.sections)
         ids = chunk_ids(self.index, tenant, document.path, chunks)
         await self._apply(tenant, changes_of(document, ids, chunks, known), report)
         report.files += 1
@@ -140,35 +141,48 @@ class Indexer:
 
     async def _apply(self, tenant: str, changes: Changes, report: IndexReport) -> None:
         for first in range(0, len(changes.new), _BATCH):
-            batch = changes.new[first : first + _BATCH]
-            vectors = await self._vectors([text for _, _, text in batch], report)
-            points = [Point(one, passage, vectors[text], self.encoder.document(text)) for one, passage, text in batch]
+            points = await self._points(changes.new[first : first + _BATCH], report)
             await self.store.upsert(tenant, points)
         if changes.moved:
             await self.store.replace_passages(tenant, changes.moved)
             report.moved += len(changes.moved)
+            CHUNKS.labels("moved").inc(len(changes.moved))
         await self._delete(tenant, changes.gone, report)
 
-    async def _vectors(self, texts: Sequence[str], report: IndexReport) -> dict[str, Vector]:
-        """The vector of each text: what the cache does not know is embedded, once, and remembered."""
+    async def _points(self, new: Sequence[tuple[UUID, Passage, str]], report: IndexReport) -> list[Point]:
+        """What the cache does not know is embedded, each text once, and remembered."""
         model = f"{self.embedder.model_hash} {self.embedder.tokenizer_hash}"
+        texts = [text for _, _, text in new]
         known = await self.cache.find(model, texts) if self.cache else {}
-        fresh = {text: await self._embedded(text) for text in dict.fromkeys(texts) if text not in known}
+        fresh = await self._embedded({text for text in texts if text not in known})
         if self.cache:
             await self.cache.keep(model, fresh)
         report.embedded += len(fresh)
-        _EMBEDDINGS.labels("cache").inc(len(texts) - len(fresh))
-        _EMBEDDINGS.labels("model").inc(len(fresh))
-        return known | fresh
+        CHUNKS.labels("embedded").inc(len(fresh))
+        CHUNKS.labels("remembered").inc(len(texts) - len(fresh))
+        return await _computed(self._assembled, new, known | fresh)
 
-    async def _embedded(self, text: str) -> Vector:
+    async def _embedded(self, texts: Collection[str]) -> dict[str, Vector]:
+        """Side by side as many as the lane takes, of like length, so that none waits long for its neighbours."""
+        waiting = sorted(texts, key=len)
+        vectors: dict[str, Vector] = {}
+        for first in range(0, len(waiting), self.lane.width):
+            some = waiting[first : first + self.lane.width]
+            vectors |= zip(some, await asyncio.gather(*map(self._vector, some)), strict=True)
+        return vectors
+
+    async def _vector(self, text: str) -> Vector:
         async with self.lane.chunk():
             return await _computed(self.embedder.embed, text)
+
+    def _assembled(self, new: Sequence[tuple[UUID, Passage, str]], dense: Mapping[str, Vector]) -> list[Point]:
+        return [Point(one, passage, dense[text], self.encoder.document(text)) for one, passage, text in new]
 
     async def _delete(self, tenant: str, ids: Collection[UUID], report: IndexReport) -> None:
         if ids:
             await self.store.delete(tenant, ids)
             report.deleted += len(ids)
+            CHUNKS.labels("removed").inc(len(ids))
 
 
 async def _computed(call: Callable[..., _T], *arguments: object) -> _T:

@@ -9,6 +9,7 @@ from worksite.common import service
 from worksite.rag.embedder import Embedder
 from worksite.rag.embedding_cache import EmbeddingCache
 from worksite.rag.index import manifest_of
+from worksite.rag.lane import Lane
 from worksite.rag.loading import load_reranker
 from worksite.rag.rebuilding import embedder_of, former_of
 from worksite.rag.reranking import Reranking
@@ -24,18 +25,19 @@ def main() -> None:
 
 
 async def _main(settings: RagSettings, running: service.Running) -> None:
-    embedder = await asyncio.to_thread(Embedder, settings.rag_embedder_path, settings.rag_embedder_threads)
+    embedder = await asyncio.to_thread(Embedder, settings.rag_embedder_path, 1)
     state = running.health.state
     state["embedder"] = f"{embedder.folder.name} {embedder.model_hash[:12]}"
     indexes = await asyncio.to_thread(_indexes, settings)
     cache = EmbeddingCache(settings.state_dir / EMBEDDINGS, settings.max_embedding_cache_bytes)
     async with aclosing(indexes), aclosing(cache):
-        serving = Serving(settings, running, indexes, cache, await _reranking(settings, running))
+        lane = Lane(settings.rag_embedder_threads)  # texts side by side: they gain more than each does by threads
+        serving = Serving(settings, running, indexes, cache, await _reranking(settings, running), lane)
         current = manifest_of(embedder)
         former = former_of(await indexes.manifests(), current)
         if not former:
             await serving.serve(current, embedder)
-        elif model := await asyncio.to_thread(embedder_of, former, embedder, settings.rag_embedder_threads):
+        elif model := await asyncio.to_thread(embedder_of, former, embedder):
             await serving.rebuild(former, model, current, embedder)
         else:
             state["index"] = "a new one is made, and searches wait for it: the model of the former one is gone"

@@ -40,13 +40,13 @@ def former_of(manifests: Iterable[Manifest], current: Manifest) -> Manifest | No
     return next((manifest for manifest in known.values() if manifest.complete), None)
 
 
-def embedder_of(former: Manifest, current: Embedder, threads: int) -> Embedder | None:
+def embedder_of(former: Manifest, current: Embedder) -> Embedder | None:
     """The model that a former index was made with, for queries to it; None where it is not there any more."""
     wanted = former.fingerprint.model, former.fingerprint.tokenizer
     if wanted == (current.model_hash, current.tokenizer_hash):
         return current
     try:
-        found = Embedder(Path(former.embedder), threads)
+        found = Embedder(Path(former.embedder), 1)
     except ModelError as error:
         log.warning("the model of the former index cannot be loaded, searches wait for the new one: %s", error)
         return None

@@ -37,8 +37,8 @@ class Serving:
     indexes: Indexes
     cache: EmbeddingCache
     reranking: Reranking | None
+    lane: Lane
     encoder: SparseEncoder = field(default_factory=SparseEncoder)
-    lane: Lane = field(default_factory=Lane)
 
     async def serve(self, current: Manifest, embedder: Embedder) -> None:
         """Make the current index, or bring it up to date, and then answer from it."""

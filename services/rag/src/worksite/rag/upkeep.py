@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from worksite.common import service
 from worksite.common.messages import SHARED_TENANT
+from worksite.rag.backlog import Hint
 from worksite.rag.converting import Converter
 from worksite.rag.folders import Folder
 from worksite.rag.index import Indexer
@@ -19,8 +19,6 @@ from worksite.rag.watching import Watcher
 
 log = logging.getLogger(__name__)
 
-Hint = Callable[[str, str], None]
-
 
 class Upkeep:
     """Use it as a context: folders are watched from before the first look at them, so that nothing is missed."""
@@ -28,7 +26,8 @@ class Upkeep:
     def __init__(self, settings: RagSettings, running: service.Running, indexer: Indexer) -> None:
         self.indexer = indexer
         folders = [Folder(folder.resolve()) for folder in settings.knowledge_dirs]
-        self.library = Library(indexer, folders, Converter())
+        self._converter = Converter()
+        self.library = Library(indexer, folders, self._converter)
         self._settings = settings
         self._running = running
         self._watcher = Watcher(self.library)
@@ -58,5 +57,5 @@ class Upkeep:
         self.library.report_to(self._running.health.state)
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(self._watcher.run())
-            await keep_documents(self._settings, self._running, self.indexer, stop, also)
+            await keep_documents(self._settings, self._running, self.indexer, self._converter, stop, also)
             watching.cancel()
