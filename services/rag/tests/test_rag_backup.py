@@ -13,7 +13,7 @@ import pytest
 from worksite.common.settings import SettingsError
 from worksite.rag import backup
 from worksite.rag.domain.documents import Document
-from worksite.rag.embedder import Embedder
+from worksite.rag.embedder import SHIPPED, Embedder
 from worksite.rag.embedding_cache import EmbeddingCache
 from worksite.rag.index import Indexer, manifest_of
 from worksite.rag.settings import EMBEDDINGS, RagSettings
@@ -29,7 +29,7 @@ class Place:
 
     def __init__(self, state: Path, embedder: Embedder) -> None:
         self.settings = RagSettings(state_dir=state)
-        self.manifest = replace(manifest_of(embedder), complete=True)
+        self.manifest = replace(manifest_of(embedder, str(SHIPPED)), complete=True)
         self._embedder = embedder
 
     async def put(self, path: str, text: str = TEXT) -> None:

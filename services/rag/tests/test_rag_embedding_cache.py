@@ -16,12 +16,14 @@ from worksite.common.messages import SHARED_TENANT
 from worksite.rag.converting import Converter
 from worksite.rag.domain.documents import DIMENSIONS, Document, Vector
 from worksite.rag.embedder import Embedder
-from worksite.rag.embedding_cache import ENTRY_BYTES, EmbeddingCache
+from worksite.rag.embedding_cache import OVERHEAD, EmbeddingCache
 from worksite.rag.folders import Folder
 from worksite.rag.index import Indexer
 from worksite.rag.library import Library
 
 pytestmark = pytest.mark.asyncio
+BOUND = int(1000 * OVERHEAD * 4 * DIMENSIONS)
+"""Room for a thousand."""
 TEXT = "# Tokens\n\nThey are rotated.\n\n# Lifetime\n\nFifteen minutes.\n"
 
 
@@ -133,12 +135,12 @@ async def test_vector_that_is_not_as_it_was_stored_is_not_handed_out(file: Path)
 
 async def test_file_stays_within_its_bound_and_what_was_not_used_for_longest_goes_first(file: Path) -> None:
     clock = [0.0]
-    cache = EmbeddingCache(file, 1000 * ENTRY_BYTES, now=lambda: clock[0])
+    cache = EmbeddingCache(file, BOUND, now=lambda: clock[0])
     for n in range(30):
-        clock[0] += 100_000
+        clock[0] += 1_000_000
         await cache.keep("model", {f"{n} {m}": vector(m) for m in range(100)})
         assert await cache.find("model", ["0 0", f"{n} 99"]) == {"0 0": vector(0), f"{n} 99": vector(99)}
-    assert os.path.getsize(file) <= 1000 * ENTRY_BYTES  # noqa: ASYNC240, PTH202
+    assert os.path.getsize(file) <= BOUND  # noqa: ASYNC240, PTH202
     assert len(await cache.find("model", [f"29 {m}" for m in range(100)])) == 100
     assert await cache.find("model", [f"0 {m}" for m in range(1, 100)]) == {}
     await cache.aclose()

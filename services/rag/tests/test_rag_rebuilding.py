@@ -75,7 +75,7 @@ class World:
         return RagSettings(state_dir=self.root.parent / "state", knowledge_dirs=(self.root,))
 
     def manifest(self, chunker: str) -> Manifest:
-        made = manifest_of(self.embedder)
+        made = manifest_of(self.embedder, str(SHIPPED))
         return replace(made, fingerprint=replace(made.fingerprint, chunker=chunker))
 
     @asynccontextmanager
@@ -351,16 +351,19 @@ async def test_former_index_is_a_complete_one_while_the_current_one_is_not(
 async def test_model_of_the_former_index_is_loaded_from_its_folder_if_it_is_still_the_same(
     embedder: Embedder, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    former = manifest_of(embedder)
-    assert embedder_of(former, embedder) is embedder
+    def load(where: str) -> Embedder:
+        return Embedder(Path(where), 1)
+
+    former = manifest_of(embedder, str(SHIPPED))
+    assert embedder_of(former, embedder, load) is embedder
     elsewhere = tmp_path / "model"
     shutil.copytree(SHIPPED, elsewhere)
     (elsewhere / "tokenizer.json").write_text((SHIPPED / "tokenizer.json").read_text() + "\n")
     current = Embedder(elsewhere, 1)
-    loaded = embedder_of(former, current)
+    loaded = embedder_of(former, current, load)
     assert loaded
     assert loaded.tokenizer_hash == embedder.tokenizer_hash
-    assert embedder_of(replace(former, embedder=str(elsewhere)), current) is None
+    assert embedder_of(replace(former, embedder=str(elsewhere)), current, load) is None
     assert "holds another model now" in caplog.text
-    assert embedder_of(replace(former, embedder=str(tmp_path / "gone")), current) is None
+    assert embedder_of(replace(former, embedder=str(tmp_path / "gone")), current, load) is None
     assert "the model of the former index cannot be loaded" in caplog.text

@@ -20,19 +20,19 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from worksite.rag.domain.documents import DIMENSIONS, Vector
+from worksite.rag.domain.documents import Vector
 
 logger = logging.getLogger(__name__)
 
-ENTRY_BYTES = 2560
-"""What an entry takes of the file at most: 1,600 bytes, in pages that are two thirds full."""
+OVERHEAD = 2.0
+"""What an entry takes of the file, as a multiple of its vector: pages are about two thirds full."""
 _KEPT_WHEN_FULL = 0.9
-_REFRESH_SECONDS = 86_400
-"""A use is noted once a day: noting each would write as much as storing the vector again."""
+_REFRESH_SECONDS = 7 * 86_400
+"""A use is noted once a week: noting each would write as much as storing the vector again."""
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 """The last one, about statements that are right, means that the tables are not ours."""
 _LAYOUT = """
-PRAGMA page_size = 8192;
+PRAGMA page_size = 32768;
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
@@ -53,7 +53,7 @@ class EmbeddingCache:
 
     def __init__(self, file: Path, max_bytes: int, now: Callable[[], float] = time.time) -> None:
         self._file = file
-        self._most = max_bytes // ENTRY_BYTES
+        self._max_bytes = max_bytes
         self._now = now
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rag-embedding-cache")
         self._database: sqlite3.Connection | None = None
@@ -126,17 +126,19 @@ class EmbeddingCache:
 
     def _keep(self, model: str, vectors: Mapping[str, Vector], database: sqlite3.Connection) -> None:
         now = int(self._now())
+        most = self._max_bytes
         for text, vector in vectors.items():
             data = np.asarray(vector, "<f4").tobytes()
             row = (_key(model, text), now, zlib.crc32(data), data)
             database.execute("REPLACE INTO embeddings VALUES (?, ?, ?, ?)", row)
+            most = min(most, self._max_bytes // int(OVERHEAD * len(data)))
         self._entries += len(vectors)
-        if self._entries > self._most:
-            self._drop_oldest(database)
+        if self._entries > most:
+            self._drop_oldest(most, database)
 
-    def _drop_oldest(self, database: sqlite3.Connection) -> None:
+    def _drop_oldest(self, most: int, database: sqlite3.Connection) -> None:
         (entries,) = database.execute("SELECT count(*) FROM embeddings").fetchone()
-        surplus = max(0, entries - int(self._most * _KEPT_WHEN_FULL)) if entries > self._most else 0
+        surplus = max(0, entries - int(most * _KEPT_WHEN_FULL)) if entries > most else 0
         database.execute(_DELETE_OLDEST, (surplus,))
         self._entries = entries - surplus
 
@@ -178,6 +180,6 @@ def _key(model: str, text: str) -> bytes:
 
 def _vector(data: bytes, checksum: int) -> Vector | None:
     """None for what is not as it was stored."""
-    if len(data) != 4 * DIMENSIONS or zlib.crc32(data) != checksum:
+    if zlib.crc32(data) != checksum:
         return None
     return tuple(np.frombuffer(data, "<f4").tolist())

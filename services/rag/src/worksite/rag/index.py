@@ -65,9 +65,9 @@ def fingerprint_of(embedder: Embedder) -> Fingerprint:
     return Fingerprint(embedder.model_hash, embedder.tokenizer_hash, CHUNKER_VERSION, SPARSE_VERSION)
 
 
-def manifest_of(embedder: Embedder) -> Manifest:
-    """The manifest of an index that this engine makes."""
-    return Manifest(fingerprint_of(embedder), str(embedder.folder.resolve()))
+def manifest_of(embedder: Embedder, where: str) -> Manifest:
+    """The manifest of an index that this engine makes with a model that is loaded from there."""
+    return Manifest(fingerprint_of(embedder), where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class Indexer:
 
     async def _points(self, new: Sequence[tuple[UUID, Passage, str]], report: IndexReport) -> list[Point]:
         """What the cache does not know is embedded, each text once, and remembered."""
-        model = f"{self.embedder.model_hash} {self.embedder.tokenizer_hash}"
+        model = fingerprint_of(self.embedder).embedding
         texts = [text for _, _, text in new]
         known = await self.cache.find(model, texts) if self.cache else {}
         fresh = await self._embedded({text for text in texts if text not in known})

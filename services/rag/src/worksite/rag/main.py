@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from pathlib import Path
 
 from worksite.common import service
 from worksite.rag.embedder import Embedder
@@ -25,7 +26,7 @@ def main() -> None:
 
 
 async def _main(settings: RagSettings, running: service.Running) -> None:
-    embedder = await asyncio.to_thread(Embedder, settings.rag_embedder_path, 1)
+    embedder = await asyncio.to_thread(_loaded, str(settings.rag_embedder_path))
     state = running.health.state
     state["embedder"] = f"{embedder.folder.name} {embedder.model_hash[:12]}"
     indexes = await asyncio.to_thread(_indexes, settings)
@@ -33,15 +34,19 @@ async def _main(settings: RagSettings, running: service.Running) -> None:
     async with aclosing(indexes), aclosing(cache):
         lane = Lane(settings.rag_embedder_threads)  # texts side by side: they gain more than each does by threads
         serving = Serving(settings, running, indexes, cache, await _reranking(settings, running), lane)
-        current = manifest_of(embedder)
+        current = manifest_of(embedder, str(settings.rag_embedder_path.resolve()))
         former = former_of(await indexes.manifests(), current)
         if not former:
             await serving.serve(current, embedder)
-        elif model := await asyncio.to_thread(embedder_of, former, embedder):
+        elif model := await asyncio.to_thread(embedder_of, former, embedder, _loaded):
             await serving.rebuild(former, model, current, embedder)
         else:
             state["index"] = "a new one is made, and searches wait for it: the model of the former one is gone"
             await serving.serve(current, embedder)
+
+
+def _loaded(where: str) -> Embedder:
+    return Embedder(Path(where), 1)
 
 
 def _indexes(settings: RagSettings) -> Indexes:

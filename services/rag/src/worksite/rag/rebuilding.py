@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from prometheus_client import Gauge
 from worksite.common.bus.consumer import backoff
@@ -20,7 +20,7 @@ from worksite.rag.answering import Answering
 from worksite.rag.domain.identity import Manifest
 from worksite.rag.embedder import Embedder
 from worksite.rag.following import Follower
-from worksite.rag.index import Indexer
+from worksite.rag.index import Indexer, fingerprint_of
 from worksite.rag.inference import ModelError
 from worksite.rag.search import SearchEngine
 from worksite.rag.store import Indexes, chunks_in
@@ -40,17 +40,17 @@ def former_of(manifests: Iterable[Manifest], current: Manifest) -> Manifest | No
     return next((manifest for manifest in known.values() if manifest.complete), None)
 
 
-def embedder_of(former: Manifest, current: Embedder) -> Embedder | None:
+def embedder_of(former: Manifest, current: Embedder, load: Callable[[str], Embedder]) -> Embedder | None:
     """The model that a former index was made with, for queries to it; None where it is not there any more."""
-    wanted = former.fingerprint.model, former.fingerprint.tokenizer
-    if wanted == (current.model_hash, current.tokenizer_hash):
+    wanted = former.fingerprint.embedding
+    if wanted == fingerprint_of(current).embedding:
         return current
     try:
-        found = Embedder(Path(former.embedder), 1)
+        found = load(former.embedder)
     except ModelError as error:
         log.warning("the model of the former index cannot be loaded, searches wait for the new one: %s", error)
         return None
-    if (found.model_hash, found.tokenizer_hash) != wanted:
+    if fingerprint_of(found).embedding != wanted:
         log.warning("%s holds another model now, searches wait for the new index", former.embedder)
         return None
     return found

@@ -21,6 +21,11 @@ class Fingerprint:
     chunker: str
     sparse: str
 
+    @property
+    def embedding(self) -> str:
+        """The part that decides about the dense vector of a text."""
+        return f"{self.model} {self.tokenizer}"
+
     def digest(self) -> str:
         """Short name of this combination, safe as a folder and as a collection name."""
         parts = "\n".join((self.model, self.tokenizer, self.chunker, self.sparse))
@@ -29,7 +34,7 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an index is made with, kept beside it. `embedder` is the folder of the model, for queries to an index that
+    """What an index is made with, kept beside it. `embedder` says where the model is, for queries to an index that
     another model is to replace; only one that is `complete` can answer for all documents."""
 
     fingerprint: Fingerprint
