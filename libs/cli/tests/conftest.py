@@ -138,6 +138,7 @@ class FakeGateway:
         added = []
         for document in json.loads(body)["documents"]:
             entry = {"id": document_id(document["path"]), "path": document["path"], "state": "queued", "error": None}
+            entry["chunks"] = 2
             entry["tags"] = document.get("tags", [])
             self.documents[entry["id"]] = entry
             added.append(dict(entry))

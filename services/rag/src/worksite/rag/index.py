@@ -16,12 +16,13 @@ from typing import TypeVar
 from uuid import UUID
 
 from worksite.rag.domain.changes import Changes, changes_of
+from worksite.rag.domain.chunking import MAX_TOKENS, chunk
 from worksite.rag.domain.chunking import VERSION as CHUNKER_VERSION
-from worksite.rag.domain.chunking import chunk
 from worksite.rag.domain.documents import Document, Passage, Point, SparseVector, Unindexable, Vector
 from worksite.rag.domain.identity import Fingerprint, chunk_ids
 from worksite.rag.embedder import Embedder
 from worksite.rag.lane import Lane
+from worksite.rag.parsing import CodeParser
 from worksite.rag.sparse import VERSION as SPARSE_VERSION
 from worksite.rag.sparse import SparseEncoder
 from worksite.rag.store import VectorStore
@@ -68,6 +69,7 @@ class Indexer:
     store: VectorStore
     index: str
     lane: Lane = field(default_factory=Lane)
+    parser: CodeParser = field(default_factory=CodeParser)
 
     async def put(self, tenant: str, document: Document) -> int:
         """Bring one document up to date; returns how many chunks it has. Raises Unindexable."""
@@ -111,7 +113,7 @@ class Indexer:
             _record_failure(report, document.path, f"{type(error).__name__}: {error}")
 
     async def _put(self, tenant: str, document: Document, known: Mapping[UUID, str], report: IndexReport) -> None:
-        chunks = await _computed(chunk, document, self.embedder.count)
+        chunks = await _computed(chunk, document, self.embedder.count, MAX_TOKENS, self.parser.sections)
         ids = chunk_ids(self.index, tenant, document.path, chunks)
         await self._apply(tenant, changes_of(document, ids, chunks, known), report)
         report.files += 1
