@@ -18,7 +18,8 @@ from worksite.common.errors import Permanent
 from worksite.common.messages import SHARED_TENANT, SearchFilters, SearchRequest, SearchResponse
 from worksite.common.testing import NatsServer
 from worksite.common.testing.nats import free_port
-from worksite.rag.embedder import SHIPPED, Embedder
+from worksite.rag.backends.onnx import OnnxEmbedder
+from worksite.rag.embedder import SHIPPED
 from worksite.rag.index import fingerprint_of
 from worksite.rag.stores.edge import open_edge_store
 
@@ -131,7 +132,7 @@ async def test_stop_while_indexing_ends_the_process_cleanly_before_all_is_indexe
         await _answers(port, "/healthz")
         with pytest.raises(OSError, match="503"):
             await _get(port, "/readyz")
-    store = open_edge_store(tmp_path / "state" / "worksite", fingerprint_of(Embedder(SHIPPED, 1)).digest())
+    store = open_edge_store(tmp_path / "state" / "worksite", fingerprint_of(OnnxEmbedder(SHIPPED, 1)).digest())
     assert len((await store.revisions(SHARED_TENANT)).get("notes/long.md", {})) < 400
     await store.close()
 
@@ -179,6 +180,6 @@ async def test_killed_while_indexing_a_tenants_document_it_goes_on_at_the_next_s
                 row = await client.row("long.md")
         assert row.chunks == 40
         assert 'rag_documents_total{outcome="indexed"} 1.0' in await _get(port, "/metrics")
-    store = open_edge_store(state / "worksite", fingerprint_of(Embedder(SHIPPED, 1)).digest())
+    store = open_edge_store(state / "worksite", fingerprint_of(OnnxEmbedder(SHIPPED, 1)).digest())
     assert (await store.counts())["acme"] == {"long.md": 40}
     await store.close()
