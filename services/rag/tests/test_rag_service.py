@@ -16,6 +16,7 @@ import pytest
 from worksite.common.bus import Bus, request
 from worksite.common.errors import Permanent
 from worksite.common.messages import SHARED_TENANT, SearchFilters, SearchRequest, SearchResponse
+from worksite.common.service import CANNOT_START
 from worksite.common.testing import NatsServer
 from worksite.common.testing.nats import free_port
 from worksite.rag.backends.onnx import OnnxEmbedder
@@ -119,6 +120,25 @@ async def test_file_saved_while_the_service_runs_is_found_and_a_deleted_one_is_n
         async with asyncio.timeout(60):
             while "1 files, 1 refused: notes/broken.pdf" not in await _get(port, "/readyz"):
                 await asyncio.sleep(0.05)
+
+
+@pytest.mark.asyncio
+async def test_backend_that_is_not_installed_ends_the_start_with_a_line_that_says_how_to_install_it(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError('No module named torch')")
+    environment = os.environ | {
+        "NATS_URL": nats_server.url,
+        "STATE_DIR": str(tmp_path / "state"),
+        "RAG_BACKEND": "sentence-transformers",
+        "PYTHONPATH": str(tmp_path),
+    }
+    command = [sys.executable, "-m", "worksite.rag.main"]
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=asyncio.subprocess.PIPE)
+    _, said = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == CANNOT_START
+    assert b"RAG_BACKEND: sentence-transformers is not installed (No module named torch)" in said.splitlines()[-1]
+    assert b"pip install --constraint constraints.txt 'services/rag[sentence-transformers]'" in said.splitlines()[-1]
 
 
 @pytest.mark.asyncio
