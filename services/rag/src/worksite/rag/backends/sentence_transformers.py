@@ -31,10 +31,9 @@ class TorchEmbedder:
     def __init__(self, folder: Path, threads: int) -> None:
         """Load a folder as `SentenceTransformer.save_pretrained` writes it. Raises ModelError."""
         self._model = _loaded(SentenceTransformer, folder, threads)
-        self._turn = threading.Lock()  # the library's tokenizer is none of several threads at once
-        tokenizer = plain(_tokenizer_of(self._model, folder))
-        self._counter = tokenizer
-        self.tokenizer_hash = hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
+        self._turn = threading.Lock()  # the library does not promise that several threads may encode at once
+        self._counter = plain(_tokenizer_of(self._model, folder))
+        self.tokenizer_hash = hashlib.sha256(self._counter.to_str().encode()).hexdigest()
         self.model_hash = _sha256(self._model)
         self.dimensions = len(self.embed(""))
 
