@@ -41,11 +41,12 @@ async def _main(settings: RagSettings, running: service.Running) -> None:
     backend = await asyncio.to_thread(backend_named, settings.rag_backend)
     embedder = await _embedder(settings, backend, running)
     encoder, fingerprint = SparseEncoder(), fingerprint_of(embedder).digest()
-    lane = Lane()
+    lane = Lane(settings.rag_embedder_threads)  # texts side by side: they gain more than each does by threads
     async with _opened_store(settings, fingerprint, embedder.dimensions) as store:
         indexer = Indexer(embedder, encoder, store, f"{settings.rag_collection}-{fingerprint}", lane)
         folders = [Folder(folder.resolve()) for folder in settings.knowledge_dirs]
-        library = Library(indexer, folders, Converter(), running.health.state)
+        converter = Converter()
+        library = Library(indexer, folders, converter, running.health.state)
         async with Watcher(library) as watcher:  # from before the first look, so that nothing happens in between
             indexing = asyncio.create_task(_index(settings, indexer, library))
             if not await _finished(indexing, running.stop):
@@ -55,21 +56,23 @@ async def _main(settings: RagSettings, running: service.Running) -> None:
             engine = SearchEngine(embedder, encoder, store, settings.rag_alpha, lane, reranking)
             await bus.answer(running.micro, "search", SearchRequest, search_endpoint(engine))
             running.ready.set()
-            await _keep(settings, running, indexer, watcher)
+            await _keep(settings, running, indexer, converter, watcher)
             await running.micro.stop()
 
 
-async def _keep(settings: RagSettings, running: service.Running, indexer: Indexer, watcher: Watcher) -> None:
+async def _keep(
+    settings: RagSettings, running: service.Running, indexer: Indexer, converter: Converter, watcher: Watcher
+) -> None:
     """Keep the index equal to folders and to tenants' documents, until told to stop."""
     async with asyncio.TaskGroup() as tasks:
         watching = tasks.create_task(watcher.run())
-        await keep_documents(settings, running, indexer)
+        await keep_documents(settings, running, indexer, converter)
         watching.cancel()
 
 
 async def _embedder(settings: RagSettings, backend: Backend, running: service.Running) -> Embedder:
     name = settings.rag_embedder_path or backend.default_embedder
-    embedder = await asyncio.to_thread(load_embedder, name, settings.rag_embedder_threads, backend)
+    embedder = await asyncio.to_thread(load_embedder, name, 1, backend)
     running.health.state["embedder"] = f"{Path(name).name} {embedder.model_hash[:12]} by {backend.name}"
     return embedder
 

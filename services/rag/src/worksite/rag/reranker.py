@@ -10,6 +10,7 @@ import onnxruntime as ort
 from tokenizers import Encoding, Tokenizer
 from worksite.rag.domain.batching import affordable, batches
 from worksite.rag.domain.windows import best_window, term_weights
+from worksite.rag.tokenizing import plain
 
 SHIPPED = Path(__file__).parent / "models" / "reranker-minilm-l6"
 """The model that comes with the engine, for ONNX Runtime, used where no other is configured."""
@@ -92,7 +93,7 @@ class CrossEncoder:
         return scores
 
     def _read(self, query: str, passages: Sequence[tuple[str, str]]) -> list[Pair]:
-        asked = self._encode(query)
+        asked, *heads = self._words.encode_batch([query, *(head for head, _ in passages)], add_special_tokens=False)
         texts = self._words.encode_batch([text for _, text in passages], add_special_tokens=False)
         weights = term_weights(asked.ids, [text.ids for text in texts])
         question = _cut(query, asked, slice(QUERY_TOKENS))
@@ -100,20 +101,11 @@ class CrossEncoder:
             _cut(text, encoded, best_window(encoded.ids, weights, WINDOW_TOKENS))
             for (_, text), encoded in zip(passages, texts, strict=True)
         ]
-        headings = [_cut(heading, self._encode(heading), slice(HEADING_TOKENS)) for heading, _ in passages]
+        headings = [
+            _cut(heading, encoded, slice(HEADING_TOKENS)) for (heading, _), encoded in zip(passages, heads, strict=True)
+        ]
         pairs = [(question, f"{head}\n{body}") for head, body in zip(headings, windows, strict=True)]
         return [Pair(*both) for both in zip(pairs, self._pairs.encode_batch(pairs), strict=True)]
-
-    def _encode(self, text: str) -> Encoding:
-        return self._words.encode(text, add_special_tokens=False)
-
-
-def plain(tokenizer: Tokenizer) -> Tokenizer:
-    """A copy that pads nothing and cuts nothing."""
-    copy = Tokenizer.from_str(tokenizer.to_str())
-    copy.no_padding()
-    copy.no_truncation()
-    return copy
 
 
 def _cut(text: str, encoded: Encoding, tokens: slice) -> str:

@@ -13,7 +13,9 @@ from tokenizers import Tokenizer
 from worksite.rag.backend import Backend, ModelError
 from worksite.rag.domain.documents import Vector
 from worksite.rag.embedder import SHIPPED
-from worksite.rag.reranker import Attempt, Pair, plain
+from worksite.rag.reranker import Attempt, Pair
+from worksite.rag.signed import gains_by_signed_weights, with_signed_weights
+from worksite.rag.tokenizing import encoded, plain
 
 MAX_TOKENS = 256
 """What the shipped embedder was trained to read, its two special tokens included."""
@@ -41,15 +43,14 @@ class OnnxEmbedder:
         self.tokenizer_hash = _sha256(tokenizer)
 
     def count(self, text: str) -> int:
-        return len(self._counter.encode(text, add_special_tokens=False).ids)
+        return len(encoded(self._counter, text, add_special_tokens=False))
 
     def embed(self, text: str) -> Vector:
         """One text at a time on purpose: the model quantises its activations by the range of the whole input
         tensor, so in a batch a text's vector would depend on its neighbours (cosines down to 0.976 measured).
         Nothing is lost: computing is what takes the time, and batches of 8 were no faster.
         """
-        encoded = self._tokenizer.encode(text)
-        ids = np.array([encoded.ids], dtype=np.int64)
+        ids = np.array([encoded(self._tokenizer, text).ids], dtype=np.int64)
         inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
         states = np.asarray(self._session.run(None, inputs)[0], dtype=np.float32)
         mean = states[0].mean(axis=0)
@@ -131,9 +132,19 @@ def _load_session(model: Path, threads: int) -> ort.InferenceSession:
     # a waiting thread that spins takes the core from whoever it waits for, where cores are shared
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(_source(model), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the binding's own errors share no base of theirs
         raise ModelError(f"{model} cannot be loaded: {error}") from error
+
+
+def _source(model: Path) -> str | bytes:
+    """The file, or its content where that is changed: a path also finds the files that a model may refer to."""
+    if gains_by_signed_weights():
+        content = model.read_bytes()
+        signed = with_signed_weights(content)
+        if signed != content:
+            return signed
+    return str(model)
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> NDArray[np.int64]:

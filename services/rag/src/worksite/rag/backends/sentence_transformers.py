@@ -17,7 +17,8 @@ from tokenizers import Tokenizer
 from transformers.utils.logging import disable_progress_bar  # pyright: ignore[reportMissingImports]
 from worksite.rag.backend import Backend, ModelError
 from worksite.rag.domain.documents import Vector
-from worksite.rag.reranker import Attempt, Pair, plain
+from worksite.rag.reranker import Attempt, Pair
+from worksite.rag.tokenizing import encoded, plain
 
 _HEADS = ("ForSequenceClassification", "ForCausalLM")
 """What scores. To any other model the library would give a head of random weights."""
@@ -31,14 +32,15 @@ class TorchEmbedder:
     def __init__(self, folder: Path, threads: int) -> None:
         """Load a folder as `SentenceTransformer.save_pretrained` writes it. Raises ModelError."""
         self._model = _loaded(SentenceTransformer, folder, threads)
-        self._turn = threading.Lock()  # the library does not promise that several threads may encode at once
         self._counter = plain(_tokenizer_of(self._model, folder))
         self.tokenizer_hash = hashlib.sha256(self._counter.to_str().encode()).hexdigest()
         self.model_hash = _sha256(self._model)
+        # the library sets its tokenizer up at the first text of each kind; from then on threads only read it
         self.dimensions = len(self.embed(""))
+        self.embed_query("")
 
     def count(self, text: str) -> int:
-        return len(self._counter.encode(text, add_special_tokens=False).ids)
+        return len(encoded(self._counter, text, add_special_tokens=False))
 
     def embed(self, text: str) -> Vector:
         return self._vector(self._model.encode_document, text)
@@ -47,8 +49,7 @@ class TorchEmbedder:
         return self._vector(self._model.encode_query, text)
 
     def _vector(self, encode: Callable[..., Any], text: str) -> Vector:
-        with self._turn:
-            return tuple(encode(text, normalize_embeddings=True, show_progress_bar=False).tolist())
+        return tuple(encode(text, normalize_embeddings=True, show_progress_bar=False).tolist())
 
 
 class TorchPairModel:
