@@ -18,6 +18,7 @@ from worksite.common.errors import BusUnavailable
 from worksite.common.health import Health
 from worksite.common.messages import SearchRequest, SearchResponse
 from worksite.common.service import Running
+from worksite.rag.backends.onnx import OnnxEmbedder
 from worksite.rag.domain.documents import Point
 from worksite.rag.domain.identity import Fingerprint, Manifest
 from worksite.rag.embedder import SHIPPED, Embedder
@@ -25,6 +26,7 @@ from worksite.rag.embedding_cache import EmbeddingCache
 from worksite.rag.following import Follower
 from worksite.rag.index import manifest_of
 from worksite.rag.lane import Lane
+from worksite.rag.loading import load_embedder
 from worksite.rag.rebuilding import embedder_of, former_of
 from worksite.rag.serving import Serving
 from worksite.rag.settings import RagSettings
@@ -328,7 +330,7 @@ async def holds(true: bool) -> bool:
 
 
 def manifest(chunker: str, *, complete: bool) -> Manifest:
-    return Manifest(Fingerprint("m", "t", chunker, "s"), "/models/m", complete)
+    return Manifest(Fingerprint("m", "t", chunker, "s"), "/models/m", complete=complete)
 
 
 @pytest.mark.parametrize(
@@ -351,15 +353,15 @@ async def test_former_index_is_a_complete_one_while_the_current_one_is_not(
 async def test_model_of_the_former_index_is_loaded_from_its_folder_if_it_is_still_the_same(
     embedder: Embedder, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def load(where: str) -> Embedder:
-        return Embedder(Path(where), 1)
+    def load(manifest: Manifest) -> Embedder:
+        return load_embedder(manifest.embedder, 1)
 
     former = manifest_of(embedder, str(SHIPPED))
     assert embedder_of(former, embedder, load) is embedder
     elsewhere = tmp_path / "model"
     shutil.copytree(SHIPPED, elsewhere)
     (elsewhere / "tokenizer.json").write_text((SHIPPED / "tokenizer.json").read_text() + "\n")
-    current = Embedder(elsewhere, 1)
+    current = OnnxEmbedder(elsewhere, 1)
     loaded = embedder_of(former, current, load)
     assert loaded
     assert loaded.tokenizer_hash == embedder.tokenizer_hash

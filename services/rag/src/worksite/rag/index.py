@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import perf_counter
 from typing import TypeVar
 from uuid import UUID
@@ -62,12 +63,14 @@ class IndexReport:
 
 def fingerprint_of(embedder: Embedder) -> Fingerprint:
     """The fingerprint of the vectors that this engine makes."""
-    return Fingerprint(embedder.model_hash, embedder.tokenizer_hash, CHUNKER_VERSION, SPARSE_VERSION)
+    model = f"{embedder.backend} {embedder.model_hash}"
+    return Fingerprint(model, embedder.tokenizer_hash, CHUNKER_VERSION, SPARSE_VERSION)
 
 
-def manifest_of(embedder: Embedder, where: str) -> Manifest:
-    """The manifest of an index that this engine makes with a model that is loaded from there."""
-    return Manifest(fingerprint_of(embedder), where)
+def manifest_of(embedder: Embedder, name: str) -> Manifest:
+    """The manifest of an index that this engine makes with a model of this name, which may be a folder."""
+    where = str(Path(name).resolve()) if Path(name).is_dir() else name
+    return Manifest(fingerprint_of(embedder), where, embedder.backend, embedder.dimensions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,13 @@ from contextlib import aclosing
 from pathlib import Path
 
 from worksite.common import service
+from worksite.rag.backend import Backend
+from worksite.rag.domain.identity import Manifest
 from worksite.rag.embedder import Embedder
 from worksite.rag.embedding_cache import EmbeddingCache
 from worksite.rag.index import manifest_of
 from worksite.rag.lane import Lane
-from worksite.rag.loading import load_reranker
+from worksite.rag.loading import backend_named, load_embedder, load_reranker
 from worksite.rag.rebuilding import embedder_of, former_of
 from worksite.rag.reranking import Reranking
 from worksite.rag.serving import Serving
@@ -26,15 +28,17 @@ def main() -> None:
 
 
 async def _main(settings: RagSettings, running: service.Running) -> None:
-    embedder = await asyncio.to_thread(_loaded, str(settings.rag_embedder_path))
+    backend = await asyncio.to_thread(backend_named, settings.rag_backend)
+    name = settings.rag_embedder_path or backend.default_embedder
+    embedder = await asyncio.to_thread(load_embedder, name, 1, backend)
     state = running.health.state
-    state["embedder"] = f"{embedder.folder.name} {embedder.model_hash[:12]}"
+    state["embedder"] = f"{Path(name).name} {embedder.model_hash[:12]} by {backend.name}"
     indexes = await asyncio.to_thread(_indexes, settings)
     cache = EmbeddingCache(settings.state_dir / EMBEDDINGS, settings.max_embedding_cache_bytes)
     async with aclosing(indexes), aclosing(cache):
         lane = Lane(settings.rag_embedder_threads)  # texts side by side: they gain more than each does by threads
-        serving = Serving(settings, running, indexes, cache, await _reranking(settings, running), lane)
-        current = manifest_of(embedder, str(settings.rag_embedder_path.resolve()))
+        serving = Serving(settings, running, indexes, cache, await _reranking(settings, backend, running), lane)
+        current = await asyncio.to_thread(manifest_of, embedder, name)
         former = former_of(await indexes.manifests(), current)
         if not former:
             await serving.serve(current, embedder)
@@ -45,8 +49,8 @@ async def _main(settings: RagSettings, running: service.Running) -> None:
             await serving.serve(current, embedder)
 
 
-def _loaded(where: str) -> Embedder:
-    return Embedder(Path(where), 1)
+def _loaded(manifest: Manifest) -> Embedder:
+    return load_embedder(manifest.embedder, 1, backend_named(manifest.backend))
 
 
 def _indexes(settings: RagSettings) -> Indexes:
@@ -58,8 +62,9 @@ def _indexes(settings: RagSettings) -> Indexes:
     return server_indexes.ServerIndexes(client, settings.rag_collection)
 
 
-async def _reranking(settings: RagSettings, running: service.Running) -> Reranking | None:
-    model, source = await asyncio.to_thread(load_reranker, settings.rag_reranker, settings.rag_embedder_threads)
+async def _reranking(settings: RagSettings, backend: Backend, running: service.Running) -> Reranking | None:
+    threads = settings.rag_embedder_threads
+    model, source = await asyncio.to_thread(load_reranker, settings.rag_reranker, threads, backend)
     running.health.state["reranker"] = source
     if not model:
         return None

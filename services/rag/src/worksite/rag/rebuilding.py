@@ -17,11 +17,11 @@ from prometheus_client import Gauge
 from worksite.common.bus.consumer import backoff
 from worksite.common.messages import SHARED_TENANT
 from worksite.rag.answering import Answering
+from worksite.rag.backend import ModelError
 from worksite.rag.domain.identity import Manifest
 from worksite.rag.embedder import Embedder
 from worksite.rag.following import Follower
 from worksite.rag.index import Indexer, fingerprint_of
-from worksite.rag.inference import ModelError
 from worksite.rag.search import SearchEngine
 from worksite.rag.store import Indexes, chunks_in
 from worksite.rag.upkeep import Upkeep
@@ -40,13 +40,13 @@ def former_of(manifests: Iterable[Manifest], current: Manifest) -> Manifest | No
     return next((manifest for manifest in known.values() if manifest.complete), None)
 
 
-def embedder_of(former: Manifest, current: Embedder, load: Callable[[str], Embedder]) -> Embedder | None:
+def embedder_of(former: Manifest, current: Embedder, load: Callable[[Manifest], Embedder]) -> Embedder | None:
     """The model that a former index was made with, for queries to it; None where it is not there any more."""
     wanted = former.fingerprint.embedding
     if wanted == fingerprint_of(current).embedding:
         return current
     try:
-        found = load(former.embedder)
+        found = load(former)
     except ModelError as error:
         log.warning("the model of the former index cannot be loaded, searches wait for the new one: %s", error)
         return None

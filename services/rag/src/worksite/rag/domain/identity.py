@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from worksite.rag.domain.documents import Chunk, Passage
+from worksite.rag.domain.documents import DIMENSIONS, Chunk, Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,13 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What an index is made with, kept beside it. `embedder` says where the model is, for queries to an index that
-    another model is to replace; only one that is `complete` can answer for all documents."""
+    """What an index is made with, kept beside it. `embedder` is its model's folder or hub name, for queries to an index
+    that another model is to replace; only one that is `complete` can answer for all documents."""
 
     fingerprint: Fingerprint
     embedder: str
+    backend: str = "onnx"
+    dimensions: int = DIMENSIONS
     complete: bool = False
 
     @property

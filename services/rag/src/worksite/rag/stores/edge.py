@@ -142,8 +142,10 @@ class EdgeStore:
             self._generation += 1
 
 
-def open_edge_store(collection: Path, fingerprint: str, lock: TextIO | None = None) -> EdgeStore:
-    """Open the shard of this fingerprint below a collection's folder, creating what is missing.
+def open_edge_store(
+    collection: Path, fingerprint: str, dimensions: int = DIMENSIONS, lock: TextIO | None = None
+) -> EdgeStore:
+    """Open the shard of this fingerprint, of vectors this long, below a collection's folder, creating what is missing.
 
     A shard that cannot be read is dropped and made anew: the index is derived from files, which the caller
     indexes again. Raises StoreError while another process owns the folder; `lock` says that this one does, and is
@@ -151,7 +153,7 @@ def open_edge_store(collection: Path, fingerprint: str, lock: TextIO | None = No
     """
     lock = lock or own_folder(collection)
     folder = collection / fingerprint
-    shard = _load(folder) or _create(folder)
+    shard = _load(folder) or _create(folder, dimensions)
     for field in KEYWORDS:
         keyword = edge.KeywordIndexParams(is_tenant=field == "tenant", prefix=field == "path")
         shard.update(edge.UpdateOperation.create_field_index(field, keyword))
@@ -197,10 +199,10 @@ def manifest_file(folder: Path) -> Path:
     return folder.with_suffix(".json")
 
 
-def _create(folder: Path) -> edge.EdgeShard:
+def _create(folder: Path, dimensions: int) -> edge.EdgeShard:
     folder.mkdir()
     in_4_bits = edge.TurboQuantQuantizationConfig(bits=edge.TurboQuantBitSize.Bits4)
-    dense = edge.EdgeVectorParams(size=DIMENSIONS, distance=edge.Distance.Cosine, quantization_config=in_4_bits)
+    dense = edge.EdgeVectorParams(size=dimensions, distance=edge.Distance.Cosine, quantization_config=in_4_bits)
     config = edge.EdgeConfig(
         vectors={"dense": dense},
         sparse_vectors={"bm25": edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},

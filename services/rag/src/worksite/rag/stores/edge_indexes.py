@@ -42,7 +42,7 @@ class EdgeIndexes:
     async def open(self, manifest: Manifest) -> EdgeStore:
         # A lock on an open file is shared by its duplicates and ends with the last of them.
         lock = os.fdopen(os.dup(self._lock.fileno()), "a+")
-        store = await asyncio.to_thread(open_edge_store, self._collection, manifest.digest, lock)
+        store = await asyncio.to_thread(open_edge_store, self._collection, manifest.digest, manifest.dimensions, lock)
         if not manifest_file(self._collection / manifest.digest).exists():
             await self.note(manifest)
         return store

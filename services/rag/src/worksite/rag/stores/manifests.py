@@ -21,8 +21,14 @@ def manifest_from(stored: Mapping[str, Any], digest: str) -> Manifest | None:
     """What was stored of the index that is called `digest`; None for what this version cannot make sense of."""
     try:
         fingerprint = Fingerprint(**stored["fingerprint"])
-        manifest = Manifest(fingerprint, str(stored["embedder"]), stored["complete"] is True)
-    except (KeyError, TypeError) as error:
+        manifest = Manifest(
+            fingerprint,
+            str(stored["embedder"]),
+            str(stored["backend"]),
+            int(stored["dimensions"]),
+            stored["complete"] is True,
+        )
+    except (KeyError, TypeError, ValueError) as error:
         logger.warning("the manifest of index %s cannot be read: %r", digest, error)
         return None
     return manifest if manifest.digest == digest else None

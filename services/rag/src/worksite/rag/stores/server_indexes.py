@@ -30,7 +30,7 @@ class ServerIndexes:
         return [manifest for manifest in found if manifest]
 
     async def open(self, manifest: Manifest) -> ServerStore:
-        store = await open_server_store(self._client, self._collection, manifest.digest)
+        store = await open_server_store(self._client, self._collection, manifest.digest, manifest.dimensions)
         if not await self._metadata(self._name(manifest)):
             await self.note(manifest)
         return store
