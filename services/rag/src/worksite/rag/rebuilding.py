@@ -28,7 +28,8 @@ from worksite.rag.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
-TOLD_SECONDS = 1.0
+TOLD_SECONDS = 2.0
+"""Counting reads both indexes."""
 _CHUNKS = Gauge("rag_rebuild_chunks", "Chunks of the index that is being made, and of the one that answers", ["index"])
 
 
