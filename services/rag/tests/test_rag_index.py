@@ -147,7 +147,7 @@ async def test_other_fingerprint_is_built_beside_the_old_index(
     await new.close()
 
 
-class _MeetsAnother(Embedder):
+class _MeetsAnother(OnnxEmbedder):
     """The shipped model, which embeds no text before another one is there to be embedded."""
 
     def __init__(self) -> None:
