@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from worksite.common.messages import SHARED_TENANT
+from worksite.rag.backends.onnx import OnnxEmbedder
 from worksite.rag.domain.documents import Document, Point, Vector
 from worksite.rag.domain.queries import Scope, SearchQuery
 from worksite.rag.embedder import SHIPPED, Embedder
