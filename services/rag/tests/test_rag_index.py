@@ -175,13 +175,14 @@ BIG = Document("big.md", "".join(f"# Heading {n}\n\nParagraph {n}.\n\n" for n in
 KILLED_WHILE_EMBEDDING = """
 import asyncio, os, signal, sys
 from pathlib import Path
+from worksite.rag.backends.onnx import OnnxEmbedder
 from worksite.rag.domain.documents import Document
-from worksite.rag.embedder import SHIPPED, Embedder
+from worksite.rag.embedder import SHIPPED
 from worksite.rag.index import Indexer
 from worksite.rag.sparse import SparseEncoder
 from worksite.rag.stores.edge import open_edge_store
 
-class DiesAt100(Embedder):
+class DiesAt100(OnnxEmbedder):
     calls = 0
     def embed(self, text):
         self.calls += 1

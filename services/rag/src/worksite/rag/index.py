@@ -22,6 +22,7 @@ from worksite.rag.domain.documents import Document, Passage, Point, SparseVector
 from worksite.rag.domain.identity import Fingerprint, chunk_ids
 from worksite.rag.embedder import Embedder
 from worksite.rag.lane import Lane
+from worksite.rag.metrics import CHUNKS
 from worksite.rag.parsing import CodeParser
 from worksite.rag.sparse import VERSION as SPARSE_VERSION
 from worksite.rag.sparse import SparseEncoder
@@ -57,7 +58,8 @@ class IndexReport:
 
 def fingerprint_of(embedder: Embedder) -> Fingerprint:
     """The fingerprint of the vectors that this engine makes."""
-    return Fingerprint(embedder.model_hash, embedder.tokenizer_hash, CHUNKER_VERSION, SPARSE_VERSION)
+    model = f"{embedder.backend} {embedder.model_hash}"
+    return Fingerprint(model, embedder.tokenizer_hash, CHUNKER_VERSION, SPARSE_VERSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +126,11 @@ class Indexer:
             points = await self._points(changes.new[first : first + _BATCH])
             await self.store.upsert(tenant, points)
             report.embedded += len(points)
+            CHUNKS.labels("embedded").inc(len(points))
         if changes.moved:
             await self.store.replace_passages(tenant, changes.moved)
             report.moved += len(changes.moved)
+            CHUNKS.labels("moved").inc(len(changes.moved))
         await self._delete(tenant, changes.gone, report)
 
     async def _points(self, new: Sequence[tuple[UUID, Passage, str]]) -> list[Point]:
@@ -149,6 +153,7 @@ class Indexer:
         if ids:
             await self.store.delete(tenant, ids)
             report.deleted += len(ids)
+            CHUNKS.labels("removed").inc(len(ids))
 
 
 async def _computed(call: Callable[..., _T], *arguments: object) -> _T:

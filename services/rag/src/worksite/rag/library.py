@@ -19,6 +19,7 @@ from worksite.rag.converting import Converter
 from worksite.rag.domain.documents import Document, Unindexable
 from worksite.rag.folders import Contents, Folder, Stamp, decoded, read, stamp_of
 from worksite.rag.index import Indexer
+from worksite.rag.metrics import ERRORS
 
 log = logging.getLogger(__name__)
 
@@ -179,6 +180,7 @@ class Library:
         if self.refused.get(path) != reason:
             log.warning("not indexed: %s: %s", path, reason)
             _FILES.labels("refused").inc()
+            ERRORS.labels("folders").inc()
         self.refused[path] = reason
 
     def _tell(self) -> None:
