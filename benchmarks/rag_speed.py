@@ -27,10 +27,11 @@ import numpy as np
 from rag_synthetic import BATCH, CHUNKS_OF_A_DOCUMENT, Synthetic
 from table import machine, milliseconds, print_table
 from worksite.common.messages import SHARED_TENANT
+from worksite.rag.backends.onnx import OnnxEmbedder, OnnxPairModel
 from worksite.rag.domain.chunking import chunk
 from worksite.rag.domain.documents import Document
 from worksite.rag.domain.queries import Mode, Scope, SearchQuery, SearchResult
-from worksite.rag.embedder import SHIPPED, Embedder
+from worksite.rag.embedder import SHIPPED
 from worksite.rag.index import Indexer
 from worksite.rag.lane import Lane
 from worksite.rag.reranker import SHIPPED as SHIPPED_RERANKER
@@ -89,10 +90,10 @@ class Bench:
 
     def __init__(self, store: VectorStore) -> None:
         lane = Lane(CORES)
-        self.embedder, encoder = Embedder(SHIPPED, threads=1), SparseEncoder()
+        self.embedder, encoder = OnnxEmbedder(SHIPPED, threads=1), SparseEncoder()
         self.store = store
         self.synthetic = Synthetic(self.embedder, encoder)
-        reranking = Reranking(CrossEncoder(SHIPPED_RERANKER, CORES))
+        reranking = Reranking(CrossEncoder(OnnxPairModel(SHIPPED_RERANKER, CORES)))
         self.engine = SearchEngine(self.embedder, encoder, store, lane=lane, reranking=reranking)
         self.indexer = Indexer(self.embedder, encoder, store, "bench", lane)
         self._seeds = itertools.count(10_000)
