@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from worksite.common.messages import SHARED_TENANT
-from worksite.rag import folders, ignoring, opening
+from worksite.rag import folders, ignoring, index, opening
 from worksite.rag.converting import Converter
 from worksite.rag.domain.queries import Filters, Scope, SearchQuery
 from worksite.rag.folders import DEEPEST, Folder, read
@@ -280,3 +280,23 @@ async def test_odd_query_is_answered_and_the_next_one_too(
         await engine.search(SearchQuery(text, Scope("acme", filters), mode))  # pyright: ignore[reportArgumentType]
     found = await engine.search(SearchQuery("tokens rotated", Scope("acme")))
     assert [hit.passage.path for hit in found.hits] == ["docs/good.md"]
+
+
+async def test_file_of_nothing_but_lines_or_headings_does_not_flood_the_index(
+    library: Library, indexer: Indexer, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index, "MAX_CHUNKS", 50)
+    (root / "headings.md").write_text("# a\nb\n" * 51)
+    (root / "lines.md").write_text("a\n\n" * 100_000)
+    (root / "old.md").write_text("a\r" * 100_001)
+    await library.sweep()
+    assert library.refused == {
+        "docs/headings.md": "its text makes 51 passages; at most 50 of a document are indexed",
+        "docs/lines.md": "it has 200000 lines; at most 100000 of a document are indexed",
+        "docs/old.md": "it has 100001 lines; at most 100000 of a document are indexed",
+    }
+    for name in ("lines.md", "old.md"):
+        (root / name).unlink()
+    (root / "headings.md").write_text("# a\nb\n" * 50)
+    await library.sweep()
+    assert await indexed(indexer) == {"docs/good.md", "docs/headings.md"}

@@ -75,15 +75,13 @@ class Library:
 
     async def _look(self, folder: Folder, at: Path, trusts_stamps: bool) -> None:
         try:
-            scan = await asyncio.to_thread(folder.scan, at)
+            found, kept = await asyncio.to_thread(_listed, folder, at)
         except NotADirectoryError as error:  # e.g. not mounted: what is indexed of it stays
             self._refuse(folder.root.name, str(error))
         else:
             self.refused.pop(folder.root.name, None)
-            kept = {folder.path_of(path): reason for path, reason in scan.unreadable.items()}
             for path, reason in kept.items():
                 self._refuse(path, reason)
-            found = {folder.path_of(file): file for file in scan.files}
             for path, file in found.items():
                 await self._settle(path, folder.root, file, trusts_stamps)
             await self._remove_gone(folder.path_of(at), found.keys(), kept.keys())
@@ -179,3 +177,10 @@ class Library:
         more = [f"{len(self.refused) - _SHOWN} more"] if len(self.refused) > _SHOWN else []
         refused = f", {len(self.refused)} refused: {'; '.join([*named, *more])}" if named else ""
         self._state["folders"] = f"{len(self._seen.keys() - self.refused.keys())} files{refused}"
+
+
+def _listed(folder: Folder, at: Path) -> tuple[dict[str, Path], dict[str, str]]:
+    """The files of a scan by their paths in the index, and what is unreadable; seconds of work for 100,000."""
+    scan = folder.scan(at)
+    unreadable = {folder.path_of(path): reason for path, reason in scan.unreadable.items()}
+    return {folder.path_of(file): file for file in scan.files}, unreadable

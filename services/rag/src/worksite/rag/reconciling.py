@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from worksite.common.artifacts import Artifacts
-from worksite.common.bus import KeyValue
+from worksite.common.bus import Entry, KeyValue
 from worksite.common.bus.consumer import backoff
 from worksite.common.errors import MalformedMessage
 from worksite.common.messages import SHARED_TENANT, DocumentEntry, document_id
@@ -53,12 +53,7 @@ class Reconciler:
     async def look(self, now: datetime) -> None:
         """Once over everything."""
         found = await self.rows.entries()
-        entries: list[DocumentEntry] = []
-        for row in found:
-            try:
-                entries.append(parse_row(row.key, row.value))
-            except MalformedMessage as error:
-                log.error("%s; it is left alone", error)
+        entries = await asyncio.to_thread(_readable, found)  # they may be a hundred thousand
         self._add_unsettled(entries, await self.store.counts())
         if len(entries) == len(found):  # else nobody knows which texts the others refer to
             await self._remove_texts_but({entry.text.sha256 for entry in entries}, now)
@@ -75,3 +70,13 @@ class Reconciler:
         removed = await self.texts.remove_all_but(kept, now - TEXT_GRACE)
         if removed.blobs:
             log.info("removed %d texts that no document refers to", removed.blobs)
+
+
+def _readable(rows: Iterable[Entry]) -> list[DocumentEntry]:
+    entries: list[DocumentEntry] = []
+    for row in rows:
+        try:
+            entries.append(parse_row(row.key, row.value))
+        except MalformedMessage as error:
+            log.error("%s; it is left alone", error)
+    return entries
