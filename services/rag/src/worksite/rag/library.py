@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, MutableMapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -19,6 +19,7 @@ from worksite.rag.converting import Converter
 from worksite.rag.domain.documents import Document, Unindexable
 from worksite.rag.folders import Contents, Folder, Stamp, decoded, read, stamp_of
 from worksite.rag.index import Indexer
+from worksite.rag.metrics import ERRORS
 
 log = logging.getLogger(__name__)
 
@@ -75,17 +76,26 @@ class Library:
 
     async def _look(self, folder: Folder, at: Path, trusts_stamps: bool) -> None:
         try:
-            found, kept = await asyncio.to_thread(_listed, folder, at)
+            found, kept = await asyncio.to_thread(_scanned, folder, at)
         except NotADirectoryError as error:  # e.g. not mounted: what is indexed of it stays
             self._refuse(folder.root.name, str(error))
         else:
             self.refused.pop(folder.root.name, None)
             for path, reason in kept.items():
                 self._refuse(path, reason)
-            for path, file in found.items():
-                await self._settle(path, folder.root, file, trusts_stamps)
+            await self._settle_all(folder.root, found, trusts_stamps)
             await self._remove_gone(folder.path_of(at), found.keys(), kept.keys())
         self._tell()
+
+    async def _settle_all(self, root: Path, found: Mapping[str, Path], trusts_stamps: bool) -> None:
+        """As many files side by side as chunks are embedded, so that one is cut while another's are."""
+        waiting = iter(found.items())
+
+        async def settle() -> None:
+            for path, file in waiting:
+                await self._settle(path, root, file, trusts_stamps)
+
+        await asyncio.gather(*(settle() for _ in range(self._indexer.lane.width)))
 
     async def _settle(self, path: str, root: Path, file: Path, trusts_stamps: bool) -> None:
         self.unsettled.discard(path)
@@ -170,6 +180,7 @@ class Library:
         if self.refused.get(path) != reason:
             log.warning("not indexed: %s: %s", path, reason)
             _FILES.labels("refused").inc()
+            ERRORS.labels("folders").inc()
         self.refused[path] = reason
 
     def _tell(self) -> None:
@@ -179,8 +190,8 @@ class Library:
         self._state["folders"] = f"{len(self._seen.keys() - self.refused.keys())} files{refused}"
 
 
-def _listed(folder: Folder, at: Path) -> tuple[dict[str, Path], dict[str, str]]:
-    """The files of a scan by their paths in the index, and what is unreadable; seconds of work for 100,000."""
+def _scanned(folder: Folder, at: Path) -> tuple[dict[str, Path], dict[str, str]]:
+    """By their paths in the index, the files that count, and why others could not be looked at."""
     scan = folder.scan(at)
-    unreadable = {folder.path_of(path): reason for path, reason in scan.unreadable.items()}
-    return {folder.path_of(file): file for file in scan.files}, unreadable
+    files = {folder.path_of(file): file for file in scan.files}
+    return files, {folder.path_of(path): reason for path, reason in scan.unreadable.items()}

@@ -38,15 +38,20 @@ _Splitter = Callable[[Span], Iterator[Span]]
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A text being cut, with what it takes to measure and place a piece of it."""
+    """A text being cut, with what it takes to measure and place a piece of it. No chunk is larger than `limit`."""
 
     text: str
     count: TokenCounter
+    limit: int
 
     def size(self, span: Span) -> int:
-        """The tokens of the piece, or what its characters stand for where they are more."""
+        """The tokens of the piece, or what its characters stand for where they are more.
+
+        Tokens are not counted where the characters alone are too many for a chunk.
+        """
         start, end = span
-        return max(self.count(self.text[start:end]), -(-(end - start) // CHARACTERS_PER_TOKEN))
+        least = -(-(end - start) // CHARACTERS_PER_TOKEN)
+        return least if least > self.limit else max(self.count(self.text[start:end]), least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ def chunk(
 
     Empty for a text without a visible character. A single character that alone exceeds the limit stays whole.
     """
-    source = _Text(document.text, count)
+    source = _Text(document.text, count, limit)
     return list(_placed(document.text, _cuts(document, source, limit, code)))
 
 

@@ -34,7 +34,7 @@ def sections_of(document: Document, code: CodeSections = code_sections) -> list[
     starts = line_starts(text)
     match document.format:
         case "markdown":
-            return by_heading(markdown_blocks(text), starts, len(text))
+            return by_heading(markdown_blocks(text, starts), starts, len(text))
         case "restructuredtext":
             return by_heading(restructured_blocks(text, starts), starts, len(text))
         case "manifest":
