@@ -43,6 +43,8 @@ class Bag:
             values[hashlib.sha256(word.encode()).digest()[0]] += 1.0
         return tuple(values)
 
+    embed_query = embed
+
 
 class Longest:
     """A reranker that prefers long texts."""

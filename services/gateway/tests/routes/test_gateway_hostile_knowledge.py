@@ -35,7 +35,7 @@ QUERIES: list[tuple[dict[str, Any], str, str]] = [
     ({"query": ["x"]}, "query", "valid string"),
     ({"query": "x", "top_k": 0}, "top_k", "greater than or equal to 1"),
     ({"query": "x", "top_k": -(10**30)}, "top_k", "greater than or equal to 1"),
-    ({"query": "x", "top_k": 51}, "top_k", "less than or equal to 50"),
+    ({"query": "x", "top_k": 101}, "top_k", "less than or equal to 100"),
     ({"query": "x", "top_k": "5"}, "top_k", "valid integer"),
     ({"query": "x", "top_k": 1.5}, "top_k", "valid integer"),
     ({"query": "x", "rerank": "yes"}, "rerank", "valid boolean"),
