@@ -147,6 +147,7 @@ class FakeGateway:
             if document["path"] in self.not_taken:
                 return as_json(422, {"title": "Nothing fits", "detail": "no file fits"})
             entry = {"id": document_id(document["path"]), "path": document["path"], "state": "queued", "error": None}
+            entry["chunks"] = 2
             entry["tags"] = document.get("tags", [])
             self.documents[entry["id"]] = entry
             added.append(dict(entry))

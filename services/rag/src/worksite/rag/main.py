@@ -36,9 +36,9 @@ def main() -> None:
 
 
 async def _main(settings: RagSettings, running: service.Running) -> None:
-    embedder = await asyncio.to_thread(Embedder, settings.rag_embedder_path, settings.rag_embedder_threads)
+    embedder = await asyncio.to_thread(Embedder, settings.rag_embedder_path, 1)
     encoder, fingerprint = SparseEncoder(), fingerprint_of(embedder).digest()
-    lane = Lane()
+    lane = Lane(settings.rag_embedder_threads)  # texts side by side: they gain more than each does by threads
     running.health.state["embedder"] = f"{embedder.folder.name} {embedder.model_hash[:12]}"
     async with _opened_store(settings, fingerprint) as store:
         indexer = Indexer(embedder, encoder, store, f"{settings.rag_collection}-{fingerprint}", lane)

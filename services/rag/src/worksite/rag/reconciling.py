@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from worksite.common.artifacts import Artifacts
-from worksite.common.bus import KeyValue
+from worksite.common.bus import Entry, KeyValue
 from worksite.common.bus.consumer import backoff
 from worksite.common.errors import MalformedMessage
 from worksite.common.messages import SHARED_TENANT, DocumentEntry, document_id
@@ -53,12 +53,7 @@ class Reconciler:
     async def look(self, now: datetime) -> None:
         """Once over everything."""
         found = await self.rows.entries()
-        entries: list[tuple[DocumentEntry, datetime]] = []
-        for row in found:
-            try:
-                entries.append((parse_row(row.key, row.value), row.written_at))
-            except MalformedMessage as error:
-                log.error("%s; it is left alone", error)
+        entries = await asyncio.to_thread(_parsed, found)
         self._add_unsettled(entries, await self.store.counts())
         if len(entries) == len(found):  # else nobody knows which texts the others refer to
             await self._remove_texts_but({entry.text.sha256 for entry, _ in entries}, now)
@@ -76,3 +71,14 @@ class Reconciler:
         removed = await self.texts.remove_all_but(kept, now - TEXT_GRACE)
         if removed.blobs:
             log.info("removed %d texts that no document refers to", removed.blobs)
+
+
+def _parsed(rows: Iterable[Entry]) -> list[tuple[DocumentEntry, datetime]]:
+    """Those that can be read, and when each was written."""
+    entries: list[tuple[DocumentEntry, datetime]] = []
+    for row in rows:
+        try:
+            entries.append((parse_row(row.key, row.value), row.written_at))
+        except MalformedMessage as error:
+            log.error("%s; it is left alone", error)
+    return entries

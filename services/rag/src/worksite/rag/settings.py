@@ -27,7 +27,7 @@ class RagSettings(ServiceSettings):
         default=SHIPPED,
         description="folder with one *.onnx file and its tokenizer.json; unset: the shipped model",
     )
-    rag_embedder_threads: int = Field(default=2, ge=1, le=64, description="threads one model call is computed with")
+    rag_embedder_threads: int = Field(default=2, ge=1, le=64, description="cores that the models may use")
     rag_alpha: float = Field(default=ALPHA, ge=0, le=1, description="weight of the cosine against BM25, hybrid mode")
     rag_reranker: str | None = Field(
         default=None,
