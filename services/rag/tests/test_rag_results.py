@@ -104,7 +104,7 @@ async def test_earlier_task_that_is_taken_up_late_replaces_nothing(bus: Bus, cli
     assert await tasks_found(client) == {B}
 
 
-async def test_projects_without_a_name_have_nothing_in_common_and_the_same_upload_is_one_project(
+async def test_without_a_name_the_title_of_the_spec_or_the_upload_tells_which_project_it_is(
     bus: Bus, client: Any
 ) -> None:
     upload = UploadedProject(archive=examples.artifact(), format="zip")
@@ -114,8 +114,11 @@ async def test_projects_without_a_name_have_nothing_in_common_and_the_same_uploa
     assert await tasks_found(client) == {A, B}
     for task in ("d" * 32, "e" * 32):
         await client.finish(task, FILES, upload)
+    titled = examples.task_state().spec
+    assert titled
+    await client.finish(C, FILES, NewProject(), spec=titled.model_copy(update={"title": f"Task {B}"}))
     await results_on(bus).look()
-    assert await tasks_found(client) == {A, B, "e" * 32}
+    assert await tasks_found(client) == {A, C, "e" * 32}
 
 
 async def test_only_the_latest_tasks_of_a_tenant_are_kept(bus: Bus, client: Any) -> None:
