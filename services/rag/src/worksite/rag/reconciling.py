@@ -74,7 +74,7 @@ class Reconciler:
 
 
 def _parsed(rows: Iterable[Entry]) -> list[tuple[DocumentEntry, datetime]]:
-    """Those that can be read, and when each was written."""
+    """Those that can be read, each with the time when it was written."""
     entries: list[tuple[DocumentEntry, datetime]] = []
     for row in rows:
         try:
