@@ -12,8 +12,8 @@ class SandboxUnavailable(SandboxError):
 class LauncherError(SandboxError):
     """The candidate was never started, or could not be supervised: an ENVIRONMENT matter, never a verdict.
 
-    `step` names what failed: `workspace`, `spawn`, `namespaces`, `launcher`, `limits`, `landlock`, `seccomp`, `exec` or
-    `keeper`.
+    `step` names what failed: `workspace`, `spawn`, `namespaces`, `launcher`, `limits`, `landlock`, `seccomp`, `exec`,
+    `keeper`, or `disk`, which others filled meanwhile.
     """
 
     def __init__(self, step: str, reason: str) -> None:
