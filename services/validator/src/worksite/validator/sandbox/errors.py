@@ -21,6 +21,11 @@ class LauncherError(SandboxError):
         self.step = step
         self.reason = reason
 
+    @property
+    def passes(self) -> bool:
+        """May it go better at once?"""
+        return self.step == "disk"
+
 
 class SessionClosed(SandboxError):
     """The program closed its pipe or ended; `Session.wait` says how."""
