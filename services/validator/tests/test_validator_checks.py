@@ -482,6 +482,7 @@ def test_an_environment_without_packages_has_nothing() -> None:
     ("step", "failures", "verdict", "attempts"),
     [("disk", 2, "pass", 3), ("disk", 9, "environment", 3), ("landlock", 1, "environment", 1)],
 )
+@pytest.mark.asyncio
 async def test_a_check_is_made_again_where_the_sandbox_failed_for_what_passes(
     step: str, failures: int, verdict: str, attempts: int
 ) -> None:
