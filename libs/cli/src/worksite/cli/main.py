@@ -273,7 +273,9 @@ def review(
 
 @app.command()
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="files and folders of text or source code", show_default=False)],
+    paths: Annotated[
+        list[Path], typer.Argument(help="files and folders of text, source code, HTML, PDF, DOCX", show_default=False)
+    ],
     tag: Annotated[list[str] | None, typer.Option("--tag", help="for the documents; may be repeated")] = None,
     prune: Annotated[bool, typer.Option("--prune", help="remove what came from these folders and is gone")] = False,
     state: StateDir = STATE,

@@ -17,8 +17,8 @@ from typing import TypeVar
 from uuid import UUID
 
 from worksite.rag.domain.changes import Changes, changes_of, is_whole
-from worksite.rag.domain.chunking import MAX_TOKENS, chunk
 from worksite.rag.domain.chunking import VERSION as CHUNKER_VERSION
+from worksite.rag.domain.chunking import chunk
 from worksite.rag.domain.documents import Document, Passage, Point, Unindexable, Vector
 from worksite.rag.domain.identity import Fingerprint, Manifest, Revision, chunk_ids
 from worksite.rag.embedder import Embedder
@@ -34,6 +34,10 @@ logger = logging.getLogger(__name__)
 
 _BATCH = 16
 """Chunks stored at a time: what a kill loses at most."""
+MAX_LINES = 100_000
+"""Of one document: the time that it takes to be cut grows with its lines, and ends before it is taken for a hang."""
+MAX_CHUNKS = 20_000
+"""Of one document: 2 MiB of this project's documentation make 4,148, and 200 kB of nothing but headings 33,333."""
 _T = TypeVar("_T")
 
 
@@ -136,11 +140,21 @@ class Indexer:
             _record_failure(report, document.path, f"{type(error).__name__}: {error}")
 
     async def _put(self, tenant: str, document: Document, known: Mapping[UUID, Revision], report: IndexReport) -> None:
-        chunks = await _computed(chunk, document, self.embedder.count, MAX_TOKENS, self.parser.sections)
-        ids = chunk_ids(self.index, tenant, document.path, chunks)
-        await self._apply(tenant, changes_of(document, ids, chunks, known), report)
+        chunks, changes = await _computed(self._changes, tenant, document, known)
+        await self._apply(tenant, changes, report)
         report.files += 1
-        report.chunks += len(chunks)
+        report.chunks += chunks
+
+    def _changes(self, tenant: str, document: Document, known: Mapping[UUID, Revision]) -> tuple[int, Changes]:
+        """How many chunks there are, and what has to be written. For a thread: a long document takes a second."""
+        text = document.text
+        if (lines := max(text.count("\n"), text.count("\r"))) > MAX_LINES:
+            raise Unindexable(f"it has {lines} lines; at most {MAX_LINES} of a document are indexed")
+        chunks = chunk(document, self.embedder.count, code=self.parser.sections)
+        if len(chunks) > MAX_CHUNKS:
+            raise Unindexable(f"its text makes {len(chunks)} passages; at most {MAX_CHUNKS} of a document are indexed")
+        ids = chunk_ids(self.index, tenant, document.path, chunks)
+        return len(chunks), changes_of(document, ids, chunks, known)
 
     async def _apply(self, tenant: str, changes: Changes, report: IndexReport) -> None:
         for first in range(0, len(changes.new), _BATCH):
@@ -192,6 +206,8 @@ async def _computed(call: Callable[..., _T], *arguments: object) -> _T:
     """In a thread. What a text makes fail is the text's fault, unlike what the store cannot do."""
     try:
         return await asyncio.to_thread(call, *arguments)
+    except Unindexable:
+        raise
     except Exception as error:  # neither the parser nor the model's binding names what it raises
         raise Unindexable(f"its text cannot be indexed: {type(error).__name__}: {error}") from error
 

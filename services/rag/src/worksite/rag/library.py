@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 _FILES = Counter("rag_ingest_files_total", "Files of folders that were looked at and had changed", ["outcome"])
 _SHOWN = 5
 MAX_PATH_LENGTH = 400
-"""As of documents that tenants send: fifty results have to fit into a message."""
+"""As of documents that tenants send: many results have to fit into a message."""
 
 
 @dataclass(frozen=True, slots=True)
