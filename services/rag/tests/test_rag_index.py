@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from worksite.common.messages import SHARED_TENANT
+from worksite.rag.backends.onnx import OnnxEmbedder
 from worksite.rag.domain.documents import Document, Point, Vector
 from worksite.rag.domain.queries import Scope, SearchQuery
 from worksite.rag.embedder import SHIPPED, Embedder
@@ -147,7 +148,7 @@ async def test_other_fingerprint_is_built_beside_the_old_index(
     await new.close()
 
 
-class _MeetsAnother(Embedder):
+class _MeetsAnother(OnnxEmbedder):
     """The shipped model, which embeds no text before another one is there to be embedded."""
 
     def __init__(self) -> None:
