@@ -3,9 +3,11 @@
 import json
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
+from worksite.common.messages import document_id
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -99,8 +101,22 @@ def test_a_viewer_may_look_but_not_ask(survived, stack):
         assert http.post("/v1/tasks", json={"request": "Create auth system"}).status_code == 403
 
 
-def test_search_finds_the_blueprint(stack):
-    command = stack.command("search", "--blueprints", "login and refresh tokens")
+def test_what_was_built_is_found_by_whoever_asked_for_it(survived, stack):
+    task, _, _ = survived
+    spec, deadline = document_id(f"tasks/{task}/spec.md"), time.monotonic() + 120
+    with stack.client() as http, stack.client("--tenant", "other") as stranger:
+        while http.get(f"/v1/knowledge/documents/{spec}").json().get("state") != "indexed":
+            assert time.monotonic() < deadline, http.get(f"/v1/knowledge/documents/{spec}").text
+            time.sleep(0.2)
+        query = {"query": "auth system", "filters": {"tags": ["task"]}}
+        assert f"tasks/{task}/spec.md" in {
+            found["path"] for found in http.post("/v1/search", json=query).json()["results"]
+        }
+        assert stranger.post("/v1/search", json=query).json()["results"] == []
+
+
+def test_search_of_a_tenant_that_has_built_nothing_yet_finds_the_blueprint(stack):
+    command = stack.command("search", "--blueprints", "--tenant", "other", "login and refresh tokens")
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert "auth-service" in done.stdout

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import numpy as np
 import pytest
 import pytest_asyncio
 from qdrant_client import AsyncQdrantClient
@@ -19,7 +21,7 @@ from worksite.rag.store import StoreError, VectorStore
 from worksite.rag.stores.edge import EdgeStore, open_edge_store
 from worksite.rag.stores.server import connect, open_server_store
 
-FINGERPRINT, OLD = "0123456789abcdef", "fedcba9876543210"
+FINGERPRINT = "0123456789abcdef"
 ACME, OTHER = Scope("acme"), Scope("other")
 MAY = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -45,16 +47,28 @@ def terms(*ids: int) -> SparseVector:
     return SparseVector(ids, (1.0,) * len(ids))
 
 
+async def opened(kind: str, folder: Path, dimensions: int = DIMENSIONS) -> VectorStore:
+    if kind == "edge":
+        return open_edge_store(folder / "worksite", FINGERPRINT, dimensions)
+    with warnings.catch_warnings():  # the local mode warns that it has no payload indexes
+        warnings.simplefilter("ignore", UserWarning)
+        return await open_server_store(AsyncQdrantClient(":memory:"), "worksite", FINGERPRINT, dimensions)
+
+
 @pytest_asyncio.fixture(params=["edge", "server"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[VectorStore, None]:
-    if request.param == "edge":
-        opened: VectorStore = open_edge_store(tmp_path / "worksite", FINGERPRINT)
-    else:
-        with warnings.catch_warnings():  # the local mode warns that it has no payload indexes
-            warnings.simplefilter("ignore", UserWarning)
-            opened = await open_server_store(AsyncQdrantClient(":memory:"), "worksite", FINGERPRINT)
-    yield opened
-    await opened.close()
+    store = await opened(request.param, tmp_path)
+    yield store
+    await store.close()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", ["edge", "server"])
+async def test_vectors_are_as_long_as_the_model_makes_them(kind: str, tmp_path: Path) -> None:
+    store = await opened(kind, tmp_path, dimensions=3)
+    await store.upsert("acme", [replace(point(n, axis(n)), dense=axis(n)[:3]) for n in (0, 1, 2)])
+    assert list(await store.dense(ACME, (0.0, 0.6, 0.8), limit=2)) == [UUID(int=2), UUID(int=1)]
+    await store.close()
 
 
 @pytest.mark.asyncio
@@ -62,6 +76,22 @@ async def test_dense_scores_are_exact_cosines_and_the_nearest_come_first(store: 
     await store.upsert("acme", [point(1, axis(0)), point(2, axis(0, lean=0.6)), point(3, axis(5))])
     found = await store.dense(ACME, axis(0), limit=2)
     assert list(found.items()) == [(UUID(int=1), pytest.approx(1.0)), (UUID(int=2), pytest.approx(0.8))]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("seed", range(3))
+async def test_best_hundred_of_many_are_those_of_an_exact_scan(store: VectorStore, seed: int) -> None:
+    """Vectors lie in clusters, as those of texts do, so that many are about as near as the hundredth."""
+    chance = np.random.default_rng(seed)
+    centres = chance.standard_normal((8, DIMENSIONS))
+    vectors = centres[chance.integers(8, size=2000)] + 0.7 * chance.standard_normal((2000, DIMENSIONS))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    await store.upsert("acme", [point(n, tuple(vector)) for n, vector in enumerate(vectors.tolist())])
+    cosines = vectors @ vectors[0]
+    best = np.argsort(-cosines)[:100].tolist()
+    found = await store.dense(ACME, tuple(vectors[0].tolist()), limit=100)
+    assert [one.int for one in found] == best
+    assert list(found.values()) == pytest.approx(cosines[best].tolist(), abs=1e-5)
 
 
 @pytest.mark.asyncio
@@ -199,34 +229,20 @@ async def test_points_are_counted_by_tenant_and_path(store: VectorStore) -> None
 
 
 @pytest.mark.asyncio
-async def test_retiring_removes_the_indexes_of_other_fingerprints_of_this_collection_only() -> None:
-    client = AsyncQdrantClient(":memory:")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        await open_server_store(client, "worksite", OLD)
-        await open_server_store(client, "worksite_2", OLD)
-        current = await open_server_store(client, "worksite", FINGERPRINT)
-    await current.retire_others()
-    kept = {collection.name for collection in (await client.get_collections()).collections}
-    assert kept == {f"worksite-{FINGERPRINT}", f"worksite_2-{OLD}"}
-    await current.close()
+async def test_points_are_counted_by_source_and_their_revisions_name_it(store: VectorStore) -> None:
+    sources = ("first", "first", "second", None)
+    passages = [passage(f"docs/{n}.md", source=source, parts=3) for n, source in enumerate(sources)]
+    await store.upsert("acme", [point(n, axis(0), of=one) for n, one in enumerate(passages, 1)])
+    assert await store.counts("source") == {"acme": {"first": 2, "second": 1}}
+    assert [(one.source, one.parts) for one in (await store.revisions("acme", "docs/2.md"))["docs/2.md"].values()] == [
+        ("second", 3)
+    ]
 
 
 @pytest.mark.asyncio
 async def test_server_that_cannot_be_reached_is_reported_with_its_setting() -> None:
     with pytest.raises(StoreError, match="QDRANT_HOST: the server cannot be used"):
         await open_server_store(connect("127.0.0.1", 1, None), "worksite", FINGERPRINT)
-
-
-@pytest.mark.asyncio
-async def test_embedded_shards_of_other_fingerprints_are_retired(tmp_path: Path) -> None:
-    old, kept, notes = tmp_path / OLD, tmp_path / FINGERPRINT, tmp_path / "notes"
-    await open_edge_store(tmp_path, OLD).close()
-    current = open_edge_store(tmp_path, FINGERPRINT)
-    notes.mkdir()
-    await current.retire_others()
-    await current.close()
-    assert [folder.exists() for folder in (old, kept, notes)] == [False, True, True]
 
 
 @pytest.mark.asyncio

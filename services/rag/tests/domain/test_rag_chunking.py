@@ -7,9 +7,10 @@ from functools import cache
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from worksite.rag.backends.onnx import OnnxEmbedder
 from worksite.rag.domain.chunking import CHARACTERS_PER_TOKEN, TokenCounter, chunk
 from worksite.rag.domain.documents import Document, Format
-from worksite.rag.embedder import SHIPPED, Embedder
+from worksite.rag.embedder import SHIPPED
 
 LINE_ENDS = st.sampled_from(["\n", "\r\n", "\r", "\n\n", "\r\n\r\n", ""])
 PIECES = st.one_of(
@@ -40,7 +41,7 @@ FORMATS: st.SearchStrategy[Format] = st.sampled_from(["markdown", "restructuredt
 
 @cache
 def model_tokens() -> TokenCounter:
-    return Embedder(SHIPPED, threads=1).count
+    return OnnxEmbedder(SHIPPED, threads=1).count
 
 
 def words(text: str) -> int:
@@ -167,3 +168,13 @@ def test_restructured_text_is_cut_at_its_titles_whose_styles_rank_as_they_appear
         (("Title", "Second"), 16),
     ]
     assert pieces[2].text == "Deep\n----\nright below"
+
+
+def test_headings_of_a_chunk_are_bounded_however_long_a_line_is_and_the_innermost_are_kept() -> None:
+    titles = [f"{'#' * level} {level}{'x' * 300}" for level in range(1, 6)]
+    text = "\n\n".join(["# " + "x" * 100_000, "one", *titles, "two", "###### last", "three"])
+    headings = [piece.heading for piece in chunk(Document("a.md", text, "markdown"), len, 1000)]
+    assert max(sum(map(len, heading)) for heading in headings) == 400
+    assert headings[0] == ("x" * 199 + "…",)
+    assert [len(title) for title in headings[-1]] == [200, 4]
+    assert headings[-1][-1] == "last"

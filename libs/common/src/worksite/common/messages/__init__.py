@@ -24,9 +24,11 @@ from worksite.common.messages.events import (
 )
 from worksite.common.messages.knowledge import (
     DocumentEntry,
+    DocumentFile,
     DocumentState,
     DocumentText,
     IndexDocuments,
+    TaskOrigin,
     document_id,
 )
 from worksite.common.messages.records import AuditRecord, DeadLetter, RedriveLetter, RedriveOutcome
@@ -115,6 +117,7 @@ MESSAGES: tuple[type[Message], ...] = (
     SearchResponse,
     RequestFailed,
     DocumentText,
+    DocumentFile,
     DocumentEntry,
     IndexDocuments,
     DeadLetter,
@@ -156,6 +159,7 @@ __all__ = [
     "Delivered",
     "DesignSpec",
     "DocumentEntry",
+    "DocumentFile",
     "DocumentState",
     "DocumentText",
     "Environment",
@@ -202,6 +206,7 @@ __all__ = [
     "SubmitTask",
     "TaskEntry",
     "TaskOptions",
+    "TaskOrigin",
     "TaskState",
     "TaskStatus",
     "TestFile",
