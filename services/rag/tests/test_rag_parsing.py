@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import io
 import json
 import os
 import signal
@@ -17,7 +16,7 @@ from worksite.rag import parsing
 from worksite.rag.domain.code import code_sections
 from worksite.rag.domain.documents import Document
 from worksite.rag.index import Indexer
-from worksite.rag.parsing import CodeParser, serve
+from worksite.rag.parsing import CodeParser
 
 PYTHON = "class Shop:\n" + "".join(f"    def total_{n}(self):\n        return {'1 + ' * 60}{n}\n\n" for n in range(4))
 CRASHES = "? " * 10_000
@@ -51,7 +50,7 @@ def test_file_that_a_process_was_lost_at_is_asked_of_a_fresh_one(caplog: pytest.
     assert "broke its parser" not in caplog.text
 
 
-def test_no_timer_that_may_not_start_or_may_fire_at_the_next_file_guards_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_timer_that_may_not_start_or_fire_at_the_next_file_guards_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -77,7 +76,8 @@ parsing.serve(sys.stdin.buffer, sys.stdout.buffer)
 
 def test_process_at_a_grammar_that_never_returns_ends_by_itself() -> None:
     ours, theirs = socket.socketpair()
-    with ours, theirs, subprocess.Popen([sys.executable, "-c", ENDLESS], stdin=theirs, stdout=theirs) as process:
+    command, channel = [sys.executable, "-c", ENDLESS], theirs.fileno()
+    with ours, theirs, subprocess.Popen(command, stdin=channel, stdout=channel) as process:
         ours.sendall(json.dumps(["", "python"]).encode() + b"\n")
         try:
             assert process.wait(60) == -signal.SIGALRM
@@ -85,11 +85,20 @@ def test_process_at_a_grammar_that_never_returns_ends_by_itself() -> None:
             process.kill()
 
 
+ALARM_LEFT = """
+import signal, sys
+from worksite.rag.parsing import serve
+serve(sys.stdin.buffer, sys.stdout.buffer)
+print(signal.alarm(0))
+"""
+
+
 def test_process_that_waits_for_the_next_file_has_all_the_time() -> None:
-    replies = io.BytesIO()
-    serve(io.BytesIO(json.dumps(["x = 1\n", "python"]).encode() + b"\n"), replies)
-    assert replies.getvalue().endswith(b"\n")
-    assert signal.alarm(0) == 0, "an alarm was left behind"
+    question = json.dumps(["x = 1\n", "klingon"])
+    said = subprocess.run(
+        [sys.executable, "-c", ALARM_LEFT], input=question, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.split() == ["[]", "0"]
 
 
 def test_process_ends_with_the_parser() -> None:

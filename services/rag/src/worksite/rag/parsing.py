@@ -87,9 +87,7 @@ class CodeParser:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                process = subprocess.Popen(
-                    _COMMAND, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL, env={}, start_new_session=True
-                )
+                process = _process(theirs.fileno())
             except OSError:
                 ours.close()
                 raise
@@ -102,6 +100,12 @@ class CodeParser:
         self._child = None
         if self._end:
             self._end()
+
+
+def _process(channel: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        _COMMAND, stdin=channel, stdout=channel, stderr=subprocess.DEVNULL, env={}, start_new_session=True
+    )
 
 
 def _read(reply: bytes) -> list[Section]:
