@@ -71,8 +71,9 @@ class Lane:
     async def computed(self, call: Callable[..., _T], *arguments: object) -> _T:
         """The result of a call in one of the documents' threads. Raises what it raises, and OSError for no thread."""
         loop = asyncio.get_running_loop()
+        work: Callable[[], _T] = partial(call, *arguments)
         try:
-            working = loop.run_in_executor(self._threads, partial(copy_context().run, call, *arguments))
+            working = loop.run_in_executor(self._threads, copy_context().run, work)
         except RuntimeError as error:  # Python's word for what the kernel refused
             raise OSError(errno.EAGAIN, str(error)) from error
         return await working
