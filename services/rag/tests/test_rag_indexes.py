@@ -48,6 +48,11 @@ async def test_index_keeps_the_manifest_that_it_was_made_with_until_another_is_n
     assert await indexes.manifests() == [replace(NEW, complete=True)]
 
 
+async def test_index_that_is_made_now_is_not_complete_whatever_its_manifest_says(indexes: Indexes) -> None:
+    await (await indexes.open(OLD)).close()
+    assert await indexes.manifests() == [replace(OLD, complete=False)]
+
+
 async def test_two_indexes_are_open_at_once_and_one_survives_the_end_of_the_other(indexes: Indexes) -> None:
     old, new = await indexes.open(OLD), await indexes.open(NEW)
     assert {one.digest for one in await indexes.manifests()} == {OLD.digest, NEW.digest}
@@ -103,8 +108,9 @@ async def test_index_whose_manifest_cannot_be_read_is_taken_for_one_without(tmp_
 async def test_shard_that_cannot_be_read_is_not_complete_any_more(tmp_path: Path) -> None:
     indexes = EdgeIndexes(tmp_path)
     await (await indexes.open(OLD)).close()
+    await indexes.note(OLD)
     (tmp_path / OLD.digest / "edge_config.json").write_text("{")
-    await (await indexes.open(replace(OLD, complete=False))).close()
+    await (await indexes.open(OLD)).close()
     assert await indexes.manifests() == [replace(OLD, complete=False)]
     await indexes.aclose()
 

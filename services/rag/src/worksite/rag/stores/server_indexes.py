@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 from qdrant_client import AsyncQdrantClient
 from qdrant_client.http.exceptions import ApiException
@@ -32,7 +33,7 @@ class ServerIndexes:
     async def open(self, manifest: Manifest) -> ServerStore:
         store = await open_server_store(self._client, self._collection, manifest.digest, manifest.dimensions)
         if not await self._metadata(self._name(manifest)):
-            await self.note(manifest)
+            await self.note(replace(manifest, complete=False))
         return store
 
     async def note(self, manifest: Manifest) -> None:
