@@ -95,6 +95,29 @@ async def test_result_of_a_later_task_on_the_same_project_replaces_all_of_the_ea
     assert await tasks_found(client) == {B, C}
 
 
+@pytest.mark.parametrize("route", ["review", "design"])
+async def test_task_that_built_nothing_replaces_no_branch(bus: Bus, client: Any, route: str) -> None:
+    running = results_on(bus)
+    await client.finish(A, FILES, SHOP)
+    await running.look()
+    built = set(await wanted(client))
+    for task in (B, C):
+        routed = examples.task_state().route.model_copy(update={"route": route})
+        await client.finish(task, {}, SHOP, route=routed)
+        await running.look()
+    assert set(await wanted(client)) == built | {f"tasks/{C}/spec.md", f"tasks/{C}/report.md"}
+
+
+async def test_task_whose_branch_is_lost_does_not_replace_an_earlier_branch(bus: Bus, client: Any) -> None:
+    await client.finish(A, FILES, SHOP)
+    running = results_on(bus)
+    await running.look()
+    built = set(await wanted(client))
+    await client.finish(B, FILES, SHOP, changeset=examples.task_state().changeset)  # nobody has stored that archive
+    await running.look()
+    assert set(await wanted(client)) == built | {f"tasks/{B}/spec.md", f"tasks/{B}/report.md"}
+
+
 async def test_earlier_task_that_is_taken_up_late_replaces_nothing(bus: Bus, client: Any) -> None:
     late = client.clock
     await client.finish(B, FILES, SHOP)

@@ -106,9 +106,12 @@ class Results:
 
     async def _take_up(self, results: TaskResults, earlier: Mapping[Completed, list[DocumentEntry]]) -> Outcome:
         coming = {one.completed for one in self._waiting.values() if one.tenant == results.tenant}
-        if results.task not in kept(earlier.keys() | coming, self.most):
+        if results.task not in kept({*earlier, *coming, results.completed}, self.most):
             return "replaced"
-        if not await self._write(results):
+        branch = await self._branch(results)
+        if results.branch and not branch:
+            return await self._take_up(results.without_branch(), earlier)
+        if not await self._write(results, branch):
             return "empty"
         wanted = kept({*earlier, results.completed}, self.most)
         for task in earlier:
@@ -116,9 +119,9 @@ class Results:
                 await self._retire(document)
         return "taken"
 
-    async def _write(self, results: TaskResults) -> int:
+    async def _write(self, results: TaskResults, branch: dict[str, str]) -> int:
         """Returns how many documents there are."""
-        found = texts_of(results, await self._markdown(results) | await self._branch(results))
+        found = texts_of(results, await self._markdown(results) | branch)
         for text in found:
             await self._put(text)
         log.info("task %s of %s: %d documents", results.task, results.tenant, len(found))
