@@ -144,6 +144,23 @@ async def test_without_a_name_the_title_of_the_spec_or_the_upload_tells_which_pr
     assert await tasks_found(client) == {A, C, "e" * 32}
 
 
+async def test_later_task_that_has_lost_everything_costs_the_earlier_one_nothing(bus: Bus, client: Any) -> None:
+    lost = examples.task_state()
+    await client.finish(A, FILES, SHOP)
+    await client.finish(B, FILES, SHOP, spec=lost.spec, judgement=lost.judgement, changeset=lost.changeset)
+    assert await results_on(bus).look()
+    assert await tasks_found(client) == {A}
+
+
+async def test_tasks_that_were_completed_meanwhile_cost_no_row_where_a_later_one_replaces_them(
+    bus: Bus, client: Any
+) -> None:
+    for task in (A, B):
+        await client.finish(task, FILES, SHOP)
+    await results_on(bus).look()
+    assert {DocumentEntry.consume(row.value).path.split("/")[1] for row in await client.rows.entries()} == {B}
+
+
 async def test_only_the_latest_tasks_of_a_tenant_are_kept(bus: Bus, client: Any) -> None:
     for task in (A, B):
         await client.finish(task, FILES, NewProject())

@@ -76,9 +76,12 @@ class Results:
             await asyncio.sleep(backoff(failures) if failures else POLL_SECONDS)
 
     async def look(self) -> bool:
-        """Take up what was completed since the last look; False when something has to be tried again."""
+        """Take up what was completed since the last look; False when something has to be tried again.
+
+        The latest first: where it has something, the earlier ones that it replaces are not even read.
+        """
         await self._find()
-        for task, results in sorted(self._waiting.items(), key=lambda one: (one[1].completed_at, one[0])):
+        for task, results in sorted(self._waiting.items(), key=lambda one: (one[1].completed_at, one[0]), reverse=True):
             try:
                 outcome = await self._settle(results)
             except Exception as error:  # the boundary: trouble of the bus, or a store that is full, stops no other task
@@ -104,18 +107,17 @@ class Results:
             await self.marks.create(mark, _MARK)
         return outcome
 
-    async def _take_up(self, results: TaskResults, earlier: Mapping[Completed, list[DocumentEntry]]) -> Outcome:
-        coming = {one.completed for one in self._waiting.values() if one.tenant == results.tenant}
-        if results.task not in kept({*earlier, *coming, results.completed}, self.most):
+    async def _take_up(self, results: TaskResults, others: Mapping[Completed, list[DocumentEntry]]) -> Outcome:
+        wanted = kept({*others, results.completed}, self.most)
+        if results.task not in wanted:
             return "replaced"
         branch = await self._branch(results)
         if results.branch and not branch:
-            return await self._take_up(results.without_branch(), earlier)
+            return await self._take_up(results.without_branch(), others)
         if not await self._write(results, branch):
             return "empty"
-        wanted = kept({*earlier, results.completed}, self.most)
-        for task in earlier:
-            for document in earlier[task] if task.task not in wanted else []:
+        for task in others:
+            for document in others[task] if task.task not in wanted else []:
                 await self._retire(document)
         return "taken"
 
