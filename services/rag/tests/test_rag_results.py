@@ -9,7 +9,7 @@ import pytest
 from worksite.common import subjects
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Bus, KeyValue
-from worksite.common.errors import QueueFull
+from worksite.common.errors import BusUnavailable, QueueFull
 from worksite.common.messages import DocumentEntry, NewProject, UploadedProject
 from worksite.common.testing import examples
 from worksite.rag.confining import Confined
@@ -199,20 +199,52 @@ async def test_trouble_with_one_task_is_tried_again_and_stops_no_other(
     await client.finish(A, FILES, SHOP)
     await client.finish(B, FILES, NewProject())
     results = results_on(bus)
-    full = {"is": True}
+    away = {"is": True}
     put = Artifacts.put_message
 
     async def refuse(self: Artifacts, message: Any) -> Any:
-        if full["is"] and A in message.path:
-            raise QueueFull("no room")
+        if away["is"] and B in message.path:
+            raise BusUnavailable("no answer")
         return await put(self, message)
 
     monkeypatch.setattr(Artifacts, "put_message", refuse)
     assert not await results.look()
-    assert await tasks_found(client) == {B}
-    full["is"] = False
+    assert await tasks_found(client) == {A}
+    away["is"] = False
     assert await results.look()
     assert await tasks_found(client) == {A, B}
+
+
+async def test_store_that_is_full_ends_the_look_before_another_archive_is_read(
+    bus: Bus, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.finish(A, FILES, SHOP)
+    await client.finish(B, FILES, NewProject())
+    results = results_on(bus)
+    results.unpacker = unpacker = Unconfined("", 0)
+
+    async def refuse(*_: Any) -> Any:
+        raise QueueFull("no room")
+
+    with monkeypatch.context() as full:
+        full.setattr(Artifacts, "put_message", refuse)
+        assert not await results.look()
+    assert unpacker.runs == 1
+    assert await results.look()
+    assert await tasks_found(client) == {A, B}
+
+
+async def test_bucket_that_was_made_anew_is_read_from_its_beginning(bus: Bus, client: Any) -> None:
+    running = results_on(bus)
+    for task in (A, B):
+        await client.finish(task, FILES, NewProject())
+    await running.look()
+    stream = (await bus.jetstream.stream_info(f"KV_{subjects.TASKS}")).config
+    await bus.jetstream.delete_stream(stream.name)
+    await bus.jetstream.add_stream(stream)
+    await client.finish(C, FILES, SHOP)
+    await running.look()
+    assert await tasks_found(client) == {A, B, C}
 
 
 async def test_row_of_a_task_that_cannot_be_read_stops_no_other(bus: Bus, client: Any) -> None:
@@ -245,7 +277,10 @@ class MortalBus(Bus):
 class Unconfined(Confined):
     """Starts no process, for a test that unpacks a hundred archives of its own."""
 
+    runs = 0
+
     async def run(self, data: bytes, argument: str) -> str:
+        self.runs += 1
         return json.dumps(sources_in(data))
 
 

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Entry, KeyValue
 from worksite.common.bus.consumer import backoff
-from worksite.common.errors import ArtifactCorrupt, ArtifactMissing, Conflict, MalformedMessage
+from worksite.common.errors import ArtifactCorrupt, ArtifactMissing, Conflict, MalformedMessage, QueueFull
 from worksite.common.ledger import LedgerEntry
 from worksite.common.messages import ArtifactRef, DocumentEntry
 from worksite.common.messages.knowledge import MAX_DOCUMENT_BYTES
@@ -61,7 +61,8 @@ class Results:
     backlog: Backlog
     most: int
     unpacker: Confined = field(default_factory=lambda: Confined("worksite.rag.unpacking", OUTPUT_BYTES))
-    _read_up_to: int = 0
+    _last: Entry | None = None
+    """The latest row that was read."""
     _waiting: dict[str, TaskResults] = field(default_factory=dict[str, TaskResults])
 
     async def run(self) -> None:
@@ -84,18 +85,27 @@ class Results:
         for task, results in sorted(self._waiting.items(), key=lambda one: (one[1].completed_at, one[0]), reverse=True):
             try:
                 outcome = await self._settle(results)
-            except Exception as error:  # the boundary: trouble of the bus, or a store that is full, stops no other task
+            except Exception as error:  # the boundary: trouble with one task stops no other
                 log.warning("the results of task %s are taken up later: %s", task, error or repr(error))
                 ERRORS.labels("tasks").inc()
+                if isinstance(error, QueueFull):  # nor is there room for another, whose archive need not be read
+                    break
                 continue
             del self._waiting[task]
             _RESULTS.labels(outcome).inc()
         return not self._waiting
 
     async def _find(self) -> None:
-        while rows := await self.tasks.entries(after=self._read_up_to, limit=_ROWS_PER_READ):
+        if self._last and not await self._is_there(self._last):
+            self._last = None
+        while rows := await self.tasks.entries(after=self._last.revision if self._last else 0, limit=_ROWS_PER_READ):
             self._waiting |= await asyncio.to_thread(_completed, rows)
-            self._read_up_to = rows[-1].revision
+            self._last = rows[-1]
+
+    async def _is_there(self, row: Entry) -> bool:
+        """Or written again; if not, the bucket may have been made anew, with revisions that begin again."""
+        found = await self.tasks.get(row.key)
+        return found is not None and found.revision >= row.revision
 
     async def _settle(self, results: TaskResults) -> Outcome:
         mark = f"rag.{results.task}.results"
