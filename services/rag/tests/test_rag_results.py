@@ -12,8 +12,8 @@ from worksite.common.bus import Bus, KeyValue
 from worksite.common.errors import BusUnavailable, QueueFull
 from worksite.common.messages import DocumentEntry, NewProject, UploadedProject
 from worksite.common.testing import examples
-from worksite.rag.confining import Confined
-from worksite.rag.results import Results
+from worksite.rag.confining import Confined, CutShort
+from worksite.rag.results import MOST_CUTS, Results
 from worksite.rag.unpacking import sources_in
 
 pytestmark = pytest.mark.asyncio
@@ -247,6 +247,22 @@ async def test_bucket_that_was_made_anew_is_read_from_its_beginning(bus: Bus, cl
     assert await tasks_found(client) == {A, B, C}
 
 
+async def test_branch_that_a_busy_machine_did_not_unpack_in_time_is_unpacked_later(bus: Bus, client: Any) -> None:
+    await client.finish(A, FILES, SHOP)
+    results = results_on(bus)
+    results.unpacker = Unconfined("", 0, cuts=MOST_CUTS)
+    assert [await results.look() for _ in range(MOST_CUTS + 1)] == [False] * MOST_CUTS + [True]
+    assert len(await wanted(client)) == 4
+
+
+async def test_branch_that_is_never_unpacked_in_time_costs_only_itself(bus: Bus, client: Any) -> None:
+    await client.finish(A, FILES, SHOP)
+    results = results_on(bus)
+    results.unpacker = Unconfined("", 0, cuts=MOST_CUTS + 1)
+    assert [await results.look() for _ in range(MOST_CUTS + 1)] == [False] * MOST_CUTS + [True]
+    assert set(await wanted(client)) == {f"tasks/{A}/spec.md", f"tasks/{A}/report.md"}
+
+
 async def test_row_of_a_task_that_cannot_be_read_stops_no_other(bus: Bus, client: Any) -> None:
     await KeyValue(bus, subjects.TASKS).create(f"acme.{C}", b"{")
     await client.finish(A, FILES, SHOP)
@@ -277,10 +293,14 @@ class MortalBus(Bus):
 class Unconfined(Confined):
     """Starts no process, for a test that unpacks a hundred archives of its own."""
 
-    runs = 0
+    def __init__(self, module: str, output_bytes: int, cuts: int = 0) -> None:
+        super().__init__(module, output_bytes)
+        self.runs, self.cuts = 0, cuts
 
     async def run(self, data: bytes, argument: str) -> str:
         self.runs += 1
+        if self.runs <= self.cuts:
+            raise CutShort("it takes longer than 30 s")
         return json.dumps(sources_in(data))
 
 

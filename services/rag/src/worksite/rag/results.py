@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from worksite.common.ledger import LedgerEntry
 from worksite.common.messages import ArtifactRef, DocumentEntry
 from worksite.common.messages.knowledge import MAX_DOCUMENT_BYTES
 from worksite.rag.backlog import Backlog
-from worksite.rag.confining import Confined, NotDone
+from worksite.rag.confining import Confined, CutShort, NotDone
 from worksite.rag.domain.documents import Unindexable
 from worksite.rag.domain.entries import parse_row, row_key
 from worksite.rag.domain.results import Completed, ResultText, TaskResults, completed, kept, results_of, texts_of
@@ -39,6 +40,8 @@ log = logging.getLogger(__name__)
 _RESULTS = Counter("rag_ingest_results_total", "Tasks whose results were looked at", ["outcome"])
 POLL_SECONDS = 5.0
 MAX_ARCHIVE_BYTES = 64 << 20
+MOST_CUTS = 3
+"""So often a task waits for a less busy machine, because its branch was not unpacked in time; then it goes without."""
 _ROWS_PER_READ = 64
 Outcome = Literal["taken", "replaced", "empty", "known"]
 _MARK = LedgerEntry(status="done", holder="rag").model_dump_json().encode()
@@ -64,6 +67,7 @@ class Results:
     _last: Entry | None = None
     """The latest row that was read."""
     _waiting: dict[str, TaskResults] = field(default_factory=dict[str, TaskResults])
+    _cuts: Tally[str] = field(default_factory=Tally[str])
 
     async def run(self) -> None:
         """Until cancelled; what fails is tried again, later each time."""
@@ -91,7 +95,7 @@ class Results:
                 if isinstance(error, QueueFull):  # nor is there room for another, whose archive need not be read
                     break
                 continue
-            del self._waiting[task]
+            del self._waiting[task], self._cuts[task]
             _RESULTS.labels(outcome).inc()
         return not self._waiting
 
@@ -177,6 +181,9 @@ class Results:
             archive = await self._artifact(results.branch, MAX_ARCHIVE_BYTES)
             unpacked = _Unpacked.model_validate_json(await self.unpacker.run(archive, "branch"))
         except (NotDone, Unindexable, ArtifactMissing, ArtifactCorrupt, ValueError) as error:
+            self._cuts[results.task] += isinstance(error, CutShort)
+            if isinstance(error, CutShort) and self._cuts[results.task] <= MOST_CUTS:
+                raise
             _leave_out("branch", results, error)
             return {}
         if unpacked.left_out:
