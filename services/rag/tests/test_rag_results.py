@@ -240,7 +240,7 @@ async def test_bucket_that_was_made_anew_is_read_from_its_beginning(bus: Bus, cl
         await client.finish(task, FILES, NewProject())
     await running.look()
     stream = (await bus.jetstream.stream_info(f"KV_{subjects.TASKS}")).config
-    await bus.jetstream.delete_stream(stream.name)
+    await bus.jetstream.delete_stream(f"KV_{subjects.TASKS}")
     await bus.jetstream.add_stream(stream)
     await client.finish(C, FILES, SHOP)
     await running.look()

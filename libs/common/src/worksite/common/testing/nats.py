@@ -65,6 +65,8 @@ class NatsServer:
         """SIGSTOP: connections stay open, and nobody answers until `go_on`."""
         if self._process:
             self._process.send_signal(signal.SIGSTOP)
+            while not _stands_still(self._process.pid):  # its threads stop one by one, and the last may still answer
+                time.sleep(0.001)
 
     def go_on(self) -> None:
         if self._process:
@@ -160,3 +162,16 @@ def _node(directory: Path, config: str, own: str, routes: list[str]) -> NatsServ
     directory.mkdir()
     cluster = {"name": "worksite", "listen": own, "routes": [f"nats://{route}" for route in routes]}
     return NatsServer(directory, f"server_name: {directory.name}\ncluster: {json.dumps(cluster)}\n{config}")
+
+
+def _stands_still(pid: int) -> bool:
+    """Is every thread stopped, or the process gone?"""
+    states = [_state(task) for task in Path(f"/proc/{pid}/task").glob("*")]
+    return all(state in {"T", "t", "Z", "X", ""} for state in states)
+
+
+def _state(task: Path) -> str:
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0]  # see proc(5): the name may hold anything
+    except OSError:
+        return ""
