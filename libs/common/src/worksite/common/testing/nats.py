@@ -104,13 +104,29 @@ class NatsCluster:
                             return self._node(leader)
         return None
 
+    def _complete(self) -> bool:
+        """Whoever asks before for three replicas may be told that a peer is offline."""
+        for node in self.nodes:
+            with contextlib.suppress(OSError):
+                view = node.monitored("jsz")["meta_cluster"]
+                if view.get("leader") == node.directory.name:
+                    peers = view.get("replicas", [])
+                    known = [peer for peer in peers if peer["current"] and not peer.get("offline")]
+                    return len(known) == len(self.nodes) - 1
+        return False
+
     def _node(self, name: str) -> NatsServer:
         return next(node for node in self.nodes if node.directory.name == name)
 
     def wait_until_ready(self) -> None:
-        """Until every node takes part. Raises RuntimeError with the end of the log of one that does not."""
+        """Until every node takes part, and the leader knows. Raises RuntimeError, with the log of one that does not."""
         for node in self.nodes:
             node.wait_until_ready(QUORUM_SECONDS)
+        deadline = time.monotonic() + QUORUM_SECONDS
+        while not self._complete():
+            if time.monotonic() > deadline:
+                raise RuntimeError("the leader of the cluster misses a server")
+            time.sleep(0.05)
 
     def kill(self) -> None:
         for node in self.nodes:
