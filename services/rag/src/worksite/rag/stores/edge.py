@@ -28,6 +28,7 @@ from worksite.rag.domain.documents import DIMENSIONS, Passage, Point, SparseVect
 from worksite.rag.domain.identity import Revision
 from worksite.rag.domain.queries import Scope
 from worksite.rag.store import MOST_PATHS, Counts, Revisions, Scores, StoreError
+from worksite.rag.stores.batcher import Batcher
 from worksite.rag.stores.payloads import KEYWORDS, REVISION, TIMES, passage_from, payload_of, revision_from
 
 logger = logging.getLogger(__name__)
@@ -52,21 +53,21 @@ class EdgeStore:
         self._generation = 0
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="rag-store-writer")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="rag-store-reader")
+        self._scans = Batcher[edge.QueryRequest, Scores](self._scores)
 
     @property
     def generation(self) -> int:
         return self._generation
 
     async def dense(self, scope: Scope, vector: Vector, limit: int, among: Collection[UUID] | None = None) -> Scores:
-        query = edge.Query.Nearest(list(vector), using="dense")
-        return await self._scores(query, _visible(scope, among), limit, _APPROXIMATE if among is None else _EXACT)
+        params = _APPROXIMATE if among is None else _EXACT
+        return await self._best("dense", list(vector), params, scope, limit, among)
 
     async def sparse(
         self, scope: Scope, vector: SparseVector, limit: int, among: Collection[UUID] | None = None
     ) -> Scores:
-        query = edge.Query.Nearest(_sparse(vector), using="bm25")
         per_tenant = edge.IdfParams(corpus=edge.Filter(should=_owned_by(*scope.tenants)))
-        return await self._scores(query, _visible(scope, among), limit, edge.SearchParams(idf=per_tenant))
+        return await self._best("bm25", _sparse(vector), edge.SearchParams(idf=per_tenant), scope, limit, among)
 
     async def passages(self, scope: Scope, ids: Collection[UUID]) -> dict[UUID, Passage]:
         if not ids:
@@ -112,9 +113,25 @@ class EdgeStore:
         self._writer.shutdown()
         self._lock.close()
 
-    async def _scores(self, query: edge.Query, within: edge.Filter, limit: int, params: edge.SearchParams) -> Scores:
-        request = edge.QueryRequest(limit=limit, query=query, filter=within, params=params)
-        return {_uuid(point.id): point.score for point in await self._read(self._shard.query, request)}
+    async def _best(
+        self,
+        using: str,
+        vector: list[float] | edge.SparseVector,
+        params: edge.SearchParams,
+        scope: Scope,
+        limit: int,
+        among: Collection[UUID] | None,
+    ) -> Scores:
+        """Searches of one scope that wait share a scan, and the counting of document frequencies."""
+        query = edge.Query.Nearest(vector, using=using)
+        request = edge.QueryRequest(limit=limit, query=query, filter=_visible(scope, among), params=params)
+        return await self._scans.ask((using, scope), request)
+
+    async def _scores(self, requests: Sequence[edge.QueryRequest]) -> Sequence[Scores]:
+        return await self._read(self._scored, edge.QueryBatchRequest(list(requests)))
+
+    def _scored(self, batch: edge.QueryBatchRequest) -> list[Scores]:
+        return [{_uuid(point.id): point.score for point in found} for found in self._shard.query_batch(batch)]
 
     def _scroll(
         self, page: edge.ScrollRequest, taken: Callable[[Mapping[str, Any]], _T]
