@@ -93,6 +93,9 @@ class EdgeStore:
     async def _facet(self, key: str, within: edge.Filter | None = None) -> dict[str, int]:
         return await self._read(self._counted, edge.FacetRequest(key, limit=MOST_PATHS, exact=True, filter=within))
 
+    async def size(self) -> int:
+        return (await self._read(self._shard.info)).points_count
+
     async def upsert(self, tenant: str, points: Sequence[Point]) -> None:
         await self._write(self._upsert, tenant, points)
 
