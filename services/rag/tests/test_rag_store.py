@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
+import signal
+import subprocess
+import sys
 import warnings
 from collections.abc import AsyncGenerator, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 import numpy as np
 import pytest
 import pytest_asyncio
-import qdrant_edge as edge
 from qdrant_client import AsyncQdrantClient
 from worksite.rag.domain.documents import DIMENSIONS, Passage, Point, SparseVector, Vector
 from worksite.rag.domain.identity import revision
@@ -23,6 +26,7 @@ from worksite.rag.domain.queries import SHARED_TENANT, Filters, Scope
 from worksite.rag.store import Scores, StoreError, VectorStore
 from worksite.rag.stores.edge import EdgeStore, open_edge_store, own_folder
 from worksite.rag.stores.server import connect, open_server_store
+from worksite.rag.stores.shard_process import ShardError, ShardProcess
 
 FINGERPRINT = "0123456789abcdef"
 ACME, OTHER = Scope("acme"), Scope("other")
@@ -175,19 +179,19 @@ class CountingShard:
     def __init__(self) -> None:
         self.calls: list[int] = []
 
-    def query_batch(self, request: edge.QueryBatchRequest) -> list[list[edge.ScoredPoint]]:
-        self.calls.append(len(request.queries))
-        return [[] for _ in request.queries]
+    def ask(self, name: str, *arguments: Any) -> list[Scores]:
+        if name != "best":
+            return []
+        self.calls.append(len(arguments[0]))
+        return [{} for _ in arguments[0]]
 
-    def flush(self) -> None: ...
-
-    def close(self) -> None: ...
+    def end(self) -> None: ...
 
 
 @pytest.mark.asyncio
 async def test_waiting_searches_of_one_scope_share_a_scan_of_the_embedded_store(tmp_path: Path) -> None:
     shard = CountingShard()
-    store = EdgeStore(tmp_path, cast(edge.EdgeShard, shard), own_folder(tmp_path))
+    store = EdgeStore(cast(ShardProcess, shard), own_folder(tmp_path))
     dense = [store.dense(scope, axis(0), 1) for scope in (ACME, OTHER, ACME, ACME)]
     await asyncio.gather(*dense, store.sparse(ACME, terms(7), 1))
     assert sorted(shard.calls) == [1, 1, 3]
@@ -331,3 +335,74 @@ async def test_embedded_shard_that_cannot_be_read_is_made_anew(tmp_path: Path) -
     await store.upsert("acme", [point(1, axis(0))])
     assert set(await store.dense(ACME, axis(0), 10)) == {UUID(int=1)}
     await store.close()
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Those that have a shard below this folder open."""
+    found = [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(folder).encode() in _command(path)]
+    return [int(path.parent.name) for path in found]
+
+
+def _command(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+@pytest.mark.asyncio
+async def test_a_shard_whose_process_is_killed_is_opened_by_another_one_that_has_all_that_was_written(
+    tmp_path: Path,
+) -> None:
+    store = open_edge_store(tmp_path, FINGERPRINT)
+    await store.upsert("acme", [point(1, axis(0))])
+    (pid,) = processes_of(tmp_path)
+    os.kill(pid, signal.SIGKILL)
+    assert set(await store.dense(ACME, axis(0), 10)) == {UUID(int=1)}
+    await store.upsert("acme", [point(2, axis(1))])
+    assert await store.size() == 2
+    assert processes_of(tmp_path) != [pid]
+    await store.close()
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.asyncio
+async def test_a_shard_that_cannot_be_opened_again_is_left_as_it_is_and_that_is_an_error(tmp_path: Path) -> None:
+    store = open_edge_store(tmp_path, FINGERPRINT)
+    (tmp_path / FINGERPRINT / "edge_config.json").write_text("{")
+    (pid,) = processes_of(tmp_path)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(ShardError):
+        await store.size()
+    assert (tmp_path / FINGERPRINT / "edge_config.json").read_text() == "{"
+    with pytest.raises(ShardError):
+        await store.close()
+
+
+@pytest.mark.asyncio
+async def test_a_refusal_of_the_engine_comes_in_its_words_and_the_process_goes_on(tmp_path: Path) -> None:
+    store = open_edge_store(tmp_path, FINGERPRINT)
+    (pid,) = processes_of(tmp_path)
+    with pytest.raises(ShardError, match="dimension"):
+        await store.upsert("acme", [replace(point(1, axis(0)), dense=(1.0, 0.0))])
+    assert (await store.size(), processes_of(tmp_path)) == (0, [pid])
+    await store.close()
+
+
+HOLDS_A_SHARD_UNTIL_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from worksite.rag.stores.edge import open_edge_store
+
+store = open_edge_store(Path(sys.argv[1]), sys.argv[2])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_folder_of_a_service_that_was_killed_is_free_once_the_process_of_its_shard_has_ended(
+    tmp_path: Path,
+) -> None:
+    subprocess.run([sys.executable, "-c", HOLDS_A_SHARD_UNTIL_KILLED, str(tmp_path), FINGERPRINT], check=False)
+    lock = own_folder(tmp_path)
+    assert processes_of(tmp_path) == []
+    lock.close()
