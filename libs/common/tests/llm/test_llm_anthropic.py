@@ -13,9 +13,9 @@ import pytest
 from pydantic import SecretStr
 from worksite.common.errors import Permanent, Retryable
 from worksite.common.llm import Conversation, ModelRequest, Reply, Script, Text, Thinking, Tool, ToolUse, user
-from worksite.common.llm.provider_errors import retry_after
 from worksite.common.llm.anthropic_model import AnthropicModel, Patience
 from worksite.common.llm.errors import ModelRequestRefused, ModelUnavailable
+from worksite.common.llm.provider_errors import retry_after
 from worksite.common.llm.streaming import StreamedReply
 from worksite.common.testing.messages_api import Fault, MessagesApi, serving
 from worksite.common.testing.messages_api.api import TEST_KEY

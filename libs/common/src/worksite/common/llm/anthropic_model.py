@@ -17,10 +17,10 @@ import httpx2
 from anthropic import AsyncAnthropic, AsyncStream
 from pydantic import SecretStr
 from worksite.common.llm import wire
-from worksite.common.llm.provider_errors import translated
 from worksite.common.llm.conversation import Completion, ModelRequest
 from worksite.common.llm.errors import ModelUnavailable
 from worksite.common.llm.port import Heard
+from worksite.common.llm.provider_errors import translated
 from worksite.common.llm.streaming import StreamedReply
 
 _CONNECT_SECONDS = 5.0

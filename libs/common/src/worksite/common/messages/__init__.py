@@ -22,6 +22,7 @@ from worksite.common.messages.events import (
     StepResult,
     TimerDue,
 )
+from worksite.common.messages.journal import JournalRecord, ModelUse
 from worksite.common.messages.knowledge import (
     DocumentEntry,
     DocumentState,
@@ -121,6 +122,7 @@ MESSAGES: tuple[type[Message], ...] = (
     AuditRecord,
     RedriveLetter,
     RedriveOutcome,
+    JournalRecord,
 )
 BY_CE_TYPE: dict[str, type[Message]] = {message.ce_type(): message for message in MESSAGES}
 
@@ -170,9 +172,11 @@ __all__ = [
     "IndexDocuments",
     "InputGiven",
     "Interface",
+    "JournalRecord",
     "Judgement",
     "Message",
     "Model",
+    "ModelUse",
     "NewProject",
     "Problem",
     "ProjectSource",

@@ -230,4 +230,7 @@ def all_messages() -> tuple[m.Message, ...]:
         ),
         m.RedriveLetter(tenant=TENANT, sequence=7),
         m.RedriveOutcome(redriven=False, reason="its task has ended"),
+        m.JournalRecord(
+            task=TASK, tenant=TENANT, step="2-design", index=3, kind="call", digest=SHA, holder="w1", body="{}",
+        ),
     )  # fmt: skip
