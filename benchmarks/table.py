@@ -22,4 +22,9 @@ def milliseconds(seconds: Sequence[float], percentile: int) -> float:
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """As Markdown."""
     for cells in (head, ["---"] * len(head), *rows):
-        print("| " + " | ".join(cells) + " |", flush=True)
+        print_row(cells)
+
+
+def print_row(cells: Sequence[str]) -> None:
+    """One line of a table, for rows that take long."""
+    print("| " + " | ".join(cells) + " |", flush=True)

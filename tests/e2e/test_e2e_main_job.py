@@ -3,9 +3,11 @@
 import json
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
+from worksite.common.messages import document_id
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -97,6 +99,20 @@ def test_a_viewer_may_look_but_not_ask(survived, stack):
     with stack.client("--role", "viewer") as http:
         assert http.get(f"/v1/tasks/{task}").status_code == 200
         assert http.post("/v1/tasks", json={"request": "Create auth system"}).status_code == 403
+
+
+def test_what_was_built_is_found_by_whoever_asked_for_it(survived, stack):
+    task, _, _ = survived
+    spec, deadline = document_id(f"tasks/{task}/spec.md"), time.monotonic() + 120
+    with stack.client() as http, stack.client("--tenant", "other") as stranger:
+        while http.get(f"/v1/knowledge/documents/{spec}").json().get("state") != "indexed":
+            assert time.monotonic() < deadline, http.get(f"/v1/knowledge/documents/{spec}").text
+            time.sleep(0.2)
+        query = {"query": "auth system", "filters": {"tags": ["task"]}}
+        assert f"tasks/{task}/spec.md" in {
+            found["path"] for found in http.post("/v1/search", json=query).json()["results"]
+        }
+        assert stranger.post("/v1/search", json=query).json()["results"] == []
 
 
 def test_search_finds_the_blueprint(stack):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections.abc import Callable, Iterator
 
@@ -19,10 +20,17 @@ from runs import Plan, Runs
 def main() -> int:
     """1 when something was lost or done twice."""
     given = _arguments()
+    _end_in_order()
     print(f"seed {given.seed}", flush=True)
     runs = asyncio.run(_on_a_cluster(given)) if given.profile == "cluster" else _embedded(given)
     print(f"seed {given.seed}: {runs.totals}")
     return 1 if runs.totals.counts["violations"] else 0
+
+
+def _end_in_order() -> None:
+    """By Ctrl-C and SIGTERM alike, also as a background job of a script: else the stack would be left running."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 def _arguments() -> argparse.Namespace:

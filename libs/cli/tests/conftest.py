@@ -22,6 +22,13 @@ def task_id(number):
     return f"01a2044c{number:04x}70000000000000000000"
 
 
+def in_form(body):
+    """The document of a form with one file."""
+    (path,) = re.findall(rb'name="files"; filename="(.+?)"', body)
+    tags = re.findall(rb'name="tags"\r\n\r\n(.+?)\r\n', body)
+    return {"path": path.decode(), "tags": [tag.decode() for tag in tags]}
+
+
 class FakeGateway:
     """Holds tasks and documents; keeps every request as (method, path, query, headers, body)."""
 
@@ -30,7 +37,7 @@ class FakeGateway:
         self.letters, self.requests, self.refusals = {}, [], []
         self.after_submit = {"status": "completed", "verdict": "PASS", "artifacts": ["cost.json"]}
         self.after_input = self.after_submit
-        self.looks_until_indexed, self.unreadable = 1, {}
+        self.looks_until_indexed, self.unreadable, self.not_taken = 1, {}, set()
 
     def add_task(self, status="completed", verdict="PASS", **more):
         number = len(self.tasks) + 1
@@ -136,8 +143,11 @@ class FakeGateway:
 
     def _add_documents(self, *, body, **_):
         added = []
-        for document in json.loads(body)["documents"]:
+        for document in json.loads(body)["documents"] if body.startswith(b"{") else [in_form(body)]:
+            if document["path"] in self.not_taken:
+                return as_json(422, {"title": "Nothing fits", "detail": "no file fits"})
             entry = {"id": document_id(document["path"]), "path": document["path"], "state": "queued", "error": None}
+            entry["chunks"] = 2
             entry["tags"] = document.get("tags", [])
             self.documents[entry["id"]] = entry
             added.append(dict(entry))

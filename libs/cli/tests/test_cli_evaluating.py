@@ -45,18 +45,20 @@ def test_every_way_is_measured_and_nothing_is_left(gateway, worksite, searches, 
     done = worksite("rag", "eval", tiny)
     assert done.exit_code == 0, done.stderr
     lines = [line.rsplit(" |", 3)[0] for line in done.stdout.splitlines()]
-    assert lines[0] == "| collection | search | nDCG@10 | Recall@50 | MRR@10"
+    assert lines[0] == "| collection | search | nDCG@10 | Recall@100 | MRR@10"
     assert lines[2:6] == [
         "| tiny | dense | 1.000 | 1.000 | 1.000",
         "| tiny | sparse | 0.631 | 1.000 | 0.500",
         "| tiny | hybrid | 1.000 | 1.000 | 1.000",
         "| tiny | hybrid+rerank | 1.000 | 1.000 | 1.000",
     ]
-    assert done.stdout.splitlines()[-1].startswith("3 documents, 1 queries; 1 of 1 reranked in time, 0 of 4 from the")
+    assert done.stdout.splitlines()[-1].startswith(
+        "3 documents, 1 queries; 1 of 1 reranked in time, 0 of 4 from the cache. Ingested 6 chunks in "
+    )
     assert [(query["mode"], query["rerank"]) for query in searches] == [
         ("dense", False), ("sparse", False), ("hybrid", False), ("hybrid", True),
     ]  # fmt: skip
-    assert {(query["top_k"], query["filters"]["path_prefix"]) for query in searches} == {(50, "rag-eval/tiny/")}
+    assert {(query["top_k"], query["filters"]["path_prefix"]) for query in searches} == {(100, "rag-eval/tiny/")}
     assert max(len(query["query"]) for query in searches) == 2000
     assert gateway.documents == {}
 

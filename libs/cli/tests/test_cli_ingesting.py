@@ -70,6 +70,29 @@ def test_what_cannot_be_indexed_is_listed_and_stops_nothing(gateway, worksite, n
     assert done.stdout.splitlines()[-1] == "1 indexed, 7 skipped"
 
 
+def test_files_to_convert_are_sent_whole_and_what_becomes_of_them_is_told(gateway, worksite, notes):
+    (notes / "paper.pdf").write_bytes(b"%PDF\0\xff")
+    (notes / "old.html").write_bytes("ä".encode("latin-1"))
+    (notes / "bad.docx").write_bytes(b"no zip")
+    (notes / "nothing.pdf").write_bytes(b"")
+    with (notes / "large.pdf").open("wb") as large:
+        large.truncate((15 << 20) + 1)
+    gateway.unreadable = {"notes/bad.docx": "it is no DOCX file"}
+    gateway.not_taken = {"notes/old.html"}
+    done = worksite("ingest", notes, "--tag", "team")
+    assert done.exit_code == 1
+    assert done.stdout.splitlines() == [
+        "skipped  notes/large.pdf: 15.0 MiB; at most 15 MiB are indexed",
+        "skipped  notes/nothing.pdf: empty",
+        "failed   notes/bad.docx: it is no DOCX file",
+        "failed   notes/old.html: Nothing fits: no file fits",
+        "2 indexed, 2 failed, 2 skipped",
+    ]
+    paper = gateway.documents[document_id("notes/paper.pdf")]
+    assert paper["tags"] == ["team", origin(notes)]
+    assert any(b"\r\n\r\n%PDF\0\xff\r\n" in body for *_, body in gateway.requests)
+
+
 def test_many_skipped_files_are_counted_by_reason(gateway, worksite, notes):
     for number in range(30):
         (notes / f"{number}.png").write_bytes(b"")

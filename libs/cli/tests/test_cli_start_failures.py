@@ -196,9 +196,31 @@ async def test_how_a_program_ended_is_told_where_the_stack_waits_for_it():
 
 
 @pytest.mark.asyncio
+async def test_a_program_that_hangs_at_its_end_is_restarted_all_the_same():
+    """nats-server 2.15 did, told to end after its disk had been full: for 86 s, until somebody killed it."""
+    hangs = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+    )
+    started: list[str] = []
+    supervisor = Supervisor(lambda name, line: started.append(line))
+    supervisor.start(Program("nats", [sys.executable, "-c", hangs], os.environ, grace_seconds=0.1))
+    async with asyncio.timeout(30):
+        while started.count("up") < 1:
+            await asyncio.sleep(0.01)
+        await supervisor.restart("nats")
+        while started.count("up") < 2:
+            await asyncio.sleep(0.01)
+    await supervisor.stop("nats")
+
+
+@pytest.mark.asyncio
 async def test_the_bus_is_restarted_once_a_full_disk_has_room_and_not_before():
     lines, restarted, free = [], asyncio.Event(), [0]
-    full = disk.FullDisk(lambda name, line: lines.append(line), lambda: free[0], restarted.set)
+
+    async def restart() -> None:
+        restarted.set()
+
+    full = disk.FullDisk(lambda name, line: lines.append(line), lambda: free[0], restart)
     async with full.watched(every_seconds=0.01), asyncio.timeout(10):
         full.saw("nats", "[ERR] write 1.blk: no space left on device")
         while len(lines) < 2:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import io
+import zipfile
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from worksite.common import subjects
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Bus, Envelope, KeyValue
-from worksite.common.messages import ArtifactRef, DocumentEntry, DocumentText, IndexDocuments, document_id
+from worksite.common.messages import (
+    ArtifactRef,
+    DocumentEntry,
+    DocumentFile,
+    DocumentText,
+    IndexDocuments,
+    TaskEntry,
+    document_id,
+)
+from worksite.common.messages.sources import ProjectSource
+from worksite.common.testing import examples
 from worksite.rag.domain.documents import Document, Vector
 from worksite.rag.embedder import SHIPPED, Embedder
 from worksite.rag.index import Indexer
@@ -105,6 +118,15 @@ def keeper(bus: Bus, indexer: Indexer) -> Keeper:
     return Keeper(KeyValue(bus, subjects.DOCUMENTS), Artifacts(bus, store=subjects.KNOWLEDGE), indexer)
 
 
+def zipped(files: Mapping[str, str]) -> bytes:
+    """An archive of these files."""
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+    return whole.getvalue()
+
+
 @dataclass
 class Client:
     """Does to the bus what the gateway does for a client: text, then row, then hint."""
@@ -129,6 +151,11 @@ class Client:
         await self.write(path, ref, *tags)
         return document_id(path)
 
+    async def send_file(self, path: str, content: bytes) -> str:
+        """The same for a file to convert."""
+        whole = DocumentFile.of(self.tenant, path, content, self.clock + timedelta(seconds=1))
+        return await self.send(path, "", blob=whole.to_json())
+
     async def write(self, path: str, text: ArtifactRef, *tags: str) -> None:
         """The row alone."""
         row = DocumentEntry(
@@ -145,6 +172,31 @@ class Client:
             await self.rows.update(found.key, row.to_json(), found.revision)
         else:
             await self.rows.create(f"{self.tenant}.{row.id}", row.to_json())
+
+    async def finish(self, task: str, files: Mapping[str, str], project: ProjectSource, **changes: Any) -> str:
+        """What a task leaves that was completed a second after whatever happened before; returns its id."""
+        self.clock += timedelta(seconds=1)
+        artifacts, state = Artifacts(self.bus), examples.task_state()
+        assert state.spec
+        assert state.changeset
+        assert state.judgement
+        spec, report = [await artifacts.put(f"# {what} of {task}\n".encode(), "text/markdown") for what in "SR"]
+        branch = await artifacts.put(zipped(files), "application/zip")
+        state = state.model_copy(
+            update={
+                "task": task,
+                "tenant": self.tenant,
+                "project": project,
+                "updated_at": self.clock,
+                "spec": state.spec.model_copy(update={"document": spec}),
+                "judgement": state.judgement.model_copy(update={"verdict": "PASS", "document": report}),
+                "changeset": state.changeset.model_copy(update={"archive": branch}),
+            }
+            | changes
+        )
+        row = TaskEntry(state=state, submitted=examples.submit_task(), sequence=7)
+        await KeyValue(self.bus, subjects.TASKS).create(f"{self.tenant}.{task}", row.to_json())
+        return task
 
     async def delete(self, path: str) -> str:
         found = await self.rows.get(f"{self.tenant}.{document_id(path)}")

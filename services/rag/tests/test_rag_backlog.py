@@ -36,7 +36,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 def counted(outcome: str) -> float:
-    return REGISTRY.get_sample_value("rag_documents_total", {"outcome": outcome}) or 0.0
+    return REGISTRY.get_sample_value("rag_ingest_documents_total", {"outcome": outcome}) or 0.0
 
 
 async def test_thousand_documents_of_one_tenant_do_not_hold_up_anothers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,3 +152,37 @@ async def test_document_that_never_ends_shows_as_stalled_and_an_idle_backlog_doe
         backlog.add("acme", "1")
         await until(lambda: backlog.stalled(0.01))
         assert not backlog.stalled(60)
+
+
+def measured(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+async def test_queue_and_the_age_of_its_oldest_document_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backlogs, "backoff", lambda _: 0.001)
+    clock, failing, go_on = 1000.0, True, asyncio.Event()
+
+    async def settle(tenant: str, document: str) -> Outcome:
+        await go_on.wait()
+        if document == "old" and failing:
+            raise BusUnavailable("no answer")
+        return "failed" if document == "bad" else "indexed"
+
+    backlog = Backlog(settle, Progress(), now=lambda: clock)
+    assert (measured("rag_ingest_queue_depth"), measured("rag_ingest_lag_seconds")) == (0, 0)
+    errors = measured("rag_ingest_errors_total", source="documents")
+    backlog.add("acme", "old", since=400.0)
+    backlog.add("acme", "old")
+    backlog.add("acme", "bad")
+    backlog.add("other", "new")
+    assert (measured("rag_ingest_queue_depth"), measured("rag_ingest_lag_seconds")) == (3, 600)
+    working = asyncio.create_task(backlog.run())
+    go_on.set()
+    await until(lambda: measured("rag_ingest_queue_depth") == 1)
+    assert measured("rag_ingest_lag_seconds") == 600  # tried again, and not younger for it
+    failing = False
+    await until(lambda: measured("rag_ingest_queue_depth") == 0)
+    assert measured("rag_ingest_lag_seconds") == 0
+    assert measured("rag_ingest_errors_total", source="documents") >= errors + 2
+    working.cancel()
+    await asyncio.wait({working})

@@ -7,12 +7,16 @@ import os
 import subprocess
 import sys
 import zipfile
+from typing import Any
 
 import pytest
 from worksite.rag import conversion
-from worksite.rag.conversion import Refused, convert
+from worksite.rag.confined import Refused
+from worksite.rag.conversion import convert
 from worksite.rag.converting import Converter
 from worksite.rag.domain.documents import Unindexable
+from worksite.rag.domain.queries import Scope
+from worksite.rag.keeper import Keeper
 
 HTML = b"<html><head><title>T</title><script>steal()</script></head><body><h1>Tokens</h1><p>Rotated.</p></body></html>"
 _WORD = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
@@ -117,9 +121,9 @@ async def test_broken_pdf_is_one_clear_error(data: bytes) -> None:
 @pytest.mark.asyncio
 async def test_conversion_that_takes_too_long_is_ended_and_the_next_one_works() -> None:
     converter = Converter(seconds=0.01)
-    with pytest.raises(Unindexable, match=r"cannot be converted within 0\.01 s"):
+    with pytest.raises(Unindexable, match=r"cannot be converted: it takes longer than 0\.01 s"):
         await converter.markdown(HTML, ".html")
-    converter._seconds = 30
+    converter._process._seconds = 30
     assert "Rotated" in await converter.markdown(HTML, ".html")
 
 
@@ -131,7 +135,7 @@ async def test_conversion_that_takes_too_much_processor_time_is_ended() -> None:
 
 
 def test_conversion_gives_up_the_right_to_memory_output_and_files() -> None:
-    tries = "import tempfile;from worksite.rag.conversion import give_up_rights;give_up_rights(20);"
+    tries = "import tempfile;from worksite.rag.confined import give_up_rights;give_up_rights(20, 4 << 20);"
     for attempt, refusal in (
         ("bytearray(2 << 30)", "MemoryError"),
         ("tempfile.TemporaryFile().write(bytes(8 << 20))", "File too large"),
@@ -140,3 +144,45 @@ def test_conversion_gives_up_the_right_to_memory_output_and_files() -> None:
         done = subprocess.run([sys.executable, "-c", tries + attempt], capture_output=True, text=True, check=False)
         assert done.returncode == 1
         assert refusal in done.stderr
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("path", "data"), [("a.pdf", pdf("Tokens are", "rotated.")), ("a.DOCX", docx()), ("a.html", HTML)]
+)
+async def test_file_that_a_tenant_sent_is_found_by_the_text_it_is_converted_to(
+    client: Any, keeper: Keeper, path: str, data: bytes
+) -> None:
+    assert await keeper.settle("acme", await client.send_file(path, data)) == "indexed"
+    [passage] = (await keeper.indexer.store.passages(Scope("acme"), await _ids(keeper, path))).values()
+    assert ("otated." in passage.text, passage.language) == (True, path[2:].lower())
+    await keeper.settle("acme", await client.delete(path))
+    assert await client.blobs() == 0
+
+
+async def _ids(keeper: Keeper, path: str) -> Any:
+    return (await keeper.indexer.store.revisions("acme", path))[path]
+
+
+@pytest.mark.asyncio
+async def test_text_of_a_web_page_is_converted_and_that_of_a_pdf_taken_as_it_is(client: Any, keeper: Keeper) -> None:
+    for path, expected in (("a.html", "# Tokens\n\nRotated."), ("a.pdf", "<p>Rotated.</p>")):
+        text = HTML.decode() if path == "a.html" else expected
+        await keeper.settle("acme", await client.send(path, text))
+        [passage] = (await keeper.indexer.store.passages(Scope("acme"), await _ids(keeper, path))).values()
+        assert passage.text == expected
+
+
+@pytest.mark.asyncio
+async def test_file_that_cannot_be_converted_fails_with_the_reason_and_its_earlier_version_does_not_answer(
+    client: Any, keeper: Keeper
+) -> None:
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/document.xml", bytes(conversion.UNPACKED_BYTES + 1))
+    await keeper.settle("acme", await client.send_file("a.docx", docx()))
+    assert await keeper.settle("acme", await client.send_file("a.docx", bomb.getvalue())) == "failed"
+    assert (await client.row("a.docx")).error == "it cannot be converted: it unpacks to 64 MiB; at most 64 are read"
+    assert await keeper.settle("acme", await client.send_file("a.pdf", b"%PDF-1.7 broken")) == "failed"
+    assert (await client.row("a.pdf")).error.startswith("it cannot be converted: ")
+    assert await keeper.indexer.store.counts() == {}

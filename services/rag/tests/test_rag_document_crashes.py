@@ -93,7 +93,7 @@ class Process:
         self._found: list[tuple[str, str]] = []
         self.deaths = 0
 
-    def add(self, tenant: str, document: str) -> None:
+    def add(self, tenant: str, document: str, since: float | None = None) -> None:
         self._found.append((tenant, document))
 
     async def agrees(self) -> None:

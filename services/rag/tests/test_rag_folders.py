@@ -72,7 +72,7 @@ def test_links_are_refused_be_they_files_folders_loops_or_on_the_way(tmp_path: P
     for at in ("link.md", "linked", "linked/secret.md", "linked/sub/b.md", "sub/loop/a.md", "sub/../a.md"):
         assert names(root, at) == []
     with pytest.raises(OSError, match="symbolic"):
-        read(root / "link.md")
+        read(root, root / "link.md")
 
 
 def test_folder_that_cannot_be_looked_into_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +102,7 @@ def test_contents_know_their_source_and_when_the_file_was_changed(tmp_path: Path
     root = write(tmp_path, {"a.md": "# A\r\n\r\ntext\r"})
     may = datetime(2026, 5, 1, tzinfo=UTC)
     os.utime(root / "a.md", (may.timestamp(), may.timestamp()))
-    contents = read(root / "a.md")
+    contents = read(root, root / "a.md")
     assert (contents.source.language, contents.updated_at) == ("markdown", may)
     assert decoded(contents.data) == "# A\r\n\r\ntext\r"
 
@@ -112,13 +112,13 @@ def test_file_that_is_too_large_is_refused_with_both_sizes(tmp_path: Path, name:
     with (tmp_path / name).open("wb") as file:
         file.truncate(50 << 20)
     with pytest.raises(Unindexable, match=rf"it has {50 << 20} bytes, more than the {most} that a file may have"):
-        read(tmp_path / name)
+        read(tmp_path, tmp_path / name)
 
 
 def test_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.md")
     with pytest.raises(Unindexable, match="no regular file"):
-        read(tmp_path / "a.md")
+        read(tmp_path, tmp_path / "a.md")
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,22 @@ async def test_chunks_of_two_documents_take_turns() -> None:
     assert said == ["a", "b"] * 3
 
 
+async def test_as_many_chunks_as_the_lane_is_wide_are_embedded_side_by_side() -> None:
+    lane = Lane(width=2)
+    under_way, most = 0, 0
+
+    async def embed() -> None:
+        nonlocal under_way, most
+        async with lane.chunk():
+            under_way += 1
+            most = max(most, under_way)
+            await turns()
+            under_way -= 1
+
+    await asyncio.gather(*(embed() for _ in range(6)))
+    assert most == 2
+
+
 async def test_each_chunk_is_progress() -> None:
     lane = Lane()
     assert lane.progress.last_turn == 0

@@ -178,7 +178,7 @@ async def test_killed_while_indexing_a_tenants_document_it_goes_on_at_the_next_s
                 await asyncio.sleep(0.05)
                 row = await client.row("long.md")
         assert row.chunks == 40
-        assert 'rag_documents_total{outcome="indexed"} 1.0' in await _get(port, "/metrics")
+        assert 'rag_ingest_documents_total{outcome="indexed"} 1.0' in await _get(port, "/metrics")
     store = open_edge_store(state / "worksite", fingerprint_of(Embedder(SHIPPED, 1)).digest())
     assert (await store.counts())["acme"] == {"long.md": 40}
     await store.close()

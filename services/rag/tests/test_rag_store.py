@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import numpy as np
 import pytest
 import pytest_asyncio
 from qdrant_client import AsyncQdrantClient
@@ -62,6 +63,22 @@ async def test_dense_scores_are_exact_cosines_and_the_nearest_come_first(store: 
     await store.upsert("acme", [point(1, axis(0)), point(2, axis(0, lean=0.6)), point(3, axis(5))])
     found = await store.dense(ACME, axis(0), limit=2)
     assert list(found.items()) == [(UUID(int=1), pytest.approx(1.0)), (UUID(int=2), pytest.approx(0.8))]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("seed", range(3))
+async def test_best_hundred_of_many_are_those_of_an_exact_scan(store: VectorStore, seed: int) -> None:
+    """Vectors lie in clusters, as those of texts do, so that many are about as near as the hundredth."""
+    chance = np.random.default_rng(seed)
+    centres = chance.standard_normal((8, DIMENSIONS))
+    vectors = centres[chance.integers(8, size=2000)] + 0.7 * chance.standard_normal((2000, DIMENSIONS))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    await store.upsert("acme", [point(n, tuple(vector)) for n, vector in enumerate(vectors.tolist())])
+    cosines = vectors @ vectors[0]
+    best = np.argsort(-cosines)[:100].tolist()
+    found = await store.dense(ACME, tuple(vectors[0].tolist()), limit=100)
+    assert [one.int for one in found] == best
+    assert list(found.values()) == pytest.approx(cosines[best].tolist(), abs=1e-5)
 
 
 @pytest.mark.asyncio

@@ -18,15 +18,25 @@ from worksite.common import subjects
 from worksite.common.bus import Bus, BusSettings, Envelope, KeyValue, announce, provision
 from worksite.common.errors import PermissionDenied
 from worksite.common.health import Health
-from worksite.common.messages import SHARED_TENANT, DeadLetter, DocumentEntry, IndexDocuments, document_id
+from worksite.common.messages import (
+    SHARED_TENANT,
+    DeadLetter,
+    DocumentEntry,
+    IndexDocuments,
+    NewProject,
+    document_id,
+)
 from worksite.common.service import Running
-from worksite.common.settings import ServiceSettings
 from worksite.common.testing import examples, start_nats
 from worksite.rag import reconciling
 from worksite.rag.backlog import Backlog
+from worksite.rag.converting import Converter
+from worksite.rag.domain.queries import Scope, SearchQuery
 from worksite.rag.index import Indexer
 from worksite.rag.keeper import Keeper
 from worksite.rag.reconciling import Reconciler
+from worksite.rag.search import SearchEngine
+from worksite.rag.settings import RagSettings
 from worksite.rag.store import VectorStore
 from worksite.rag.stores.edge import open_edge_store
 from worksite.rag.tenants import keep_documents
@@ -40,7 +50,7 @@ async def keeping(bus: Bus, indexer: Indexer) -> AsyncGenerator[Running, None]:
     """The running service, less its start and its searches."""
     micro = await announce(bus, "rag", "0.1.0")
     running = Running(bus, micro, Health(), asyncio.Event(), asyncio.Event())
-    serving = asyncio.create_task(keep_documents(ServiceSettings(), running, indexer))
+    serving = asyncio.create_task(keep_documents(RagSettings(), running, indexer, Converter()))
     try:
         yield running
     finally:
@@ -186,7 +196,7 @@ async def look(keeper: Keeper, backlog: Any, now: datetime | None = None) -> Non
 class Added(list[tuple[str, str]]):
     """A backlog that only takes notes."""
 
-    def add(self, tenant: str, document: str) -> None:
+    def add(self, tenant: str, document: str, since: float | None = None) -> None:
         self.append((tenant, document))
 
 
@@ -309,7 +319,33 @@ async def holds(condition: bool) -> bool:
 
 
 def counted(outcome: str) -> float:
-    return REGISTRY.get_sample_value("rag_documents_total", {"outcome": outcome}) or 0.0
+    return REGISTRY.get_sample_value("rag_ingest_documents_total", {"outcome": outcome}) or 0.0
+
+
+async def test_what_a_task_built_is_found_by_its_tenant_until_a_later_task_replaces_it(
+    bus: Bus, client: Any, indexer: Indexer
+) -> None:
+    engine = SearchEngine(indexer.embedder, indexer.encoder, indexer.store)
+
+    async def found(tenant: str) -> set[str]:
+        result = await engine.search(SearchQuery("frobnicate the kumquat", Scope(tenant)))
+        return {hit.passage.path for hit in result.hits if "kumquat" in hit.passage.text}
+
+    first, second = "1" * 32, "2" * 32
+    code = {"a.py": "def frobnicate(kumquat):\n    return kumquat\n"}
+    async with keeping(bus, indexer):
+        await client.finish(first, code, NewProject(name="shop"))
+        await until(lambda: is_settled(client, f"tasks/{first}/branch/a.py"))
+        assert (await found("acme"), await found("other")) == ({f"tasks/{first}/branch/a.py"}, set())
+        await client.finish(second, {"b.py": code["a.py"]}, NewProject(name="shop"))
+        await until(lambda: removed(client, f"tasks/{first}/branch/a.py"))
+        await settled(client, f"tasks/{second}/branch/b.py")
+        assert await found("acme") == {f"tasks/{second}/branch/b.py"}
+
+
+async def is_settled(client: Any, path: str) -> bool:
+    row = await client.row(path)
+    return row is not None and row.state == "indexed"
 
 
 async def test_rag_may_do_all_of_this_with_the_rights_it_is_given_and_the_gateway_its_part(
@@ -337,8 +373,17 @@ async def test_rag_may_do_all_of_this_with_the_rights_it_is_given_and_the_gatewa
             await client.hint(await client.delete("a.md"), await client.delete("bad.md"))
             await until(lambda: removed(client, "a.md"))
             await until(lambda: removed(client, "bad.md"))
+            await client.finish("1" * 32, {}, NewProject())
+            results = [f"tasks/{'1' * 32}/{name}.md" for name in ("spec", "report")]
+            for result in results:
+                await until(lambda path=result: is_settled(client, path))
+                await client.hint(await client.delete(result))
+                await until(lambda path=result: removed(client, path))
         assert (await provisioner.jetstream.stream_info("OBJ_knowledge")).state.messages == 0
         with pytest.raises(PermissionDenied):
             await gateway.purge("OBJ_knowledge", "$O.knowledge.>")
+        for forbidden in ("$KV.tasks.acme.x", "$KV.ledger.builder.x", "$O.artifacts.M.x"):
+            with pytest.raises(PermissionDenied):
+                await rag.publish_raw(forbidden, b"", {})
         for opened in (provisioner, rag, gateway):
             await opened.close()

@@ -476,3 +476,24 @@ def test_tests_that_prove_nothing_fail_with_the_reason(change: Make, judge_tests
 
 def test_an_environment_without_packages_has_nothing() -> None:
     assert not CandidateEnvironment(None, None, None).has("mypy")
+
+
+@pytest.mark.parametrize(
+    ("step", "failures", "verdict", "attempts"),
+    [("disk", 2, "pass", 3), ("disk", 9, "environment", 3), ("landlock", 1, "environment", 1)],
+)
+@pytest.mark.asyncio
+async def test_a_check_is_made_again_where_the_sandbox_failed_for_what_passes(
+    step: str, failures: int, verdict: str, attempts: int
+) -> None:
+    made = 0
+
+    async def check() -> Judged:
+        nonlocal made
+        made += 1
+        if made <= failures:
+            raise LauncherError(step, "others filled it")
+        return Judged("pass", "done")
+
+    result = await run_check("lint", "verified_io", check)
+    assert (result.verdict, made) == (verdict, attempts)

@@ -121,7 +121,7 @@ async def test_search_and_cancel_check_their_bodies_too(client: httpx.AsyncClien
         ("/v1/search", {}, "query"),
         ("/v1/search", {"query": ""}, "query"),
         ("/v1/search", {"query": "x", "top_k": "5"}, "top_k"),
-        ("/v1/search", {"query": "x", "top_k": 51}, "top_k"),
+        ("/v1/search", {"query": "x", "top_k": 101}, "top_k"),
         ("/v1/search", {"query": "x", "mode": "magic"}, "mode"),
         ("/v1/search", {"query": "x", "tenant": "beta"}, "tenant"),
         ("/v1/search", {"query": "x", "filters": {"owner": "x"}}, "filters.owner"),

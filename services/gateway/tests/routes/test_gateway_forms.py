@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import pytest
 from worksite.common import subjects
-from worksite.common.bus import Bus
-from worksite.common.messages import IndexDocuments, document_id
+from worksite.common.artifacts import Artifacts
+from worksite.common.bus import Bus, KeyValue
+from worksite.common.messages import DocumentEntry, DocumentFile, IndexDocuments, document_id
 
 PATH = "/v1/knowledge/documents"
 
@@ -47,6 +48,23 @@ async def test_a_form_and_json_of_the_same_text_are_the_same_document(client: ht
 
 
 @pytest.mark.asyncio
+async def test_a_file_to_convert_is_stored_as_it_is_and_once(client: httpx.AsyncClient, bus: Bus) -> None:
+    content = b"%PDF-1.7\0\xff broken"
+    first = await sent(client, ("Paper.PDF", content), ("page.html", b"\xe4"), ("empty.docx", b""), tags=["x"])
+    again = await sent(client, ("Paper.PDF", content), tags=["x"])
+
+    assert [view["path"] for view in first.json()["documents"]] == ["Paper.PDF", "page.html"]
+    assert first.json()["refused"] == [{"path": "empty.docx", "message": "empty"}]
+    assert again.json()["documents"] == first.json()["documents"][:1]
+    row = await KeyValue(bus, subjects.DOCUMENTS).get(f"acme.{document_id('Paper.PDF')}")
+    assert row
+    stored = DocumentFile.consume(
+        await Artifacts(bus, store=subjects.KNOWLEDGE).get(DocumentEntry.consume(row.value).text)
+    )
+    assert (stored.tenant, stored.path, stored.content) == ("acme", "Paper.PDF", content)
+
+
+@pytest.mark.asyncio
 async def test_a_file_that_does_not_fit_is_told_and_stops_no_other(client: httpx.AsyncClient) -> None:
     answer = await sent(
         client,
@@ -62,7 +80,7 @@ async def test_a_file_that_does_not_fit_is_told_and_stops_no_other(client: httpx
     assert answer.status_code == 202
     assert [view["path"] for view in answer.json()["documents"]] == ["good.md"]
     reasons = {one["path"][:12]: one["message"] for one in answer.json()["refused"]}
-    assert reasons["picture.png"] == "binary: only text can be sent"
+    assert reasons["picture.png"] == "binary: only text, HTML, PDF and DOCX can be sent, and their names have to say so"
     assert reasons["latin.txt"].startswith("not UTF-8 text: ")
     assert reasons["blank.md"] == "empty"
     assert reasons["../up.md"].startswith("not a relative path")
@@ -71,14 +89,16 @@ async def test_a_file_that_does_not_fit_is_told_and_stops_no_other(client: httpx
 
 
 @pytest.mark.asyncio
-async def test_a_file_may_have_two_mebibytes_and_no_more() -> None:
+async def test_a_text_may_have_two_mebibytes_a_file_to_convert_fifteen_and_no_more() -> None:
     from worksite.gateway.domain.forms import FormFile, documents_of
 
     files = (FormFile("full.md", b"x" * (2 << 20)), FormFile("more.md", b"x" * ((2 << 20) + 1)))
-    taken, refused = documents_of(files, "", ())
+    large = (FormFile("full.pdf", bytes(15 << 20)), FormFile("more.pdf", bytes((15 << 20) + 1)))
+    taken, refused = documents_of((*files, *large), "", ())
 
-    assert [document.path for document in taken] == ["full.md"]
+    assert [document.path for document in taken] == ["full.md", "full.pdf"]
     assert "split it, or leave it out" in refused[0].message
+    assert refused[1].message == "more.pdf: 15728641 bytes; a file to convert may have 15728640"
 
 
 @pytest.mark.asyncio
@@ -87,7 +107,7 @@ async def test_a_form_of_nothing_that_fits_is_refused_with_every_reason(client: 
 
     assert answer.status_code == 422
     assert {error["field"]: error["message"] for error in answer.json()["errors"]} == {
-        "a.bin": "binary: only text can be sent",
+        "a.bin": "binary: only text, HTML, PDF and DOCX can be sent, and their names have to say so",
         "b.md": "empty",
     }
     assert await told(bus) == []

@@ -167,3 +167,13 @@ def test_restructured_text_is_cut_at_its_titles_whose_styles_rank_as_they_appear
         (("Title", "Second"), 16),
     ]
     assert pieces[2].text == "Deep\n----\nright below"
+
+
+def test_headings_of_a_chunk_are_bounded_however_long_a_line_is_and_the_innermost_are_kept() -> None:
+    titles = [f"{'#' * level} {level}{'x' * 300}" for level in range(1, 6)]
+    text = "\n\n".join(["# " + "x" * 100_000, "one", *titles, "two", "###### last", "three"])
+    headings = [piece.heading for piece in chunk(Document("a.md", text, "markdown"), len, 1000)]
+    assert max(sum(map(len, heading)) for heading in headings) == 400
+    assert headings[0] == ("x" * 199 + "…",)
+    assert [len(title) for title in headings[-1]] == [200, 4]
+    assert headings[-1][-1] == "last"

@@ -6,10 +6,19 @@ from datetime import UTC, datetime
 
 import pytest
 from worksite.common.errors import MalformedMessage
-from worksite.common.messages import SHARED_TENANT, ArtifactRef, DocumentEntry, DocumentState, DocumentText, document_id
-from worksite.common.messages.knowledge import MAX_DOCUMENT_BYTES
-from worksite.rag.domain.documents import Unindexable
-from worksite.rag.domain.entries import document_of, failed, indexed, is_settled, parse_row, row_key
+from worksite.common.messages import (
+    SHARED_TENANT,
+    ArtifactRef,
+    DocumentEntry,
+    DocumentFile,
+    DocumentState,
+    DocumentText,
+    document_id,
+)
+from worksite.common.messages.knowledge import CONVERTED_SUFFIXES, MAX_DOCUMENT_BYTES, MAX_FILE_BYTES
+from worksite.rag.domain.documents import Document, Unindexable
+from worksite.rag.domain.entries import content_of, document_of, failed, indexed, is_settled, parse_row, row_key
+from worksite.rag.domain.formats import _BY_SUFFIX
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 REF = ArtifactRef(sha256="ab" * 32, size=10, media_type="application/json")
@@ -32,8 +41,18 @@ def blob(path: str = "notes/a.md", tenant: str = "acme", text: str = "# A") -> b
     return DocumentText(tenant=tenant, path=path, text=text, submitted_at=NOW).to_json()
 
 
+def file(path: str = "notes/a.md", content: bytes = b"%PDF") -> bytes:
+    return DocumentFile.of("acme", path, content, NOW).to_json()
+
+
+def sent_as_text(path: str) -> Document:
+    content = content_of(entry(path), blob(path))
+    assert isinstance(content.data, str)
+    return document_of(entry(path), content.source, content.data)
+
+
 def test_document_carries_when_it_was_sent_and_its_language_where_the_name_tells() -> None:
-    document, other = (document_of(entry(path), blob(path)) for path in ("a.md", "a.txt"))
+    document, other = (sent_as_text(path) for path in ("a.md", "a.txt"))
     assert (document.updated_at, document.language, other.language) == (NOW, "markdown", None)
 
 
@@ -70,9 +89,31 @@ def test_row_that_is_not_what_its_key_says_is_refused(key: str, value: bytes) ->
     ],
 )
 def test_format_and_language_are_told_by_the_name(path: str, expected: tuple[str, str | None]) -> None:
-    document = document_of(entry(path), blob(path))
+    document = sent_as_text(path)
     assert (document.path, document.text, document.tags, document.kind) == (path, "# A", ("x",), "document")
     assert (document.format, document.language) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "stored", "language"),
+    [
+        ("a.pdf", file("a.pdf", b"# A"), "pdf"),
+        ("a.DOCX", file("a.DOCX", b"# A"), "docx"),
+        ("a.htm", file("a.htm", b"# A"), "html"),
+        ("a.html", blob("a.html"), "html"),
+    ],
+)
+def test_file_and_text_that_have_to_be_converted_are_told_by_their_names(
+    path: str, stored: bytes, language: str
+) -> None:
+    content = content_of(entry(path), stored)
+    assert content.data == b"# A"
+    document = document_of(entry(path), content.source, "converted")
+    assert (document.format, document.language, document.text) == ("markdown", language, "converted")
+
+
+def test_clients_and_engine_agree_on_what_has_to_be_converted() -> None:
+    assert {suffix for suffix, source in _BY_SUFFIX.items() if source.is_converted} == CONVERTED_SUFFIXES
 
 
 @pytest.mark.parametrize(
@@ -82,12 +123,21 @@ def test_format_and_language_are_told_by_the_name(path: str, expected: tuple[str
         (blob(tenant="other"), "belongs to another document"),
         (blob(path="notes/b.md"), "belongs to another document"),
         (blob(text="é" * (MAX_DOCUMENT_BYTES // 2 + 1)), f"{MAX_DOCUMENT_BYTES + 2} bytes; a document may have"),
+        (file("notes/b.md"), "belongs to another document"),
+        (file(), "its name says nothing of a format that is converted here"),
     ],
-    ids=["damaged", "of another tenant", "of another path", "too long"],
+    ids=["damaged", "of another tenant", "of another path", "too long", "file of another path", "no such format"],
 )
 def test_blob_that_is_not_the_rows_text_is_refused_with_a_reason(stored: bytes, reason: str) -> None:
     with pytest.raises(Unindexable, match=reason):
-        document_of(entry(), stored)
+        content_of(entry(), stored)
+
+
+def test_file_that_is_too_large_or_damaged_is_refused_with_a_reason() -> None:
+    with pytest.raises(Unindexable, match=f"{MAX_FILE_BYTES + 1} bytes; a file to convert may have"):
+        content_of(entry("a.pdf"), file("a.pdf", bytes(MAX_FILE_BYTES + 1)))
+    with pytest.raises(Unindexable, match="cannot be read; send the document again"):
+        content_of(entry("a.pdf"), file("a.pdf").replace(b"JVBERg==", b"JV"))
 
 
 @pytest.mark.parametrize(

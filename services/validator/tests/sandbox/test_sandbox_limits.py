@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 from worksite.validator.sandbox import Job, LauncherError, Limits, Outcome, Sandbox
@@ -154,10 +155,10 @@ async def test_many_files_are_stopped_by_the_disk_limit(run_python: RunPython, d
 async def test_empty_files_have_a_price(run_python: RunPython) -> None:
     source = """
         import os, time
-        for number in range(6000): os.close(os.open(str(number), os.O_CREAT))
+        for number in range(20_000): os.close(os.open(str(number), os.O_CREAT))
         time.sleep(20)
     """
-    outcome = await run_python(source, limits=Limits(disk_bytes=4 * MIB, wall_seconds=15))
+    outcome = await run_python(source, limits=Limits(disk_bytes=16 * MIB, wall_seconds=15))
     assert outcome.stopped == "disk"
 
 
@@ -165,14 +166,25 @@ async def test_unlinked_files_do_not_hide_from_the_disk_limit(run_python: RunPyt
     source = """
         import os, time
         files = []
-        for number in range(48):
+        for number in range(80):
             files.append(open("hidden", "wb", buffering=0))
             os.unlink("hidden")
             files[-1].write(os.urandom(1 << 20))
         time.sleep(20)
     """
-    outcome = await run_python(source, limits=Limits(disk_bytes=4 * MIB, wall_seconds=15))
+    outcome = await run_python(source, limits=Limits(disk_bytes=8 * MIB, wall_seconds=15))
     assert outcome.stopped == "disk"
+
+
+async def test_who_fills_the_disk_beside_a_run_is_not_taken_for_it(sandbox: Sandbox, job: Callable[..., Job]) -> None:
+    """Seen when somebody copied gigabytes during a validation, which then spoke against the change."""
+    async with sandbox.open(job("input()", limits=Limits(disk_bytes=MIB, wall_seconds=15))) as session:
+        with TemporaryFile(dir=sandbox.root) as others:
+            os.posix_fallocate(others.fileno(), 0, 256 * MIB)
+            with pytest.raises(LauncherError, match="others filled it"):
+                await session.readline(limit=100, timeout=15)
+            with pytest.raises(LauncherError):
+                await session.wait()
 
 
 @pytest.mark.parametrize("stream", [1, 2])
@@ -221,6 +233,7 @@ async def test_concurrent_runs_and_children_of_the_service_do_not_touch_each_oth
 SERVICE = """
 import asyncio, sys
 from pathlib import Path
+from tempfile import TemporaryFile
 from worksite.validator.sandbox import Job, SandboxSettings, open_sandbox
 
 async def main():

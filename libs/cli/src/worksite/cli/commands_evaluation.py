@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -16,10 +17,10 @@ from worksite.cli.knowledge.files import Text
 from worksite.cli.session import Session
 from worksite.common.messages import document_id
 from worksite.common.retrieval.collections import Collection, read_collection
-from worksite.common.retrieval.evaluation import WAYS, Ranking, Way, evaluate, table
+from worksite.common.retrieval.evaluation import WAYS, Ranking, Row, Way, evaluate, table
 
-DEPTH = 50
-"""As many passages as `POST /v1/search` gives."""
+DEPTH = 100
+"""As many passages as `POST /v1/search` gives; a document ranks as its best passage, so they may be of fewer."""
 _LONGEST_QUERY = 2000
 _FOLDER = "rag-eval"
 
@@ -30,6 +31,18 @@ class Evaluation:
 
     folder: Path
     keep: bool = False
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came of a collection: how well each way to search did, and how long its documents took to be searchable."""
+
+    rows: list[Row]
+    chunks: int
+    ingest_seconds: float
+    asked: int
+    reranked: int
+    cached: int
 
 
 @dataclass
@@ -61,14 +74,30 @@ class _Asking:
 async def run(evaluation: Evaluation, session: Session) -> None:
     """Ingest, ask every query in every way, print a table, and remove again what was ingested."""
     collection = read_collection(evaluation.folder.resolve())
+    measured = await measure(collection, session, evaluation.keep)
+    session.screen.tell(table(measured.rows))
+    session.screen.tell(
+        f"{len(collection.documents)} documents, {len(collection.queries)} queries; "
+        f"{measured.reranked} of {len(collection.queries)} reranked in time, "
+        f"{measured.cached} of {measured.asked} from the cache. "
+        f"Ingested {measured.chunks} chunks in {measured.ingest_seconds:.1f} s."
+    )
+
+
+async def measure(collection: Collection, session: Session, keep: bool = False) -> Measured:
+    """Ingest and ask every query in every way, over HTTP. Documents that cannot be indexed are said and left out."""
     prefix = f"{_FOLDER}/{quote(collection.name, safe='')}"
     # Pauses that the rate limit asks for are made quietly: they are part of every longer run.
     async with Gateway(Access.find(session.state), session.tenant) as gateway:
         try:
+            began = time.monotonic()
             await _ingest(gateway, collection, prefix, session)
-            await _measure(gateway, collection, prefix, session)
+            seconds = time.monotonic() - began
+            chunks = await _chunks(gateway, prefix)
+            rows, asking = await _asked(gateway, collection, prefix, session)
+            return Measured(rows, chunks, seconds, asking.asked, asking.reranked, asking.cached)
         finally:
-            if not evaluation.keep:
+            if not keep:
                 await _remove(gateway, collection, prefix, session)
 
 
@@ -79,23 +108,21 @@ async def _ingest(gateway: Gateway, collection: Collection, prefix: str, session
         session.screen.say(f"failed   {path}: {reason}")
 
 
-async def _measure(gateway: Gateway, collection: Collection, prefix: str, session: Session) -> None:
+async def _chunks(gateway: Gateway, prefix: str) -> int:
+    async with contextlib.aclosing(gateway.documents("indexed")) as documents:
+        return sum([one["chunks"] async for one in documents if one["path"].startswith(f"{prefix}/")])
+
+
+async def _asked(gateway: Gateway, collection: Collection, prefix: str, session: Session) -> tuple[list[Row], _Asking]:
     asking = _Asking(gateway, prefix)
-    total = len(collection.queries) * len(WAYS)
-    with counting(session.screen.progress, "asking", total) as reached:
+    with counting(session.screen.progress, "asking", len(collection.queries) * len(WAYS)) as reached:
 
         async def ask(text: str, way: Way) -> Ranking:
             ranking = await asking.ask(text, way)
             reached(asking.asked)
             return ranking
 
-        rows = await evaluate(collection, ask, DEPTH)
-    session.screen.tell(table(rows))
-    session.screen.tell(
-        f"{len(collection.documents)} documents, {len(collection.queries)} queries; "
-        f"{asking.reranked} of {len(collection.queries)} reranked in time, {asking.cached} of {total} from the cache. "
-        f"Over HTTP a search gives {DEPTH} passages at most: recall is that of the documents among them."
-    )
+        return await evaluate(collection, ask, DEPTH), asking
 
 
 async def _remove(gateway: Gateway, collection: Collection, prefix: str, session: Session) -> None:

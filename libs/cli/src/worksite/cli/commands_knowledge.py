@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import shorten
@@ -13,10 +14,10 @@ from typing import Any
 
 from worksite.cli.client.counting import counting
 from worksite.cli.client.gateway import Gateway
-from worksite.cli.client.refusals import GatewayError, NotThere
+from worksite.cli.client.refusals import GatewayError, NotTaken, NotThere
 from worksite.cli.knowledge import files
 from worksite.cli.knowledge.batches import batches
-from worksite.cli.knowledge.files import Skipped, Text
+from worksite.cli.knowledge.files import Convertible, Skipped, Text
 from worksite.cli.session import Session
 from worksite.common.messages import document_id
 
@@ -47,14 +48,14 @@ class Outcome:
 async def ingest(ingestion: Ingestion, session: Session) -> bool:
     """Send files, wait until they can be searched, print a summary; True when none failed."""
     found = await files.read(ingestion.paths)
-    texts = [one for one in found if isinstance(one, Text)]
+    wanted = [one for one in found if not isinstance(one, Skipped)]
     skipped = [one for one in found if isinstance(one, Skipped)]
     async with session.gateway() as gateway:
-        outcome = await send(gateway, texts, ingestion.tags, session)
+        outcome = await send(gateway, wanted, ingestion.tags, session)
         if ingestion.prune:
             outcome.removed = await _pruned(gateway, ingestion.paths, {one.path for one in found}, session)
     _summarise(outcome, skipped, session)
-    return not outcome.failed and bool(texts)
+    return not outcome.failed and bool(wanted)
 
 
 async def show(state: str | None, session: Session) -> None:
@@ -94,17 +95,32 @@ async def search(query: dict[str, object], session: Session) -> None:
     session.screen.say(f"{len(answer['results'])} results, {answer['timings_ms']['total']:.0f} ms, {reranked}")
 
 
-async def send(gateway: Gateway, texts: list[Text], tags: tuple[str, ...], session: Session) -> Outcome:
-    """Send texts and wait until they can be searched, showing how far that is."""
+async def send(
+    gateway: Gateway, wanted: Sequence[Text | Convertible], tags: tuple[str, ...], session: Session
+) -> Outcome:
+    """Send documents and wait until they can be searched, showing how far that is."""
     entries: dict[str, dict[str, Any]] = {}
-    with counting(session.screen.progress, "sent", len(texts)) as reached:
-        for body in batches(texts, tags):
+    refused: dict[str, str] = {}
+    with counting(session.screen.progress, "sent", len(wanted)) as reached:
+        for body in batches([one for one in wanted if isinstance(one, Text)], tags):
             entries |= {entry["id"]: entry for entry in await gateway.add_documents(body)}
             reached(len(entries))
+        for file in [one for one in wanted if isinstance(one, Convertible)]:
+            try:
+                entry = await _send_file(gateway, file, tags)
+                entries[entry["id"]] = entry
+            except (NotTaken, OSError) as error:
+                refused[file.path] = str(error)
+            reached(len(entries) + len(refused))
     with counting(session.screen.progress, "indexed", len(entries)) as reached:
         async for waiting in _waiting(gateway, set(entries)):
             reached(len(entries) - waiting)
-    return await _outcome(gateway, entries)
+    return await _outcome(gateway, entries, refused)
+
+
+async def _send_file(gateway: Gateway, file: Convertible, tags: tuple[str, ...]) -> dict[str, Any]:
+    content = await asyncio.to_thread(file.file.read_bytes)
+    return await gateway.add_file(file.path, content, (*tags, file.origin) if file.origin else tags)
 
 
 async def _waiting(gateway: Gateway, wanted: set[str]):
@@ -124,11 +140,11 @@ async def _waiting(gateway: Gateway, wanted: set[str]):
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
 
-async def _outcome(gateway: Gateway, entries: dict[str, dict[str, Any]]) -> Outcome:
+async def _outcome(gateway: Gateway, entries: dict[str, dict[str, Any]], refused: dict[str, str]) -> Outcome:
     failed = {
         entry["path"]: str(entry.get("error")) for entry in await _all(gateway, "failed") if entry["id"] in entries
     }
-    return Outcome(indexed=len(entries) - len(failed), failed=failed)
+    return Outcome(indexed=len(entries) - len(failed), failed=failed | refused)
 
 
 async def _pruned(gateway: Gateway, paths: tuple[Path, ...], seen: set[str], session: Session) -> int:

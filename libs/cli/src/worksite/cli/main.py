@@ -306,7 +306,7 @@ def remove_documents(
 @app.command()
 def search(
     query: Annotated[str, typer.Argument(help="what to look for", show_default=False)],
-    top_k: Annotated[int, typer.Option("--top-k", min=1, max=50, help="how many passages")] = 5,
+    top_k: Annotated[int, typer.Option("--top-k", min=1, max=100, help="how many passages")] = 5,
     mode: Annotated[SearchMode, typer.Option("--mode", help="by meaning, by words or by both")] = "hybrid",
     blueprints: Annotated[bool, typer.Option("--blueprints", help="search the product's blueprints as well")] = False,
     state: StateDir = STATE,

@@ -352,6 +352,9 @@ PERMISSIONS: dict[Service, Permissions] = {
             *_objects(KNOWLEDGE, write=True),
             *_info(f"OBJ_{KNOWLEDGE}"),
             f"$JS.API.STREAM.PURGE.OBJ_{KNOWLEDGE}",  # it alone removes the texts of deleted documents
+            *_read_stream(f"KV_{TASKS}"),  # what tasks have produced becomes knowledge (ADR 0013)
+            *_objects(ARTIFACTS, write=False),
+            *_bucket(LEDGER, "rag.>"),
         ),
         subscribe=(f"{inbox_prefix('rag')}.>", "$SRV.>", f"{ROOT}.rpc.rag.>"),
     ),

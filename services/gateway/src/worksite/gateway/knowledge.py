@@ -15,7 +15,7 @@ from worksite.common.ids import new_id
 from worksite.common.messages import DocumentEntry, IndexDocuments, document_id
 from worksite.common.messages.knowledge import DocumentState
 from worksite.gateway.domain import documents
-from worksite.gateway.domain.documents import NewDocument
+from worksite.gateway.domain.documents import Wanted
 from worksite.gateway.rows import readable
 
 _AT_ONCE = 16
@@ -49,8 +49,8 @@ class Knowledge:
         self._texts = Artifacts(bus, store=subjects.KNOWLEDGE)
         self._now = now
 
-    async def submit(self, tenant: str, wanted: Sequence[NewDocument]) -> list[DocumentEntry]:
-        """Store texts and rows, then tell the RAG engine. Raises KnowledgeFull, QueueFull, BusUnavailable."""
+    async def submit(self, tenant: str, wanted: Sequence[Wanted]) -> list[DocumentEntry]:
+        """Store texts, files and rows, then tell the RAG engine. Raises KnowledgeFull, QueueFull, BusUnavailable."""
         if not self._bus.connected:  # a client that is reconnecting would keep the messages and send them later
             raise BusUnavailable("not connected to NATS")
         entries: list[DocumentEntry] = []
@@ -101,15 +101,17 @@ class Knowledge:
                 return Page(found, None)
         return Page(found, after)
 
-    async def _queue(self, tenant: str, wanted: NewDocument) -> DocumentEntry:
+    async def _queue(self, tenant: str, wanted: Wanted) -> DocumentEntry:
         key = f"{tenant}.{document_id(wanted.path)}"
-        text = documents.text_of(wanted, tenant, self._now())
+        now = self._now()
+        blob = await asyncio.to_thread(documents.stored_of, wanted, tenant, now)
         while True:
             found = await self._rows.get(key)
             before = readable(DocumentEntry, found) if found else None
-            if before and documents.asks_for(before, wanted):
+            if before and await asyncio.to_thread(documents.asks_for, before, wanted):
                 return before
-            entry = documents.queued(wanted, text, await self._texts.put_message(text), before)
+            stored = await self._texts.put(blob, "application/json")
+            entry = documents.queued(wanted, tenant, now, stored, before)
             if await self._wrote(key, entry, found):
                 return entry
 

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+from tokenizers import Encoding, Tokenizer
 from worksite.rag.domain.documents import DIMENSIONS, Vector
 from worksite.rag.inference import ModelError, load_session, load_tokenizer, model_file, tokenizer_file
 
@@ -35,7 +36,7 @@ class Embedder:
 
     def count(self, text: str) -> int:
         """Model tokens of a text, without the two special tokens that frame an input."""
-        return len(self._counter.encode(text, add_special_tokens=False).ids)
+        return len(_encoded(self._counter, text, add_special_tokens=False))
 
     def embed(self, text: str) -> Vector:
         """The unit vector of a text, cut at the model's limit.
@@ -44,12 +45,17 @@ class Embedder:
         tensor, so in a batch a text's vector would depend on its neighbours (cosines down to 0.976 measured).
         Nothing is lost: computing is what takes the time, and batches of 8 were no faster.
         """
-        encoded = self._tokenizer.encode(text)
+        encoded = _encoded(self._tokenizer, text)
         ids = np.array([encoded.ids], dtype=np.int64)
         inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
         states = np.asarray(self._session.run(None, inputs)[0], dtype=np.float32)
         mean = states[0].mean(axis=0)
         return tuple((mean / np.linalg.norm(mean)).tolist())
+
+
+def _encoded(tokenizer: Tokenizer, text: str, add_special_tokens: bool = True) -> Encoding:
+    """As a batch of one, which is computed outside of the GIL; `encode` holds it, for seconds where a text is long."""
+    return tokenizer.encode_batch([text], add_special_tokens=add_special_tokens)[0]
 
 
 def _sha256(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -13,11 +14,15 @@ from pathlib import Path
 from worksite.rag.domain.documents import Unindexable
 from worksite.rag.domain.formats import Source, source_of
 from worksite.rag.ignoring import Ignored
+from worksite.rag.opening import NotRegular, opened
 
 MAX_FILE_BYTES = 2 << 20
 """Larger texts are generated rather than written: refused instead of filling the index."""
 MAX_CONVERTED_BYTES = 20 << 20
 """Of a file that is converted to text first: most of it is pictures and fonts."""
+
+DEEPEST = 100
+"""Folders below folders that are looked into."""
 
 Stamp = tuple[int, int, int]
 """Modification time (ns), size and inode: the same ones mean, as a rule, the same content."""
@@ -57,7 +62,11 @@ class Folder:
 
     def scan(self, at: Path) -> Scan:
         """The files that count at or below a path inside the root, in order. Raises NotADirectoryError for the root."""
-        if not self.root.is_dir():
+        try:
+            is_folder = stat.S_ISDIR(self.root.stat().st_mode)
+        except OSError as error:
+            raise NotADirectoryError(f"{self.root} is not a folder: {error.strerror}") from error
+        if not is_folder:
             raise NotADirectoryError(f"{self.root} is not a folder")
         unreadable: dict[Path, str] = {}
         if self._has_link(at):
@@ -71,22 +80,37 @@ class Folder:
 
 
 def _files(at: Path, ignored: Ignored, unreadable: dict[Path, str]) -> Iterator[Path]:
-    if not at.is_dir():
-        if source_of(at.name) and at.is_file() and not ignored.leaves_out(at, is_folder=False):
-            yield at
+    try:
+        is_folder = stat.S_ISDIR(at.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
         return
-    if ignored.leaves_out(at, is_folder=True):
+    except OSError as error:
+        unreadable[at] = error.strerror or str(error)
         return
+    if ignored.leaves_out(at, is_folder):
+        return
+    if not is_folder:
+        yield from [at] if source_of(at.name) else []
+        return
+    waiting = [at]
+    while waiting:  # not recursive: the depth of a tree is up to whoever made it
+        folder = waiting.pop()
+        try:
+            entries = _entries(folder, ignored)
+        except OSError as error:
+            unreadable[folder] = error.strerror or str(error)
+            continue
+        yield from (Path(entry) for entry in entries if not entry.is_dir() and source_of(entry.name))
+        waiting += (Path(entry) for entry in reversed(entries) if entry.is_dir())
 
-    def record(error: OSError) -> None:
-        unreadable[Path(error.filename)] = error.strerror or str(error)
 
-    for folder, subfolders, names in os.walk(at, onerror=record):
-        here = Path(folder)
-        subfolders[:] = sorted(name for name in subfolders if not ignored.leaves_out(here / name, is_folder=True))
-        for file in (here / name for name in sorted(names)):
-            if source_of(file.name) and not file.is_symlink() and not ignored.leaves_out(file, is_folder=False):
-                yield file
+def _entries(folder: Path, ignored: Ignored) -> list[os.DirEntry[str]]:
+    """What counts of a folder, in order."""
+    if ignored.depth_of(folder) > DEEPEST:
+        raise OSError(errno.ELOOP, f"it lies in more than {DEEPEST} folders")
+    with os.scandir(folder) as found:
+        entries = sorted((entry for entry in found if not entry.is_symlink()), key=lambda entry: entry.name)
+    return [entry for entry in entries if not ignored.leaves_out(Path(entry), is_folder=entry.is_dir())]
 
 
 def stamp_of(file: Path) -> Stamp:
@@ -95,20 +119,20 @@ def stamp_of(file: Path) -> Stamp:
     return about.st_mtime_ns, about.st_size, about.st_ino
 
 
-def read(file: Path) -> Contents:
-    """Read a whole file. Raises OSError, and Unindexable for what is not a file of ours or too large."""
+def read(root: Path, file: Path) -> Contents:
+    """Read a whole file below a root. Raises OSError, and Unindexable for what is not a file of ours or too large."""
     if (source := source_of(file.name)) is None:
         raise Unindexable("its name says nothing that we know")
-    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe would be waited for
-    with os.fdopen(descriptor, "rb") as opened:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise Unindexable("it is no regular file")
-        most = MAX_CONVERTED_BYTES if source.is_converted else MAX_FILE_BYTES
-        data = opened.read(most + 1)
-        if len(data) > most:
-            raise Unindexable(f"it has {about.st_size} bytes, more than the {most} that a file may have")
-        return Contents(source, data, datetime.fromtimestamp(about.st_mtime, UTC))
+    most = MAX_CONVERTED_BYTES if source.is_converted else MAX_FILE_BYTES
+    try:
+        with opened(root, file) as found:
+            about = os.fstat(found.fileno())
+            data = found.read(most + 1)
+    except NotRegular as error:
+        raise Unindexable("it is no regular file") from error
+    if len(data) > most:
+        raise Unindexable(f"it has {about.st_size} bytes, more than the {most} that a file may have")
+    return Contents(source, data, datetime.fromtimestamp(about.st_mtime, UTC))
 
 
 def decoded(data: bytes) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 from prometheus_client import Counter, Histogram
 from worksite.common.messages import Scores, SearchFilters, SearchRequest, SearchResponse
@@ -19,6 +19,9 @@ _SECONDS = Histogram(
 _SEARCHES = Counter("rag_searches_total", "Searches answered, answered from the cache, or failed", ["mode", "outcome"])
 _DEADLINES = Counter("rag_rerank_deadline_total", "Searches answered without the reranker, which was not done in time")
 
+_REPLY_BYTES = 900_000
+"""What the results may take of a message, which has 1 MiB. A hundred chunks of prose or code take a tenth of it."""
+
 SearchEndpoint = Callable[[SearchRequest], Awaitable[SearchResponse]]
 
 
@@ -33,7 +36,7 @@ def search_endpoint(engine: SearchEngine) -> SearchEndpoint:
             raise
         _count(request, result)
         return SearchResponse(
-            results=tuple(map(_found, result.hits)),
+            results=tuple(_fitting(map(_found, result.hits))),
             reranked=result.skipped is None,
             timings_ms=result.timings_ms,
             rerank_skipped=result.skipped,
@@ -41,6 +44,16 @@ def search_endpoint(engine: SearchEngine) -> SearchEndpoint:
         )
 
     return search
+
+
+def _fitting(results: Iterable[FoundPassage]) -> Iterator[FoundPassage]:
+    """The first of the results, as many as a message carries: characters that JSON escapes take six bytes each."""
+    left = _REPLY_BYTES
+    for result in results:
+        left -= len(result.model_dump_json().encode())
+        if left < 0:
+            return
+        yield result
 
 
 def _count(request: SearchRequest, result: SearchResult) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
+from worksite.rag.opening import opened
 
 GITIGNORE = ".gitignore"
 _DEPENDENCIES = {"node_modules", "__pycache__"}
@@ -17,29 +18,35 @@ class Ignored:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._specs: dict[Path, GitIgnoreSpec | None] = {}
+        self._folders: dict[Path, bool] = {root: False}
+
+    def depth_of(self, path: Path) -> int:
+        """How many folders a path lies in, below the root."""
+        return len(path.parts) - len(self._root.parts)
 
     def leaves_out(self, path: Path, is_folder: bool) -> bool:
         """Is this path left out, or a folder that it lies in? It must be below the root."""
-        parts = path.relative_to(self._root).parts
-        return any(
-            self._is_left_out(self._root.joinpath(*parts[:depth]), is_folder or depth < len(parts))
-            for depth in range(1, len(parts) + 1)
-        )
+        around = [*path.parents][: self.depth_of(path)]
+        for folder in reversed(around):
+            if folder not in self._folders:
+                self._folders[folder] = self._is_left_out(folder, is_folder=True)
+            if self._folders[folder]:
+                return True
+        return path != self._root and self._is_left_out(path, is_folder)
 
     def _is_left_out(self, path: Path, is_folder: bool) -> bool:
         if is_outside_by_name(path.name):
             return True
-        verdict = False
-        for folder in reversed(path.relative_to(self._root).parents):  # the innermost file has the last word
-            if (spec := self._spec(self._root / folder)) is not None:
-                name = path.relative_to(self._root / folder).as_posix() + ("/" if is_folder else "")
-                said = spec.check_file(name).include
-                verdict = verdict if said is None else said
-        return verdict
+        for folder in [*path.parents][: self.depth_of(path)]:  # the innermost file that says something is right
+            if (spec := self._spec(folder)) is not None:
+                name = path.relative_to(folder).as_posix() + ("/" if is_folder else "")
+                if (said := spec.check_file(name).include) is not None:
+                    return said
+        return False
 
     def _spec(self, folder: Path) -> GitIgnoreSpec | None:
         if folder not in self._specs:
-            self._specs[folder] = _read(folder / GITIGNORE)
+            self._specs[folder] = _read(self._root, folder / GITIGNORE)
         return self._specs[folder]
 
 
@@ -48,11 +55,13 @@ def is_outside_by_name(name: str) -> bool:
     return name.startswith(".") or name in _DEPENDENCIES
 
 
-def _read(file: Path) -> GitIgnoreSpec | None:
+def _read(root: Path, file: Path) -> GitIgnoreSpec | None:
     """None where there are no rules; those that nobody can read are none."""
     try:
-        if file.is_symlink() or file.stat().st_size > _MOST_BYTES:
-            return None
-        return GitIgnoreSpec.from_lines(file.read_text(errors="replace").splitlines())
+        with opened(root, file) as found:
+            data = found.read(_MOST_BYTES + 1)
+        return (
+            GitIgnoreSpec.from_lines(data.decode(errors="replace").splitlines()) if len(data) <= _MOST_BYTES else None
+        )
     except (OSError, ValueError):
         return None

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TypeVar
 from uuid import UUID
 
 from worksite.rag.domain.changes import Changes, changes_of
+from worksite.rag.domain.chunking import MAX_TOKENS, chunk
 from worksite.rag.domain.chunking import VERSION as CHUNKER_VERSION
-from worksite.rag.domain.chunking import chunk
-from worksite.rag.domain.documents import Document, Passage, Point, Unindexable
+from worksite.rag.domain.documents import Document, Passage, Point, SparseVector, Unindexable, Vector
 from worksite.rag.domain.identity import Fingerprint, chunk_ids
 from worksite.rag.embedder import Embedder
 from worksite.rag.lane import Lane
+from worksite.rag.metrics import CHUNKS
+from worksite.rag.parsing import CodeParser
 from worksite.rag.sparse import VERSION as SPARSE_VERSION
 from worksite.rag.sparse import SparseEncoder
 from worksite.rag.store import VectorStore
@@ -68,6 +70,7 @@ class Indexer:
     store: VectorStore
     index: str
     lane: Lane = field(default_factory=Lane)
+    parser: CodeParser = field(default_factory=CodeParser)
 
     async def put(self, tenant: str, document: Document) -> int:
         """Bring one document up to date; returns how many chunks it has. Raises Unindexable."""
@@ -111,7 +114,7 @@ class Indexer:
             _record_failure(report, document.path, f"{type(error).__name__}: {error}")
 
     async def _put(self, tenant: str, document: Document, known: Mapping[UUID, str], report: IndexReport) -> None:
-        chunks = await _computed(chunk, document, self.embedder.count)
+        chunks = await _computed(chunk, document, self.embedder.count, MAX_TOKENS, self.parser.sections)
         ids = chunk_ids(self.index, tenant, document.path, chunks)
         await self._apply(tenant, changes_of(document, ids, chunks, known), report)
         report.files += 1
@@ -119,23 +122,37 @@ class Indexer:
 
     async def _apply(self, tenant: str, changes: Changes, report: IndexReport) -> None:
         for first in range(0, len(changes.new), _BATCH):
-            points = [await self._point(*new) for new in changes.new[first : first + _BATCH]]
+            points = await self._points(changes.new[first : first + _BATCH])
             await self.store.upsert(tenant, points)
             report.embedded += len(points)
+            CHUNKS.labels("embedded").inc(len(points))
         if changes.moved:
             await self.store.replace_passages(tenant, changes.moved)
             report.moved += len(changes.moved)
+            CHUNKS.labels("moved").inc(len(changes.moved))
         await self._delete(tenant, changes.gone, report)
+
+    async def _points(self, new: Sequence[tuple[UUID, Passage, str]]) -> list[Point]:
+        """Side by side as many as the lane takes, of like length, so that none waits long for its neighbours."""
+        waiting = sorted(new, key=lambda one: len(one[2]))
+        points: list[Point] = []
+        for first in range(0, len(waiting), self.lane.width):
+            points += await asyncio.gather(*(self._point(*one) for one in waiting[first : first + self.lane.width]))
+        return points
 
     async def _point(self, chunk_id: UUID, passage: Passage, text: str) -> Point:
         async with self.lane.chunk():
-            dense = await _computed(self.embedder.embed, text)
-        return Point(chunk_id, passage, dense, self.encoder.document(text))
+            dense, sparse = await _computed(self._vectors, text)
+        return Point(chunk_id, passage, dense, sparse)
+
+    def _vectors(self, text: str) -> tuple[Vector, SparseVector]:
+        return self.embedder.embed(text), self.encoder.document(text)
 
     async def _delete(self, tenant: str, ids: Collection[UUID], report: IndexReport) -> None:
         if ids:
             await self.store.delete(tenant, ids)
             report.deleted += len(ids)
+            CHUNKS.labels("removed").inc(len(ids))
 
 
 async def _computed(call: Callable[..., _T], *arguments: object) -> _T:

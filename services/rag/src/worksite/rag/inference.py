@@ -7,6 +7,7 @@ from pathlib import Path
 import onnxruntime as ort
 from tokenizers import Tokenizer
 from worksite.common.settings import SettingsError
+from worksite.rag.signed import gains_by_signed_weights, with_signed_weights
 
 _PREFERRED = ("model_quint8_avx2.onnx", "model.onnx")
 """Of several files, as hubs publish them: the small one that is right for every processor, then the unquantised one."""
@@ -56,6 +57,16 @@ def load_session(model: Path, threads: int) -> ort.InferenceSession:
     # a waiting thread that spins takes the core from whoever it waits for, where cores are shared
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(_source(model), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the binding's own errors share no base of theirs
         raise ModelError(f"{model} cannot be loaded: {error}") from error
+
+
+def _source(model: Path) -> str | bytes:
+    """The file, or its content where that is changed: a path also finds the files that a model may refer to."""
+    if gains_by_signed_weights():
+        content = model.read_bytes()
+        signed = with_signed_weights(content)
+        if signed != content:
+            return signed
+    return str(model)

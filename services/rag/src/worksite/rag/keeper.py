@@ -12,19 +12,24 @@ so writing them twice is the same as once. A row that somebody changed meanwhile
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Literal
 
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Entry, KeyValue
 from worksite.common.errors import ArtifactCorrupt, ArtifactMissing, Conflict
 from worksite.common.messages import DocumentEntry, document_id
+from worksite.rag.converting import Converter
 from worksite.rag.domain.documents import Document, Unindexable
 from worksite.rag.domain.entries import (
     LARGEST_BLOB,
+    Content,
+    content_of,
     document_of,
     failed,
     indexed,
@@ -46,6 +51,7 @@ class Keeper:
     rows: KeyValue
     texts: Artifacts
     indexer: Indexer
+    converter: Converter = field(default_factory=Converter)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def settle(self, tenant: str, document: str) -> Outcome:
@@ -79,12 +85,20 @@ class Keeper:
         return "indexed"
 
     async def _document(self, entry: DocumentEntry) -> Document:
+        content = await self._content(entry)
+        if isinstance(content.data, str):
+            return document_of(entry, content.source, content.data)
+        suffix = PurePosixPath(entry.path).suffix.lower()
+        return document_of(entry, content.source, await self.converter.markdown(content.data, suffix))
+
+    async def _content(self, entry: DocumentEntry) -> Content:
         if entry.text.size > LARGEST_BLOB:
             raise Unindexable(f"its text takes {entry.text.size} bytes; at most {LARGEST_BLOB} are read")
         try:
-            return document_of(entry, await self.texts.get(entry.text))
+            blob = await self.texts.get(entry.text)
         except (ArtifactMissing, ArtifactCorrupt) as error:
             raise Unindexable(f"its stored text is lost ({error}); send the document again") from error
+        return await asyncio.to_thread(content_of, entry, blob)
 
     async def _delete(self, entry: DocumentEntry, row: Entry) -> Outcome:
         await self.indexer.remove(entry.tenant, entry.path)

@@ -1,7 +1,8 @@
-"""Who may use the embedder next: a query at once; documents one chunk at a time, and only while no query is under way.
+"""Who may use the embedder next: a query at once; documents a chunk per core, and only while no query is under way.
 
-A model call cannot be interrupted and both take all cores, so a query waits for at most one chunk. Chunks of several
-documents take turns, so that a long document of one tenant does not hold up a short one of another.
+A model call cannot be interrupted, so a query shares the cores with the chunks under way until they are done, and for
+no longer. Chunks of several documents take turns, so that a long document of one tenant does not hold up a short one
+of another.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ PATIENCE_SECONDS = 0.25
 
 
 class Lane:
-    """The order at one embedder. `progress` turns with every chunk."""
+    """The order at one embedder, which works on `width` chunks side by side. `progress` turns with every chunk."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 1) -> None:
+        self.width = width
         self.progress = Progress()
         self._queries = 0
         self._no_query = asyncio.Event()
         self._no_query.set()
-        self._chunk = asyncio.Lock()
+        self._chunks = asyncio.Semaphore(width)
 
     @contextmanager
     def query(self) -> Generator[None, None, None]:
@@ -41,7 +43,7 @@ class Lane:
     @asynccontextmanager
     async def chunk(self) -> AsyncGenerator[None, None]:
         """While one chunk of a document is embedded."""
-        async with self._chunk:
+        async with self._chunks:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._no_query.wait(), PATIENCE_SECONDS)
             yield

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -19,11 +19,14 @@ from worksite.rag.converting import Converter
 from worksite.rag.domain.documents import Document, Unindexable
 from worksite.rag.folders import Contents, Folder, Stamp, decoded, read, stamp_of
 from worksite.rag.index import Indexer
+from worksite.rag.metrics import ERRORS
 
 log = logging.getLogger(__name__)
 
 _FILES = Counter("rag_ingest_files_total", "Files of folders that were looked at and had changed", ["outcome"])
 _SHOWN = 5
+MAX_PATH_LENGTH = 400
+"""As of documents that tenants send: fifty results have to fit into a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,29 +76,36 @@ class Library:
 
     async def _look(self, folder: Folder, at: Path, trusts_stamps: bool) -> None:
         try:
-            scan = await asyncio.to_thread(folder.scan, at)
+            found, kept = await asyncio.to_thread(_scanned, folder, at)
         except NotADirectoryError as error:  # e.g. not mounted: what is indexed of it stays
             self._refuse(folder.root.name, str(error))
         else:
             self.refused.pop(folder.root.name, None)
-            kept = {folder.path_of(path): reason for path, reason in scan.unreadable.items()}
             for path, reason in kept.items():
                 self._refuse(path, reason)
-            found = {folder.path_of(file): file for file in scan.files}
-            for path, file in found.items():
-                await self._settle(path, file, trusts_stamps)
-            await self._remove_gone(folder.path_of(at), {*found, *kept})
+            await self._settle_all(folder.root, found, trusts_stamps)
+            await self._remove_gone(folder.path_of(at), found.keys(), kept.keys())
         self._tell()
 
-    async def _settle(self, path: str, file: Path, trusts_stamps: bool) -> None:
+    async def _settle_all(self, root: Path, found: Mapping[str, Path], trusts_stamps: bool) -> None:
+        """As many files side by side as chunks are embedded, so that one is cut while another's are."""
+        waiting = iter(found.items())
+
+        async def settle() -> None:
+            for path, file in waiting:
+                await self._settle(path, root, file, trusts_stamps)
+
+        await asyncio.gather(*(settle() for _ in range(self._indexer.lane.width)))
+
+    async def _settle(self, path: str, root: Path, file: Path, trusts_stamps: bool) -> None:
         self.unsettled.discard(path)
         try:
-            await self._bring_up_to_date(path, file, trusts_stamps)
+            await self._bring_up_to_date(path, root, file, trusts_stamps)
         except Exception as error:  # trouble of the store, say: it tells nothing about the file, or about the others
             self.unsettled.add(path)
             self._refuse(path, f"{type(error).__name__}: {error}")
 
-    async def _bring_up_to_date(self, path: str, file: Path, trusts_stamps: bool) -> None:
+    async def _bring_up_to_date(self, path: str, root: Path, file: Path, trusts_stamps: bool) -> None:
         seen = self._seen.get(path)
         try:
             stamp = await asyncio.to_thread(stamp_of, file)  # before the file is read: a write meanwhile changes it
@@ -105,7 +115,7 @@ class Library:
         if trusts_stamps and seen and seen.stamp == stamp:
             return
         try:
-            contents = await asyncio.to_thread(read, file)
+            contents = await asyncio.to_thread(read, root, file)
         except OSError as error:
             await self._cannot_open(path, error)
             return
@@ -141,19 +151,21 @@ class Library:
 
     async def _document(self, path: str, contents: Contents) -> Document:
         source = contents.source
+        if len(path) > MAX_PATH_LENGTH:
+            raise Unindexable(f"its path has {len(path)} characters; at most {MAX_PATH_LENGTH} are shown with results")
         if source.is_converted:
             text = await self._converter.markdown(contents.data, PurePosixPath(path).suffix.lower())
         else:
             text = decoded(contents.data)
         return Document(path, text, source.format, language=source.language, updated_at=contents.updated_at)
 
-    async def _remove_gone(self, below: str, there: set[str]) -> None:
-        def is_there(path: str) -> bool:
-            return path in there or any(str(above) in there for above in PurePosixPath(path).parents)
-
-        paths = {*self._seen, *self.refused}
-        for path in [one for one in paths if PurePosixPath(one).is_relative_to(below) and not is_there(one)]:
-            await self._remove(path)
+    async def _remove_gone(self, at: str, found: Collection[str], unreadable: Collection[str]) -> None:
+        """What was at or below a path and is not found any more; of what is unreadable nobody knows."""
+        below = f"{at}/"
+        kept = tuple(f"{path}/" for path in unreadable)
+        for path in [one for one in {*self._seen, *self.refused} if one == at or one.startswith(below)]:
+            if path not in found and not (path in unreadable or path.startswith(kept)):
+                await self._remove(path)
 
     async def _remove(self, path: str) -> None:
         await self._indexer.remove(SHARED_TENANT, path)
@@ -168,6 +180,7 @@ class Library:
         if self.refused.get(path) != reason:
             log.warning("not indexed: %s: %s", path, reason)
             _FILES.labels("refused").inc()
+            ERRORS.labels("folders").inc()
         self.refused[path] = reason
 
     def _tell(self) -> None:
@@ -175,3 +188,10 @@ class Library:
         more = [f"{len(self.refused) - _SHOWN} more"] if len(self.refused) > _SHOWN else []
         refused = f", {len(self.refused)} refused: {'; '.join([*named, *more])}" if named else ""
         self._state["folders"] = f"{len(self._seen.keys() - self.refused.keys())} files{refused}"
+
+
+def _scanned(folder: Folder, at: Path) -> tuple[dict[str, Path], dict[str, str]]:
+    """By their paths in the index, the files that count, and why others could not be looked at."""
+    scan = folder.scan(at)
+    files = {folder.path_of(file): file for file in scan.files}
+    return files, {folder.path_of(path): reason for path, reason in scan.unreadable.items()}

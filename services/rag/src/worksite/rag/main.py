@@ -36,14 +36,15 @@ def main() -> None:
 
 
 async def _main(settings: RagSettings, running: service.Running) -> None:
-    embedder = await asyncio.to_thread(Embedder, settings.rag_embedder_path, settings.rag_embedder_threads)
+    embedder = await asyncio.to_thread(Embedder, settings.rag_embedder_path, 1)
     encoder, fingerprint = SparseEncoder(), fingerprint_of(embedder).digest()
-    lane = Lane()
+    lane = Lane(settings.rag_embedder_threads)  # texts side by side: they gain more than each does by threads
     running.health.state["embedder"] = f"{embedder.folder.name} {embedder.model_hash[:12]}"
     async with _opened_store(settings, fingerprint) as store:
         indexer = Indexer(embedder, encoder, store, f"{settings.rag_collection}-{fingerprint}", lane)
         folders = [Folder(folder.resolve()) for folder in settings.knowledge_dirs]
-        library = Library(indexer, folders, Converter(), running.health.state)
+        converter = Converter()
+        library = Library(indexer, folders, converter, running.health.state)
         async with Watcher(library) as watcher:  # from before the first look, so that nothing happens in between
             indexing = asyncio.create_task(_index(settings, indexer, library))
             if not await _finished(indexing, running.stop):
@@ -53,15 +54,17 @@ async def _main(settings: RagSettings, running: service.Running) -> None:
             engine = SearchEngine(embedder, encoder, store, settings.rag_alpha, lane, reranking)
             await bus.answer(running.micro, "search", SearchRequest, search_endpoint(engine))
             running.ready.set()
-            await _keep(settings, running, indexer, watcher)
+            await _keep(settings, running, indexer, converter, watcher)
             await running.micro.stop()
 
 
-async def _keep(settings: RagSettings, running: service.Running, indexer: Indexer, watcher: Watcher) -> None:
+async def _keep(
+    settings: RagSettings, running: service.Running, indexer: Indexer, converter: Converter, watcher: Watcher
+) -> None:
     """Keep the index equal to folders and to tenants' documents, until told to stop."""
     async with asyncio.TaskGroup() as tasks:
         watching = tasks.create_task(watcher.run())
-        await keep_documents(settings, running, indexer)
+        await keep_documents(settings, running, indexer, converter)
         watching.cancel()
 
 

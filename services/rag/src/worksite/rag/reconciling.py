@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from worksite.common.artifacts import Artifacts
-from worksite.common.bus import KeyValue
+from worksite.common.bus import Entry, KeyValue
 from worksite.common.bus.consumer import backoff
 from worksite.common.errors import MalformedMessage
 from worksite.common.messages import SHARED_TENANT, DocumentEntry, document_id
@@ -53,20 +53,16 @@ class Reconciler:
     async def look(self, now: datetime) -> None:
         """Once over everything."""
         found = await self.rows.entries()
-        entries: list[DocumentEntry] = []
-        for row in found:
-            try:
-                entries.append(parse_row(row.key, row.value))
-            except MalformedMessage as error:
-                log.error("%s; it is left alone", error)
+        entries = await asyncio.to_thread(_parsed, found)
         self._add_unsettled(entries, await self.store.counts())
         if len(entries) == len(found):  # else nobody knows which texts the others refer to
-            await self._remove_texts_but({entry.text.sha256 for entry in entries}, now)
+            await self._remove_texts_but({entry.text.sha256 for entry, _ in entries}, now)
 
-    def _add_unsettled(self, entries: Collection[DocumentEntry], stored: Counts) -> None:
-        for entry in entries:
+    def _add_unsettled(self, entries: Collection[tuple[DocumentEntry, datetime]], stored: Counts) -> None:
+        for entry, written_at in entries:
             if not is_settled(entry, stored.get(entry.tenant, {}).pop(entry.path, 0)):
-                self.backlog.add(entry.tenant, entry.id)
+                asked_for = entry.state in {"queued", "deleting"}
+                self.backlog.add(entry.tenant, entry.id, written_at.timestamp() if asked_for else None)
         for tenant in stored.keys() - {SHARED_TENANT}:
             for path in stored[tenant]:
                 self.backlog.add(tenant, document_id(path))
@@ -75,3 +71,14 @@ class Reconciler:
         removed = await self.texts.remove_all_but(kept, now - TEXT_GRACE)
         if removed.blobs:
             log.info("removed %d texts that no document refers to", removed.blobs)
+
+
+def _parsed(rows: Iterable[Entry]) -> list[tuple[DocumentEntry, datetime]]:
+    """Those that can be read, each with the time when it was written."""
+    entries: list[tuple[DocumentEntry, datetime]] = []
+    for row in rows:
+        try:
+            entries.append((parse_row(row.key, row.value), row.written_at))
+        except MalformedMessage as error:
+            log.error("%s; it is left alone", error)
+    return entries

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Encoding
 from worksite.rag.domain.batching import affordable, batches
 from worksite.rag.domain.windows import best_window, term_weights
 from worksite.rag.inference import ModelError, load_session, load_tokenizer, model_file
@@ -76,7 +76,7 @@ class CrossEncoder:
         return scores.tolist()
 
     def _encoded(self, query: str, passages: Sequence[tuple[str, str]]) -> list[Encoding]:
-        asked = self._words.encode(query, add_special_tokens=False)
+        asked, *heads = self._words.encode_batch([query, *(head for head, _ in passages)], add_special_tokens=False)
         texts = self._words.encode_batch([text for _, text in passages], add_special_tokens=False)
         weights = term_weights(asked.ids, [text.ids for text in texts])
         question = _cut(query, asked, slice(QUERY_TOKENS))
@@ -84,7 +84,9 @@ class CrossEncoder:
             _cut(text, encoded, best_window(encoded.ids, weights, WINDOW_TOKENS))
             for (_, text), encoded in zip(passages, texts, strict=True)
         ]
-        headings = [_cut(heading, _plain(self._words, heading), slice(HEADING_TOKENS)) for heading, _ in passages]
+        headings = [
+            _cut(heading, encoded, slice(HEADING_TOKENS)) for (heading, _), encoded in zip(passages, heads, strict=True)
+        ]
         pairs = [(question, f"{head}\n{body}") for head, body in zip(headings, windows, strict=True)]
         return self._pairs.encode_batch(pairs)
 
@@ -101,10 +103,6 @@ class CrossEncoder:
             attempt.check()
             raise
         return np.asarray(logits, dtype=np.float32)[:, 0]
-
-
-def _plain(tokenizer: Tokenizer, text: str) -> Encoding:
-    return tokenizer.encode(text, add_special_tokens=False)
 
 
 def _cut(text: str, encoded: Encoding, tokens: slice) -> str:

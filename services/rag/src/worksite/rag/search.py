@@ -26,7 +26,7 @@ from worksite.rag.store import Scores, VectorStore
 logger = logging.getLogger(__name__)
 
 CANDIDATES = 100
-"""How many each side brings in; more than the largest `top_k`."""
+"""How many each side brings in; as many as the largest `top_k`."""
 RERANKED = 20
 """How many are offered to the reranker, which takes as many as its budget allows."""
 _VECTORS, _RESULTS = 1024, 256

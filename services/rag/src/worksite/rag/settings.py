@@ -27,7 +27,7 @@ class RagSettings(ServiceSettings):
         default=SHIPPED,
         description="folder with one *.onnx file and its tokenizer.json; unset: the shipped model",
     )
-    rag_embedder_threads: int = Field(default=2, ge=1, le=64, description="threads one model call is computed with")
+    rag_embedder_threads: int = Field(default=2, ge=1, le=64, description="cores that the models may use")
     rag_alpha: float = Field(default=ALPHA, ge=0, le=1, description="weight of the cosine against BM25, hybrid mode")
     rag_reranker: str | None = Field(
         default=None,
@@ -41,6 +41,12 @@ class RagSettings(ServiceSettings):
     )
     rag_rerank_tokens: int = Field(
         default=TOKENS, ge=256, le=100_000, description="tokens of query and passages that one reranking reads"
+    )
+    rag_task_results: int = Field(
+        default=50,
+        ge=0,
+        le=1000,
+        description="tasks of a tenant whose results are searched, the latest; 0: none",
     )
     rag_collection: str = Field(
         default="worksite",

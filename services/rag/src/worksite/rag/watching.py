@@ -99,7 +99,7 @@ class Watcher(FileSystemEventHandler):
         await self._quiet()
         hints, self._hints = self._hints, {}
         self._hinted.clear()
-        for path in _outermost(hints):
+        for path in await asyncio.to_thread(_outermost, hints):
             await self._library.look(path)
 
     async def _quiet(self) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import httpx
 from worksite.cli.client.access import DEFAULT_ROLE, Access, transport
-from worksite.cli.client.refusals import GatewayError, NotThere, Say, TooMany, patiently, problem
+from worksite.cli.client.refusals import GatewayError, NotTaken, NotThere, Say, TooMany, patiently, problem
+
+_KINDS: Mapping[int, type[GatewayError]] = {404: NotThere, 413: NotTaken, 422: NotTaken}
 
 
 class Connection:
@@ -33,7 +35,7 @@ class Connection:
         """One call; where the gateway asks for a pause, it is made. Raises GatewayError."""
         answer = await patiently(lambda: self._sent(method, path, options), self._say)
         if answer.is_error:
-            raise (NotThere if answer.status_code == httpx.codes.NOT_FOUND else GatewayError)(self._reason(answer))
+            raise _KINDS.get(answer.status_code, GatewayError)(self._reason(answer))
         return answer
 
     async def listed(

@@ -98,6 +98,12 @@ class Gateway:
         answer = await self._connection.call("POST", "/v1/knowledge/documents", content=body, headers=headers)
         return list(answer.json()["documents"])
 
+    async def add_file(self, name: str, content: bytes, tags: tuple[str, ...]) -> dict[str, Any]:
+        """Put one file that has to be converted into the knowledge base; returns its entry. Raises NotTaken."""
+        form = {"files": [("files", (name, content))], "data": {"tags": list(tags)}, "timeout": _UPLOAD_SECONDS}
+        answer = await self._connection.call("POST", "/v1/knowledge/documents", **form)
+        return dict(answer.json()["documents"][0])
+
     def documents(self, state: str | None = None) -> AsyncGenerator[dict[str, Any]]:
         """The entries of the knowledge base."""
         return self._connection.listed("/v1/knowledge/documents", "documents", _PAGE, {"state": state})

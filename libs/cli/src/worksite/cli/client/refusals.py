@@ -25,6 +25,10 @@ class NotThere(GatewayError):
     """What the call names does not exist, or not for us."""
 
 
+class NotTaken(GatewayError):
+    """What the call sends is too large or does not fit; another body may well be taken."""
+
+
 class TooMany(Exception):
     """The gateway asks for a pause (429), on a call or on the way to the token that the call needs."""
 

@@ -1,4 +1,4 @@
-"""Which files below the given paths are text to search, and why the others are not."""
+"""Which files below the given paths can be searched, and why the others cannot."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 from worksite.cli.repository.git import Git
-from worksite.common.messages.knowledge import MAX_DOCUMENT_BYTES, DocumentPath
+from worksite.common.messages.knowledge import (
+    CONVERTED_SUFFIXES,
+    MAX_DOCUMENT_BYTES,
+    MAX_FILE_BYTES,
+    DocumentPath,
+    is_converted,
+)
 
 _PROSE = "adoc md mdx org rst tex txt"
 _CODE = (
-    "bash c cc clj cpp cs css dart el erl ex exs fs go graphql groovy h hpp hs html java jl js jsx kt kts lua m mjs ml "
+    "bash c cc clj cpp cs css dart el erl ex exs fs go graphql groovy h hpp hs java jl js jsx kt kts lua m mjs ml "
     "nim php pl proto ps1 py pyi r rb rs scala scss sh sql svelte swift tf toml ts tsx vue yaml yml zig zsh"
 )
-SUFFIXES = frozenset(f".{name}" for name in f"{_PROSE} {_CODE}".split())
+SUFFIXES = frozenset(f".{name}" for name in f"{_PROSE} {_CODE}".split()) | CONVERTED_SUFFIXES
 NAMES = frozenset({"AUTHORS", "CHANGELOG", "CONTRIBUTING", "Dockerfile", "LICENSE", "Makefile", "NOTICE", "README"})
 _SKIPPED_FOLDERS = frozenset({"__pycache__", "build", "dist", "node_modules", "target", "venv"})
 _PATH: TypeAdapter[str] = TypeAdapter(DocumentPath)
@@ -38,6 +44,15 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Convertible:
+    """A file that the knowledge base converts to a text; read when it is sent, for many of them are large."""
+
+    path: str
+    file: Path
+    origin: str | None = None
+
+
+@dataclass(frozen=True)
 class Skipped:
     """A file that is there but not ingested."""
 
@@ -50,9 +65,9 @@ def origin(folder: Path) -> str:
     return "folder-" + hashlib.sha256(f"{platform.node()}:{folder.resolve()}".encode()).hexdigest()[:16]
 
 
-async def read(paths: Iterable[Path]) -> list[Text | Skipped]:
+async def read(paths: Iterable[Path]) -> list[Text | Convertible | Skipped]:
     """Every file of the paths; a folder's files are named by the folder and their place in it. Raises NothingThere."""
-    found: dict[str, tuple[Path, Text | Skipped]] = {}
+    found: dict[str, tuple[Path, Text | Convertible | Skipped]] = {}
     for root in _resolved(paths):
         for file in await _of(root):
             name = _name(root, file)
@@ -61,7 +76,7 @@ async def read(paths: Iterable[Path]) -> list[Text | Skipped]:
                     f"{found[name][0]} and {file} would both be {name}: ingest them from a common folder"
                 )
             result = _read(file, name, chosen=file == root)
-            in_folder = isinstance(result, Text) and root.is_dir()
+            in_folder = not isinstance(result, Skipped) and root.is_dir()
             found[name] = file, replace(result, origin=origin(root)) if in_folder else result
     return [result for _, result in found.values()]
 
@@ -110,11 +125,13 @@ def _name(root: Path, file: Path) -> str:
     return Path(root.name, file.relative_to(root)).as_posix()
 
 
-def _read(file: Path, name: str, *, chosen: bool) -> Text | Skipped:
+def _read(file: Path, name: str, *, chosen: bool) -> Text | Convertible | Skipped:
     """A file that was named itself (`chosen`) may have any suffix."""
     try:
         if reason := _unfit(file, name, chosen=chosen):
             return Skipped(name, reason)
+        if is_converted(name):
+            return Convertible(name, file)
         text = file.read_bytes().decode()
     except UnicodeDecodeError as error:
         return Skipped(name, f"not UTF-8 text: {error.reason} at byte {error.start}")
@@ -130,8 +147,11 @@ def _unfit(file: Path, name: str, *, chosen: bool) -> str | None:
         return "a link" if file.is_symlink() else "not a file"
     if not chosen and file.suffix.lower() not in SUFFIXES and file.name not in NAMES:
         return f"not known as text or source code ({file.suffix or 'no suffix'})"
-    if (size := file.stat().st_size) > MAX_DOCUMENT_BYTES:
-        return f"{size / (1 << 20):.1f} MiB; at most {MAX_DOCUMENT_BYTES >> 20} MiB are indexed"
+    most = MAX_FILE_BYTES if is_converted(name) else MAX_DOCUMENT_BYTES
+    if (size := file.stat().st_size) > most:
+        return f"{size / (1 << 20):.1f} MiB; at most {most >> 20} MiB are indexed"
+    if not size:
+        return "empty"
     try:
         _PATH.validate_python(name)
     except ValidationError as error:

@@ -1,7 +1,8 @@
 """The disk under the bus: enough at the start, and a bus that comes back when a full disk has room again.
 
 nats-server refuses every write to a stream after its first write failed for want of space, until it is restarted; so
-somebody must restart it, and not before there is room, because a start on a full disk can lose a stream.
+somebody must restart it, and not before there is room, because a start on a full disk can lose a stream. It may
+hang when it is told to end then.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
 from worksite.cli.stack.errors import StateUnusable
@@ -44,7 +45,9 @@ def check(root: Path, free: int) -> None:
 class FullDisk:
     """Reads the bus's log for the failure, tells, waits for room, restarts the bus."""
 
-    def __init__(self, log: Callable[[str, str], None], free: Callable[[], int], restart: Callable[[], None]) -> None:
+    def __init__(
+        self, log: Callable[[str, str], None], free: Callable[[], int], restart: Callable[[], Awaitable[None]]
+    ) -> None:
         self._log, self._free, self._restart = log, free, restart
         self._seen = asyncio.Event()
 
@@ -71,5 +74,5 @@ class FullDisk:
             while self._free() < _ROOM_BYTES:  # noqa: ASYNC110 - nobody tells when there is room
                 await asyncio.sleep(every_seconds)
             self._log("worksite", "the disk has room again: restarting nats-server")
-            self._seen.clear()
-            self._restart()
+            await self._restart()
+            self._seen.clear()  # what it wrote until its end was of the same failure

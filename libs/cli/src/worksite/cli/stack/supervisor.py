@@ -65,31 +65,33 @@ class Supervisor:
         ends = {name: self._programs[name].last_end for name in names}
         return ", ".join(f"{name} ({end})" if end else name for name, end in ends.items())
 
-    def restart(self, name: str) -> None:
-        """End it politely; it is started again like one that crashed."""
-        process = self._processes.get(name)
-        if process and process.returncode is None:
-            process.terminate()
+    async def restart(self, name: str) -> None:
+        """End it; it is started again like one that crashed."""
+        await self._shut_down(name)
 
     async def stop(self, name: str) -> None:
-        """SIGTERM, then SIGKILL after the program's grace."""
-        program = self._programs[name]
-        program.stopping.set()
-        process = self._processes.get(name)
-        if process and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-            try:
-                await asyncio.wait_for(_exited(process), program.grace_seconds)
-            except TimeoutError:
-                self._log(name, f"did not stop within {program.grace_seconds:.0f} s: killed")
-                process.kill()
-                await _exited(process)
+        """End it for good."""
+        self._programs[name].stopping.set()
+        await self._shut_down(name)
         # Its last words are read and its pipe is closed, unless somebody who left its session holds that open.
         task = self._tasks[name]
         await asyncio.wait({task}, timeout=_LAST_WORDS_SECONDS)
         task.cancel()
         await asyncio.wait({task})
+
+    async def _shut_down(self, name: str) -> None:
+        """SIGTERM, then SIGKILL after the program's grace."""
+        program, process = self._programs[name], self._processes.get(name)
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(_exited(process), program.grace_seconds)
+        except TimeoutError:
+            self._log(name, f"did not stop within {program.grace_seconds:.0f} s: killed")
+            process.kill()
+            await _exited(process)
 
     async def _keep(self, program: Program) -> None:
         delay, quick_failures = _FIRST_RESTART_SECONDS, 0

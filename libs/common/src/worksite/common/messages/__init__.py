@@ -25,9 +25,11 @@ from worksite.common.messages.events import (
 from worksite.common.messages.journal import JournalRecord, ModelUse
 from worksite.common.messages.knowledge import (
     DocumentEntry,
+    DocumentFile,
     DocumentState,
     DocumentText,
     IndexDocuments,
+    TaskOrigin,
     document_id,
 )
 from worksite.common.messages.records import AuditRecord, DeadLetter, RedriveLetter, RedriveOutcome
@@ -116,6 +118,7 @@ MESSAGES: tuple[type[Message], ...] = (
     SearchResponse,
     RequestFailed,
     DocumentText,
+    DocumentFile,
     DocumentEntry,
     IndexDocuments,
     DeadLetter,
@@ -158,6 +161,7 @@ __all__ = [
     "Delivered",
     "DesignSpec",
     "DocumentEntry",
+    "DocumentFile",
     "DocumentState",
     "DocumentText",
     "Environment",
@@ -206,6 +210,7 @@ __all__ = [
     "SubmitTask",
     "TaskEntry",
     "TaskOptions",
+    "TaskOrigin",
     "TaskState",
     "TaskStatus",
     "TestFile",

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from datetime import datetime
-from typing import Annotated, Literal
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints
 from worksite.common.messages.artifacts import ArtifactRef
-from worksite.common.messages.base import PLAIN, Message, Tenant
+from worksite.common.messages.base import PLAIN, Message, Model, TaskId, Tenant
 
 MAX_DOCUMENT_BYTES = 2 << 20
 """Of one text, as UTF-8. Larger files are generated rather than written."""
+MAX_FILE_BYTES = 15 << 20
+"""Of one file that has to be converted to a text first: most of it is pictures and fonts."""
+CONVERTED_SUFFIXES = frozenset({".docx", ".htm", ".html", ".pdf"})
 
 
 def _relative(path: str) -> str:
@@ -34,6 +39,11 @@ def document_id(path: str) -> str:
     return hashlib.sha256(path.encode()).hexdigest()[:32]
 
 
+def is_converted(path: str) -> bool:
+    """Does the name say that the RAG engine has to convert the file to a text?"""
+    return PurePosixPath(path).suffix.lower() in CONVERTED_SUFFIXES
+
+
 class DocumentText(Message):
     """A document's text as the object store `knowledge` keeps it.
 
@@ -48,6 +58,36 @@ class DocumentText(Message):
     submitted_at: datetime
 
 
+class DocumentFile(Message):
+    """A document as a file that has yet to be converted, in place of a DocumentText; what is said there holds here."""
+
+    type: Literal["document_file"] = "document_file"
+    tenant: Tenant
+    path: DocumentPath
+    content_base64: str
+    submitted_at: datetime
+
+    @classmethod
+    def of(cls, tenant: str, path: str, content: bytes, submitted_at: datetime) -> Self:
+        """With these bytes."""
+        encoded = base64.b64encode(content).decode()
+        return cls(tenant=tenant, path=path, content_base64=encoded, submitted_at=submitted_at)
+
+    @property
+    def content(self) -> bytes:
+        """The file. Raises ValueError where it is no base64, which `of` never writes."""
+        return base64.b64decode(self.content_base64, validate=True)
+
+
+class TaskOrigin(Model):
+    """Of a document that is a result of a task."""
+
+    task: TaskId
+    project: str | None = Field(
+        default=None, max_length=1100, description="equal for tasks on one project; null: it has no name of its own"
+    )
+
+
 class DocumentEntry(Message):
     """A row of the bucket `documents`: what the client wants, and how far it has come.
 
@@ -60,12 +100,13 @@ class DocumentEntry(Message):
     id: DocumentId
     path: DocumentPath
     tags: Tags = ()
-    text: ArtifactRef = Field(description="a DocumentText in the object store `knowledge`")
+    text: ArtifactRef = Field(description="a DocumentText or DocumentFile in the object store `knowledge`")
     state: DocumentState
     error: str | None = Field(default=None, max_length=500, description="why it failed")
     chunks: int = Field(default=0, ge=0, description="how many can be searched")
     submitted_at: datetime
     indexed_at: datetime | None = None
+    origin: TaskOrigin | None = Field(default=None, description="null: a client sent it")
 
 
 class IndexDocuments(Message):

@@ -32,7 +32,7 @@ class SearchRequest(Message):
     type: Literal["search_request"] = "search_request"
     tenant: Tenant
     query: str = Field(min_length=1, max_length=2000)
-    top_k: int = Field(default=10, ge=1, le=50)
+    top_k: int = Field(default=10, ge=1, le=100)
     mode: SearchMode = "hybrid"
     rerank: bool = True
     filters: SearchFilters = SearchFilters()

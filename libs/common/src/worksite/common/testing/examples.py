@@ -216,9 +216,11 @@ def all_messages() -> tuple[m.Message, ...]:
         ),
         m.RequestFailed(code="malformed", detail="query is empty", retryable=False),
         m.DocumentText(tenant=TENANT, path="notes/login.md", text="# Login", submitted_at=NOW),
+        m.DocumentFile.of(TENANT, "notes/login.pdf", b"%PDF-1.7", NOW),
         m.DocumentEntry(
             tenant=TENANT, id=m.document_id("notes/login.md"), path="notes/login.md", tags=("auth",), text=artifact(),
             state="failed", error="not UTF-8", chunks=0, submitted_at=NOW, indexed_at=NOW,
+            origin=m.TaskOrigin(task=TASK, project="new:shop"),
         ),
         m.IndexDocuments(tenant=TENANT, documents=(m.document_id("notes/login.md"),)),
         m.DeadLetter(

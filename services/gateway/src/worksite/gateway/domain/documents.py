@@ -8,8 +8,14 @@ from datetime import datetime
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
-from worksite.common.messages import ArtifactRef, DocumentEntry, DocumentText, Model, document_id
-from worksite.common.messages.knowledge import MAX_DOCUMENT_BYTES, DocumentPath, DocumentState, Tags
+from worksite.common.messages import ArtifactRef, DocumentEntry, DocumentFile, DocumentText, Model, document_id
+from worksite.common.messages.knowledge import (
+    MAX_DOCUMENT_BYTES,
+    MAX_FILE_BYTES,
+    DocumentPath,
+    DocumentState,
+    Tags,
+)
 
 MAX_DOCUMENTS = 500
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -29,6 +35,23 @@ class NewDocument(Model):
                 f"{self.path}: {size} bytes; a text may have {MAX_DOCUMENT_BYTES}: split it, or leave it out"
             )
         return self
+
+
+class NewFile(Model):
+    """One file of a format that the RAG engine converts to a text: HTML, PDF, DOCX."""
+
+    path: DocumentPath
+    content: bytes
+    tags: Tags = ()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (size := len(self.content)) > MAX_FILE_BYTES:
+            raise ValueError(f"{self.path}: {size} bytes; a file to convert may have {MAX_FILE_BYTES}")
+        return self
+
+
+Wanted = NewDocument | NewFile
 
 
 class NewDocuments(Model):
@@ -60,6 +83,7 @@ class DocumentView(Model):
     chunks: int = Field(description="passages that can be found")
     submitted_at: datetime
     indexed_at: datetime | None
+    task: str | None = Field(description="the task that it is a result of; null: a client sent it")
     links: DocumentLinks
 
 
@@ -89,30 +113,34 @@ def is_document_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-def text_of(wanted: NewDocument, tenant: str, submitted_at: datetime) -> DocumentText:
-    """What is stored of it, beside its row."""
-    return DocumentText(tenant=tenant, path=wanted.path, text=wanted.text, submitted_at=submitted_at)
+def stored_of(wanted: Wanted, tenant: str, submitted_at: datetime) -> bytes:
+    """What is stored of it, beside its row; as large as the document, so not for the event loop."""
+    if isinstance(wanted, NewFile):
+        return DocumentFile.of(tenant, wanted.path, wanted.content, submitted_at).to_json()
+    return DocumentText(tenant=tenant, path=wanted.path, text=wanted.text, submitted_at=submitted_at).to_json()
 
 
-def asks_for(entry: DocumentEntry, wanted: NewDocument) -> bool:
-    """Is this row already on its way to the same, or there?"""
+def asks_for(entry: DocumentEntry, wanted: Wanted) -> bool:
+    """Is this row already on its way to the same, or there? As large a piece of work as `stored_of`."""
     if entry.state not in {"queued", "indexed"} or entry.tags != wanted.tags:
         return False
-    stored = text_of(wanted, entry.tenant, entry.submitted_at).to_json()
+    stored = stored_of(wanted, entry.tenant, entry.submitted_at)
     return hashlib.sha256(stored).hexdigest() == entry.text.sha256
 
 
-def queued(wanted: NewDocument, text: DocumentText, stored: ArtifactRef, before: DocumentEntry | None) -> DocumentEntry:
+def queued(
+    wanted: Wanted, tenant: str, submitted_at: datetime, stored: ArtifactRef, before: DocumentEntry | None
+) -> DocumentEntry:
     """The row that asks for a document. What was found before is found until that is done."""
     return DocumentEntry(
-        tenant=text.tenant,
+        tenant=tenant,
         id=document_id(wanted.path),
         path=wanted.path,
         tags=wanted.tags,
         text=stored,
         state="queued",
         chunks=before.chunks if before else 0,
-        submitted_at=text.submitted_at,
+        submitted_at=submitted_at,
         indexed_at=before.indexed_at if before else None,
     )
 
@@ -133,5 +161,6 @@ def document_view(entry: DocumentEntry) -> DocumentView:
         chunks=entry.chunks,
         submitted_at=entry.submitted_at,
         indexed_at=entry.indexed_at,
+        task=entry.origin.task if entry.origin else None,
         links=DocumentLinks(self=f"/v1/knowledge/documents/{entry.id}"),
     )

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pydantic import ValidationError
-from worksite.gateway.domain.documents import NewDocument, RefusedFile
+from worksite.common.messages.knowledge import is_converted
+from worksite.gateway.domain.documents import NewDocument, NewFile, RefusedFile, Wanted
 
 _MAX_SHOWN = 400
 
@@ -21,24 +22,32 @@ class FormFile:
 
 def documents_of(
     files: Iterable[FormFile], folder: str, tags: tuple[str, ...]
-) -> tuple[tuple[NewDocument, ...], tuple[RefusedFile, ...]]:
+) -> tuple[tuple[Wanted, ...], tuple[RefusedFile, ...]]:
     """A document is named by its folder and its file's name. Of two with one name the second is refused."""
-    taken: dict[str, NewDocument] = {}
+    taken: dict[str, Wanted] = {}
     refused: list[RefusedFile] = []
     for file in files:
         path = f"{folder.rstrip('/')}/{file.name}" if folder else file.name
         try:
             if path in taken:
                 raise ValueError("another file of this form has the same path")
-            taken[path] = NewDocument(path=path, text=_text(file.content), tags=tags)
+            taken[path] = _document(path, file.content, tags)
         except ValueError as error:
             refused.append(RefusedFile(path=path[:_MAX_SHOWN], message=_reason(error)))
     return tuple(taken.values()), tuple(refused)
 
 
+def _document(path: str, content: bytes, tags: tuple[str, ...]) -> Wanted:
+    if not is_converted(path):
+        return NewDocument(path=path, text=_text(content), tags=tags)
+    if not content:
+        raise ValueError("empty")
+    return NewFile(path=path, content=content, tags=tags)
+
+
 def _text(content: bytes) -> str:
     if b"\0" in content:
-        raise ValueError("binary: only text can be sent")
+        raise ValueError("binary: only text, HTML, PDF and DOCX can be sent, and their names have to say so")
     try:
         text = content.decode()
     except UnicodeDecodeError as error:

@@ -12,7 +12,7 @@ class SearchQuery(Model):
     """The body of `POST /v1/search`."""
 
     query: str = Field(min_length=1, max_length=2000)
-    top_k: int = Field(default=10, ge=1, le=50, description="results at most")
+    top_k: int = Field(default=10, ge=1, le=100, description="results at most")
     filters: SearchFilters = SearchFilters()
     rerank: bool = True
     mode: SearchMode = "hybrid"

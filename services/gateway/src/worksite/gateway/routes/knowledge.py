@@ -17,9 +17,9 @@ from worksite.gateway.domain.documents import (
     AcceptedDocuments,
     DocumentList,
     DocumentView,
-    NewDocument,
     NewDocuments,
     RefusedFile,
+    Wanted,
     document_view,
     is_document_id,
 )
@@ -41,7 +41,7 @@ router = APIRouter(prefix=PATH, tags=["knowledge"])
 class Submission:
     """What a body holds, JSON or a form."""
 
-    documents: tuple[NewDocument, ...]
+    documents: tuple[Wanted, ...]
     refused: tuple[RefusedFile, ...] = ()
 
 
@@ -79,8 +79,9 @@ async def submit(
     wanted: Annotated[Submission, Depends(submission)],
 ) -> AcceptedDocuments:
     """Accept texts to be searched, as JSON or as the files of a form, of which those that do not fit are `refused` and
-    the others taken; one that is there under the same path is replaced. The answer comes when all are
-    stored; after an error the same request again finishes what this one began."""
+    the others taken; HTML, PDF and DOCX files are converted later, and fail with a reason where they cannot be. One
+    that is there under the same path is replaced. The answer comes when all are stored; after an error the same request
+    again finishes what this one began."""
     try:
         entries = await gateway.knowledge.submit(caller.tenant, wanted.documents)
     except KnowledgeFull as error:

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from worksite.rag.domain.code import code_sections
 from worksite.rag.domain.documents import Chunk, Document
 from worksite.rag.domain.sections import Span, line_starts, lines_of
-from worksite.rag.domain.structure import sections_of
+from worksite.rag.domain.structure import CodeSections, sections_of
 
-VERSION = "2"
+VERSION = "3"
 """Part of the index fingerprint: change it whenever the same text would be cut or embedded differently."""
 
 MAX_TOKENS = 254
@@ -25,6 +26,9 @@ MAX_TOKENS = 254
 
 CHARACTERS_PER_TOKEN = 8
 """Bounds a chunk where tokens do not: WordPiece skips white space and takes any very long word as one."""
+
+MAX_HEADING, MAX_TITLE = 400, 200
+"""Characters of a heading path and of one title in it: both are stored with every chunk below."""
 
 TokenCounter = Callable[[str], int]
 """Tokens of a text, special tokens left out. Must not grow when texts are joined at white space."""
@@ -34,15 +38,20 @@ _Splitter = Callable[[Span], Iterator[Span]]
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A text being cut, with what it takes to measure and place a piece of it."""
+    """A text being cut, with what it takes to measure and place a piece of it. No chunk is larger than `limit`."""
 
     text: str
     count: TokenCounter
+    limit: int
 
     def size(self, span: Span) -> int:
-        """The tokens of the piece, or what its characters stand for where they are more."""
+        """The tokens of the piece, or what its characters stand for where they are more.
+
+        Tokens are not counted where the characters alone are too many for a chunk.
+        """
         start, end = span
-        return max(self.count(self.text[start:end]), -(-(end - start) // CHARACTERS_PER_TOKEN))
+        least = -(-(end - start) // CHARACTERS_PER_TOKEN)
+        return least if least > self.limit else max(self.count(self.text[start:end]), least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +63,20 @@ class _Cut:
     prefix: str
 
 
-def chunk(document: Document, count: TokenCounter, limit: int = MAX_TOKENS) -> list[Chunk]:
+def chunk(
+    document: Document, count: TokenCounter, limit: int = MAX_TOKENS, code: CodeSections = code_sections
+) -> list[Chunk]:
     """Cut a document into chunks of at most `limit` tokens, the heading path in front of each included.
 
     Empty for a text without a visible character. A single character that alone exceeds the limit stays whole.
     """
-    source = _Text(document.text, count)
-    return list(_placed(document.text, _cuts(document, source, limit)))
+    source = _Text(document.text, count, limit)
+    return list(_placed(document.text, _cuts(document, source, limit, code)))
 
 
-def _cuts(document: Document, source: _Text, limit: int) -> Iterator[_Cut]:
-    for section in sections_of(document):
-        heading = (*document.heading, *section.heading)
+def _cuts(document: Document, source: _Text, limit: int, code: CodeSections) -> Iterator[_Cut]:
+    for section in sections_of(document, code):
+        heading = _shown((*document.heading, *section.heading))
         prefix = _prefix(heading, source.count, limit // 4)
         for span in _pieces(source, section.blocks, limit - source.count(prefix)):
             if (visible := _trim(document.text, span)) is not None:
@@ -138,6 +149,17 @@ def _trim(text: str, span: Span) -> Span | None:
     indent = len(piece) - len(visible)
     first_line = max(piece.rfind("\n", 0, indent), piece.rfind("\r", 0, indent)) + 1
     return span[0] + first_line, span[0] + len(piece.rstrip())
+
+
+def _shown(heading: Sequence[str]) -> tuple[str, ...]:
+    """The innermost headings, as many as there is room for."""
+    shown: list[str] = []
+    room = MAX_HEADING
+    for title in reversed(heading):
+        shown.append(title if len(title) <= MAX_TITLE else f"{title[: MAX_TITLE - 1]}…")
+        if (room := room - len(shown[-1])) < 0:
+            return tuple(reversed(shown[:-1]))
+    return tuple(reversed(shown))
 
 
 def _prefix(heading: Sequence[str], count: TokenCounter, budget: int) -> str:

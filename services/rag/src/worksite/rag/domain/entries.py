@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from worksite.common.errors import MalformedMessage
-from worksite.common.messages import SHARED_TENANT, DocumentEntry, DocumentText, document_id
-from worksite.common.messages.knowledge import MAX_DOCUMENT_BYTES
+from worksite.common.messages import SHARED_TENANT, DocumentEntry, DocumentFile, DocumentText, document_id
+from worksite.common.messages.knowledge import MAX_DOCUMENT_BYTES, MAX_FILE_BYTES
 from worksite.rag.domain.documents import Document, Unindexable
-from worksite.rag.domain.formats import text_source_of
+from worksite.rag.domain.formats import Source, source_of, text_source_of
 
-LARGEST_BLOB = 6 * MAX_DOCUMENT_BYTES + 2048
-"""Of a DocumentText: JSON writes a control character in six bytes; the rest of it is small."""
+LARGEST_BLOB = max(6 * MAX_DOCUMENT_BYTES, 4 * MAX_FILE_BYTES // 3) + 4096
+"""JSON writes a control character of a text in six bytes, base64 three bytes of a file in four; the rest is small."""
+_STORED: TypeAdapter[DocumentText | DocumentFile] = TypeAdapter(
+    Annotated[DocumentText | DocumentFile, Field(discriminator="type")]
+)
 _ERROR_CHARACTERS = 500
 
 
@@ -32,24 +37,49 @@ def parse_row(key: str, value: bytes) -> DocumentEntry:
     return entry
 
 
-def document_of(entry: DocumentEntry, blob: bytes) -> Document:
-    """The document that a row names, from its blob. Raises Unindexable where that is not its text, or too long."""
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is stored of a document: a text, or a file that `source` says has to be converted to one."""
+
+    source: Source
+    data: str | bytes
+
+
+def content_of(entry: DocumentEntry, blob: bytes) -> Content:
+    """What a row refers to, from its blob. Raises Unindexable where that is not the document's, or too long."""
     try:
-        text = DocumentText.consume(blob)
+        stored = _STORED.validate_json(blob, extra="ignore")
     except ValidationError as error:
         raise Unindexable("its stored text cannot be read; send the document again") from error
-    if (text.tenant, text.path) != (entry.tenant, entry.path):
+    if (stored.tenant, stored.path) != (entry.tenant, entry.path):
         raise Unindexable("its stored text belongs to another document; send the document again")
-    if (size := len(text.text.encode())) > MAX_DOCUMENT_BYTES:
-        raise Unindexable(f"its text has {size} bytes; a document may have {MAX_DOCUMENT_BYTES}")
-    source = text_source_of(entry.path)
+    return _text(stored) if isinstance(stored, DocumentText) else _file(stored)
+
+
+def _text(stored: DocumentText) -> Content:
+    source, data = text_source_of(stored.path), stored.text.encode()
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise Unindexable(f"its text has {len(data)} bytes; a document may have {MAX_DOCUMENT_BYTES}")
+    return Content(source, data if source.is_converted else stored.text)
+
+
+def _file(stored: DocumentFile) -> Content:
+    source = source_of(stored.path)
+    if source is None or not source.is_converted:
+        raise Unindexable("its name says nothing of a format that is converted here; send it as a text")
+    try:
+        data = stored.content
+    except ValueError as error:
+        raise Unindexable("its stored file cannot be read; send the document again") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise Unindexable(f"it has {len(data)} bytes; a file to convert may have {MAX_FILE_BYTES}")
+    return Content(source, data)
+
+
+def document_of(entry: DocumentEntry, source: Source, text: str) -> Document:
+    """The document that a row names."""
     return Document(
-        entry.path,
-        text.text,
-        source.format,
-        tags=entry.tags,
-        language=source.language,
-        updated_at=entry.submitted_at,
+        entry.path, text, source.format, tags=entry.tags, language=source.language, updated_at=entry.submitted_at
     )
 
 

@@ -40,6 +40,7 @@ _CODE = {
     "typescript": (".ts", ".mts", ".cts"),
     "yaml": (".yaml", ".yml"),
 }
+_BINARY = {"pdf", "docx"}
 _BY_SUFFIX = {
     ".md": Source("markdown", "markdown"),
     ".markdown": Source("markdown", "markdown"),
@@ -59,6 +60,6 @@ def source_of(path: str) -> Source | None:
 
 
 def text_source_of(path: str) -> Source:
-    """Of a text that somebody sent: it is one, whatever its name says."""
+    """Of a text that somebody sent: HTML is one, and converted; a PDF or DOCX sent as a text has already been."""
     found = source_of(path)
-    return found if found and not found.is_converted else _TEXT
+    return _TEXT if found is None or found.language in _BINARY else found

@@ -118,13 +118,12 @@ async def _converse(session: Session, conversation: _Conversation) -> str | None
     """Until the examiner has ended; what went wrong, if anything."""
     while not conversation.ended:
         try:
-            line = await session.readline(MAX_LINE, SILENCE_SECONDS)
+            answer = await conversation.obey(read_json(await session.readline(MAX_LINE, SILENCE_SECONDS)))
+            if answer is not None:
+                await session.write(json.dumps(answer).encode() + b"\n")
         except (SessionClosed, LineTooLong, TimeoutError) as error:
             said = session.stderr_tail(2000).decode(errors="replace").strip()
             return f"the acceptance tests did not run to their end ({type(error).__name__}): {said}"
-        answer = await conversation.obey(read_json(line))
-        if answer is not None:
-            await session.write(json.dumps(answer).encode() + b"\n")
     return None
 
 

@@ -34,6 +34,10 @@ class Judged:
 Check = Callable[[], Awaitable[Judged]]
 
 
+_ATTEMPTS = 3
+"""At a check that the sandbox kept from judging for a reason that passes."""
+
+
 async def run_check(name: str, grade: Grade, check: Check) -> CheckResult:
     """Run and time a check; what kept it from judging becomes the verdict `environment`.
 
@@ -41,7 +45,7 @@ async def run_check(name: str, grade: Grade, check: Check) -> CheckResult:
     """
     started = time.monotonic()
     try:
-        judged = await check()
+        judged = await _judged(check)
     except (CannotJudge, EnvironmentUnavailable, LauncherError) as error:
         judged = Judged("environment", str(error))
     except OSError as error:
@@ -59,3 +63,14 @@ async def run_check(name: str, grade: Grade, check: Check) -> CheckResult:
         findings=bounded_findings(judged.findings),
         preexisting=bounded_findings(judged.preexisting),
     )
+
+
+async def _judged(check: Check) -> Judged:
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return await check()
+        except LauncherError as error:
+            if not error.passes:
+                raise
+            _log.warning("a check is made again: %s", error)
+    return await check()

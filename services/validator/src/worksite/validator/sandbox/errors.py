@@ -12,14 +12,19 @@ class SandboxUnavailable(SandboxError):
 class LauncherError(SandboxError):
     """The candidate was never started, or could not be supervised: an ENVIRONMENT matter, never a verdict.
 
-    `step` names what failed: `workspace`, `spawn`, `namespaces`, `launcher`, `limits`, `landlock`, `seccomp`, `exec` or
-    `keeper`.
+    `step` names what failed: `workspace`, `spawn`, `namespaces`, `launcher`, `limits`, `landlock`, `seccomp`, `exec`,
+    `keeper`, or `disk`, which others filled meanwhile.
     """
 
     def __init__(self, step: str, reason: str) -> None:
         super().__init__(f"the sandbox could not run the program ({step}): {reason}")
         self.step = step
         self.reason = reason
+
+    @property
+    def passes(self) -> bool:
+        """May it go better at once?"""
+        return self.step == "disk"
 
 
 class SessionClosed(SandboxError):

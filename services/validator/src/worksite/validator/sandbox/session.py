@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 from worksite.validator.sandbox.capture import Capture
@@ -28,6 +29,7 @@ class Session:
         self._reports = reports
         self._orders = orders
         self._overflowed = False
+        self._report: dict[str, Any] | None = None
         self._outcome: Outcome | None = None
         self._stdout, self._stderr = Capture(limits.output_bytes), Capture(limits.output_bytes)
         self._result = Capture(limits.result_bytes)
@@ -37,21 +39,26 @@ class Session:
         self._drains = [asyncio.create_task(capture.drain(pipe, self._overflow)) for capture, pipe in pipes]
 
     async def write(self, data: bytes) -> None:
-        """Send `data` to stdin. Raises `SessionClosed` when the program no longer reads."""
+        """Send `data` to stdin. Raises `SessionClosed` when the program no longer reads, `LauncherError` as `wait`."""
         assert self._keeper.stdin is not None
         try:
             self._keeper.stdin.write(data)
             await self._keeper.stdin.drain()
         except ConnectionError as error:
+            await self._blame()
             raise SessionClosed("the program no longer reads its input") from error
 
     async def readline(self, limit: int, timeout: float) -> bytes:  # noqa: ASYNC109 - part of the protocol
         """The next line of stdout with its newline, at most `limit` bytes, within `timeout` seconds.
 
-        Raises `SessionClosed` at the end of the output, `LineTooLong`, or `TimeoutError`.
+        Raises `SessionClosed` at the end of the output, `LineTooLong`, `TimeoutError`, or `LauncherError` as `wait`.
         """
-        async with asyncio.timeout(timeout):
-            return await self._stdout.take_line(limit)
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._stdout.take_line(limit)
+        except SessionClosed:
+            await self._blame()
+            raise
 
     def stderr_tail(self, size: int = 4096) -> bytes:
         """The last bytes that the program wrote to stderr so far."""
@@ -88,7 +95,7 @@ class Session:
 
     async def _finish(self) -> Outcome:
         if self._outcome is None:
-            report = await self._receive()
+            report = self._report = self._report or await self._receive()
             await self._ended()
             if "failed" in report:
                 raise self._launcher_error(report)
@@ -102,6 +109,12 @@ class Session:
                 duration_seconds=report["seconds"],
             )
         return self._outcome
+
+    async def _blame(self) -> None:
+        """Not the program, when it was the sandbox that failed: raises `LauncherError` then."""
+        with suppress(TimeoutError):  # it closed its pipes and runs on
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._finish()
 
     async def _receive(self) -> dict[str, Any]:
         try:

@@ -101,11 +101,13 @@ class Run:
         try:
             stopped = self.watch()
         finally:
-            seconds = time.monotonic() - self.started_at
+            seconds, free = time.monotonic() - self.started_at, self.disk.free()
             sweep(self.statuses)
         self.read_report()
         status = self.statuses[self.pid]
         failure = self.launch_failure(status)
+        if stopped == "disk" and not self.disk.is_to_blame(self.disk.free() - free):
+            failure = "disk: others filled it so fast that this run had to be stopped"
         if failure:
             return {"failed": failure}
         return {"stopped": stopped, "seconds": seconds, **self.ending(status)}
