@@ -279,6 +279,66 @@ async def test_a_call_taken_over_while_it_is_under_way_is_not_written_down_by_it
 
 
 @pytest.mark.asyncio
+async def test_an_old_holders_call_is_paid_and_counted_beside_the_new_ones(bus: Bus) -> None:
+    gate, calling = asyncio.Event(), asyncio.Event()
+
+    class Slow(ScriptedModel):
+        async def reply(self, request: ModelRequest, heard: Any = None) -> Completion:
+            reply = await super().reply(request, heard)
+            if len(self.requests) == 1:
+                calling.set()
+                await gate.wait()
+            else:  # the old holder hears its reply while the new one's call is under way
+                gate.set()
+                await asyncio.wait([old])
+            return reply
+
+    step = Step(bus, Slow(script(1)))
+    old = asyncio.create_task(step.run())
+    await calling.wait()
+    assert await step.run() == "done"
+    with pytest.raises(Fenced):
+        await old
+    (use,) = step.costs.uses
+    spent, in_doubt, reserved = await step.spent()
+    assert (spent - in_doubt, reserved) == (use.cost_micro_usd, 0)
+    assert in_doubt > 0
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_call_counts_at_its_worst_and_leaves_nothing_reserved(bus: Bus) -> None:
+    calling = asyncio.Event()
+
+    class Stuck(ScriptedModel):
+        async def reply(self, request: ModelRequest, heard: Any = None) -> Completion:
+            calling.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    step = Step(bus, Stuck(script(1)))
+    running = asyncio.create_task(step.run())
+    await calling.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    spent, in_doubt, reserved = await step.spent()
+    assert (spent, reserved) == (in_doubt, 0)
+    assert spent > 0
+
+
+@pytest.mark.asyncio
+async def test_a_reply_whose_price_nobody_knows_is_kept_and_costs_the_worst(bus: Bus) -> None:
+    class Hurried(ScriptedModel):
+        async def reply(self, request: ModelRequest, heard: Any = None) -> Completion:
+            reply = await super().reply(request, heard)
+            return reply.model_copy(update={"usage": reply.usage.model_copy(update={"tier": "priority"})})
+
+    usual, hurried = Step(bus, ScriptedModel(script(1))), Step(bus, Hurried(script(1)))
+    assert await usual.run() == await hurried.run() == "done"
+    assert hurried.costs.uses[0].cost_micro_usd > usual.costs.uses[0].cost_micro_usd
+
+
+@pytest.mark.asyncio
 async def test_a_replica_that_lags_makes_nobody_pay_twice(bus: Bus) -> None:
     lagging = LaggingBus(bus.client, bus.settings, bus._denied)
     model = ScriptedModel(script(2))

@@ -21,7 +21,7 @@ from worksite.common.llm import genai
 from worksite.common.llm.budgets import BudgetLimits, Budgets
 from worksite.common.llm.conversation import Completion, ModelRequest, ToolResult, ToolUse
 from worksite.common.llm.costs import Charge, Costs, JournaledCall
-from worksite.common.llm.errors import BudgetExceeded, ModelRequestRefused, ModelUnavailable
+from worksite.common.llm.errors import BudgetExceeded, ModelRequestRefused, ModelUnavailable, UnknownPrice
 from worksite.common.llm.governor import Governor, Pass
 from worksite.common.llm.journal import Journal, Place
 from worksite.common.llm.port import Heard, LanguageModel
@@ -56,7 +56,8 @@ class Terms:
 
 @dataclass(frozen=True)
 class _Try:
-    """One try at a call; `name` is that of its reservation, `charges` are those of all tries at the call."""
+    """One try at a call. `name` is that of its reservation, and no other holder's: one that was taken over may still
+    settle its own. `charges` are those of all tries at the call."""
 
     request: ModelRequest
     name: str
@@ -95,8 +96,10 @@ class StepCalls:
             genai.replayed(request.model)
         else:
             call, given = await self._made(request, heard)
-            await self._journal.complete(request.digest, call.model_dump_json())
-            await asyncio.gather(self._terms.governor.settle(given, call.completion.usage), self._settle(call))
+            try:
+                await self._journal.complete(request.digest, call.model_dump_json())
+            finally:  # it was paid, also where it came too late to be written down
+                await asyncio.gather(self._terms.governor.settle(given, call.completion.usage), self._settle(call))
         for charge in call.charges:
             self._costs.add(charge)
         self._last = len(request.canonical()), call.completion.usage
@@ -122,7 +125,8 @@ class StepCalls:
         """With as many tries as it takes, or as there are."""
         charges: list[Charge] = []
         for tried in range(1, self._terms.retries.tries + 1):
-            attempt = _Try(request, f"{self._journal.position}.{tried}", self._terms.now(), charges)
+            name = f"{self._journal.holder}.{self._journal.position}.{tried}"
+            attempt = _Try(request, name, self._terms.now(), charges)
             try:
                 return await self._tried(attempt, heard)
             except ModelUnavailable as error:
@@ -135,7 +139,7 @@ class StepCalls:
         raise AssertionError("the last try ends in a reply or in an error")
 
     async def _tried(self, attempt: _Try, heard: Heard | None) -> tuple[JournaledCall, Pass]:
-        """What is cancelled in the middle stays reserved: nobody knows whether it is billed."""
+        """A call that is cancelled counts at its worst: nobody knows whether it is billed."""
         terms, request = self._terms, attempt.request
         worst = await self._reserved(attempt)
         given = await self._admitted(attempt)
@@ -151,8 +155,12 @@ class StepCalls:
                 await terms.governor.settle(given, None)
                 await self._free(attempt)
                 raise
+            except asyncio.CancelledError:
+                call.failed("cancelled")
+                await self._budgets.settle(attempt.name, worst, attempt.reserved_at, in_doubt=True)
+                raise
             call.answered(completion)
-        self._charge(attempt, completion.id, completion.usage, terms.prices.cost(request.model, completion.usage))
+        self._charge(attempt, completion.id, completion.usage, self._cost(request.model, completion.usage, worst))
         return JournaledCall(
             completion=completion,
             charges=tuple(attempt.charges),
@@ -184,7 +192,7 @@ class StepCalls:
         cost = Decimal(worst) / 1_000_000
         if error.usage:
             most = error.usage.model_copy(update={"output_tokens": attempt.request.max_tokens})
-            cost = self._terms.prices.cost(model, most)
+            cost = self._cost(model, most, worst)
         charge = self._charge(attempt, error.response_id, error.usage or Usage(complete=False), cost, doubtful=True)
         await self._budgets.settle(attempt.name, charge.micro_usd, attempt.reserved_at, in_doubt=True)
 
@@ -203,6 +211,13 @@ class StepCalls:
         attempt.charges.append(charge)
         genai.charged(model, usage, amount)
         return charge
+
+    def _cost(self, model: str, usage: Usage, worst: int) -> Decimal:
+        """A reply is never lost because it came in a tier or from a place that has no price: it costs the worst."""
+        try:
+            return self._terms.prices.cost(model, usage)
+        except UnknownPrice:
+            return Decimal(worst) / 1_000_000
 
     async def _free(self, attempt: _Try) -> None:
         await self._budgets.settle(attempt.name, 0, attempt.reserved_at)

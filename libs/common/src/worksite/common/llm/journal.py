@@ -61,7 +61,7 @@ class Journal:
     ) -> None:
         """`holds`: is the claim on the step still the newest? Asked only when somebody else wrote."""
         self._bus, self._artifacts, self._place = bus, artifacts, place
-        self._holder, self._holds = holder, holds
+        self.holder, self._holds = holder, holds
         self._known: list[JournalRecord] = []
         self._index = 0
         self._slot = _Slot(1, 0)
@@ -176,7 +176,7 @@ class Journal:
             index=self._index,
             kind=kind,
             digest=digest,
-            holder=self._holder,
+            holder=self.holder,
             body=None if large else body,
             artifact=artifact,
         )
