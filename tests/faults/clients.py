@@ -24,6 +24,8 @@ _WHOLE = {"request": "A bookshop API with title, price and stock"}
 _AGAIN_SECONDS = 0.3
 _PATIENCE_SECONDS = 90.0
 """With one request. Longer than any fault lasts, and than what it leaves behind takes to be mended."""
+_CATCH_UP_SECONDS = 60.0
+"""A connection that no longer delivers is given up after ten, and the next ones may meet the faults of other runs."""
 
 
 class Hung(Exception):
@@ -38,6 +40,7 @@ class Followed:
     ids: list[int] = field(default_factory=list)
     cancelled: bool = False
     reconnects: int = 0
+    last_answer: str = "none yet"
 
 
 class Clients:
@@ -110,9 +113,8 @@ class Clients:
 
     async def caught_up(self, followed: Followed, last: int) -> None:
         """Give a follower the time to see the last event."""
-        for _ in range(100):
-            if followed.ids and followed.ids[-1] >= last:
-                return
+        deadline = time.monotonic() + _CATCH_UP_SECONDS
+        while time.monotonic() < deadline and not (followed.ids and followed.ids[-1] >= last):
             await asyncio.sleep(0.1)
 
     async def _asked(self, method: str, path: str, **given: Any) -> httpx.Response:
@@ -137,11 +139,12 @@ class Clients:
             try:
                 async with asyncio.timeout(patience):
                     async with self._http.stream("GET", f"/v1/tasks/{followed.id}/events", headers=headers) as source:
+                        followed.last_answer = str(source.status_code)
                         if source.status_code == 204:
                             return
                         await self._read(followed, source)
-            except (httpx.HTTPError, TimeoutError):
-                pass
+            except (httpx.HTTPError, TimeoutError) as error:
+                followed.last_answer = f"{followed.last_answer}, then {error!r}"[-200:]
             followed.reconnects += 1
             await asyncio.sleep(self._rng.uniform(0, 0.3))
 

@@ -25,7 +25,7 @@ def violations(followed: Followed, events: list[Event], view: dict[str, Any]) ->
     yield from _steps(events, states)
     yield from _read_model(states[-1], view)
     if (ids := seen_by_clients(events)) != followed.ids:
-        yield f"its client saw {followed.ids} of the events {ids}"
+        yield f"its client saw {followed.ids} of the events {ids}; last {followed.last_answer}"
 
 
 def seen_by_clients(events: list[Event]) -> list[int]:

@@ -26,6 +26,7 @@ from worksite.common.messages import (
 )
 from worksite.common.messages.sources import ProjectSource
 from worksite.common.testing import examples
+from worksite.rag.backends.onnx import OnnxEmbedder, OnnxPairModel
 from worksite.rag.domain.documents import Document, Vector
 from worksite.rag.embedder import SHIPPED, Embedder
 from worksite.rag.index import Indexer
@@ -36,9 +37,10 @@ from worksite.rag.sparse import SparseEncoder
 from worksite.rag.stores.edge import EdgeStore, open_edge_store
 
 FINGERPRINT = "0123456789abcdef"
+RERANKER_WEIGHTS = Path(__file__).parents[1] / "tools" / "reranker-minilm-l6" / "model.safetensors"
 
 
-class _RecordingEmbedder(Embedder):
+class _RecordingEmbedder(OnnxEmbedder):
     """The shipped model, remembering what it was asked to embed."""
 
     def __init__(self) -> None:
@@ -70,19 +72,20 @@ def embedded(embedder: Embedder, _loaded: _RecordingEmbedder) -> list[str]:
 @pytest.fixture(scope="session")
 def cross_encoder() -> CrossEncoder:
     """The shipped reranker."""
-    return CrossEncoder(SHIPPED_RERANKER, threads=1)
+    return CrossEncoder(OnnxPairModel(SHIPPED_RERANKER, threads=1))
 
 
-@pytest.fixture
-def hub_folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="session")
+def hub_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped reranker in the layout of `cross-encoder/ms-marco-MiniLM-L-6-v2`, which has more than one file."""
-    folder = tmp_path / "hub"
-    (folder / "onnx").mkdir(parents=True)
+    folder = tmp_path_factory.mktemp("ms-marco")
+    (folder / "onnx").mkdir()
     for name in ("config.json", "tokenizer.json"):
         (folder / name).symlink_to(SHIPPED_RERANKER / name)
+    (folder / "model.safetensors").symlink_to(RERANKER_WEIGHTS)
     (folder / "onnx" / "model_quint8_avx2.onnx").symlink_to(next(SHIPPED_RERANKER.glob("*.onnx")))
-    for name in ("model.onnx", "model_O4.onnx", "model_qint8_arm64.onnx"):
-        (folder / "onnx" / name).write_bytes(b"another one")
+    for name in ("", "_O1", "_O2", "_O3", "_O4", "_qint8_arm64", "_qint8_avx512", "_qint8_avx512_vnni"):
+        (folder / "onnx" / f"model{name}.onnx").write_bytes(b"another one")
     return folder
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from worksite.common.messages import SHARED_TENANT
-from worksite.rag.domain.documents import Document, Point
+from worksite.rag.domain.documents import Document, Point, Vector
 from worksite.rag.domain.queries import Scope, SearchQuery
-from worksite.rag.embedder import Embedder
+from worksite.rag.embedder import SHIPPED, Embedder
 from worksite.rag.index import Indexer, Unreadable, fingerprint_of
+from worksite.rag.lane import Lane
 from worksite.rag.search import SearchEngine
 from worksite.rag.sparse import SparseEncoder
 from worksite.rag.store import VectorStore
@@ -147,18 +149,40 @@ async def test_other_fingerprint_is_built_beside_the_old_index_which_stays_until
     await new.close()
 
 
+class _MeetsAnother(Embedder):
+    """The shipped model, which embeds no text before another one is there to be embedded."""
+
+    def __init__(self) -> None:
+        super().__init__(SHIPPED, threads=1)
+        self._meeting = threading.Barrier(2, timeout=60)
+
+    def embed(self, text: str) -> Vector:
+        self._meeting.wait()
+        return super().embed(text)
+
+
+@pytest.mark.asyncio
+async def test_as_many_chunks_of_a_document_are_embedded_side_by_side_as_the_lane_takes(
+    encoder: SparseEncoder, edge_store: EdgeStore
+) -> None:
+    document = Document("four.md", "".join(f"# Heading {n}\n\n{'word ' * n}\n\n" for n in range(1, 5)), "markdown")
+    report = await Indexer(_MeetsAnother(), encoder, edge_store, "index", Lane(2)).sync("acme", [document])
+    assert (report.embedded, report.failed) == (4, {})
+
+
 BIG = Document("big.md", "".join(f"# Heading {n}\n\nParagraph {n}.\n\n" for n in range(150)), "markdown")
 
 KILLED_WHILE_EMBEDDING = """
 import asyncio, os, signal, sys
 from pathlib import Path
+from worksite.rag.backends.onnx import OnnxEmbedder
 from worksite.rag.domain.documents import Document
-from worksite.rag.embedder import SHIPPED, Embedder
+from worksite.rag.embedder import SHIPPED
 from worksite.rag.index import Indexer
 from worksite.rag.sparse import SparseEncoder
 from worksite.rag.stores.edge import open_edge_store
 
-class DiesAt100(Embedder):
+class DiesAt100(OnnxEmbedder):
     calls = 0
     def embed(self, text):
         self.calls += 1

@@ -14,6 +14,7 @@ from worksite.rag.domain.documents import Document
 from worksite.rag.domain.queries import Scope, SearchQuery
 from worksite.rag.embedder import Embedder
 from worksite.rag.index import Indexer
+from worksite.rag.loading import load_reranker
 from worksite.rag.reranker import SHIPPED, Attempt, CrossEncoder, DeadlineExceeded
 from worksite.rag.reranking import Reranking
 from worksite.rag.search import SearchEngine
@@ -138,6 +139,19 @@ async def test_search_that_waits_for_its_turn_gives_up_at_its_own_deadline(model
     assert not first.done()
     model.endless = False
     assert await first == [4.0]
+
+
+@pytest.mark.asyncio
+async def test_model_in_the_layout_of_the_hub_adds_its_raw_scores_to_the_answer(
+    engine: SearchEngine, hub_folder: Path
+) -> None:
+    model, _ = load_reranker(str(hub_folder), 1)
+    assert model
+    result = await replace(engine, reranking=Reranking(model, seconds=GENEROUS)).search(QUESTION)
+    passages = [(" > ".join(hit.passage.heading), hit.passage.text) for hit in result.hits]
+    scores = [hit.rerank for hit in result.hits]
+    assert scores == pytest.approx(model.score(QUESTION.text, passages, 3000), abs=1e-3)
+    assert min(score or 0 for score in scores) < 0 < 1 < max(score or 0 for score in scores)
 
 
 @pytest.mark.asyncio

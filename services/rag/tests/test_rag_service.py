@@ -16,9 +16,11 @@ import pytest
 from worksite.common.bus import Bus, request
 from worksite.common.errors import Permanent
 from worksite.common.messages import SHARED_TENANT, SearchFilters, SearchRequest, SearchResponse
+from worksite.common.service import CANNOT_START
 from worksite.common.testing import NatsServer
 from worksite.common.testing.nats import free_port
-from worksite.rag.embedder import SHIPPED, Embedder
+from worksite.rag.backends.onnx import OnnxEmbedder
+from worksite.rag.embedder import SHIPPED
 from worksite.rag.index import fingerprint_of
 from worksite.rag.stores.edge import open_edge_store
 
@@ -121,6 +123,25 @@ async def test_file_saved_while_the_service_runs_is_found_and_a_deleted_one_is_n
 
 
 @pytest.mark.asyncio
+async def test_backend_that_is_not_installed_ends_the_start_with_a_line_that_says_how_to_install_it(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError('No module named torch')")
+    environment = os.environ | {
+        "NATS_URL": nats_server.url,
+        "STATE_DIR": str(tmp_path / "state"),
+        "RAG_BACKEND": "sentence-transformers",
+        "PYTHONPATH": str(tmp_path),
+    }
+    command = [sys.executable, "-m", "worksite.rag.main"]
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=asyncio.subprocess.PIPE)
+    _, said = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == CANNOT_START
+    assert b"RAG_BACKEND: sentence-transformers is not installed (No module named torch)" in said.splitlines()[-1]
+    assert b"pip install --constraint constraints.txt 'services/rag[sentence-transformers]'" in said.splitlines()[-1]
+
+
+@pytest.mark.asyncio
 async def test_stop_while_indexing_ends_the_process_cleanly_before_all_is_indexed(
     nats_server: NatsServer, tmp_path: Path
 ) -> None:
@@ -131,7 +152,7 @@ async def test_stop_while_indexing_ends_the_process_cleanly_before_all_is_indexe
         await _answers(port, "/healthz")
         with pytest.raises(OSError, match="503"):
             await _get(port, "/readyz")
-    store = open_edge_store(tmp_path / "state" / "worksite", fingerprint_of(Embedder(SHIPPED, 1)).digest())
+    store = open_edge_store(tmp_path / "state" / "worksite", fingerprint_of(OnnxEmbedder(SHIPPED, 1)).digest())
     assert len((await store.revisions(SHARED_TENANT)).get("notes/long.md", {})) < 400
     await store.close()
 
@@ -179,6 +200,6 @@ async def test_killed_while_indexing_a_tenants_document_it_goes_on_at_the_next_s
                 row = await client.row("long.md")
         assert row.chunks == 40
         assert 'rag_ingest_documents_total{outcome="indexed"} 1.0' in await _get(port, "/metrics")
-    store = open_edge_store(state / "worksite", fingerprint_of(Embedder(SHIPPED, 1)).digest())
+    store = open_edge_store(state / "worksite", fingerprint_of(OnnxEmbedder(SHIPPED, 1)).digest())
     assert (await store.counts())["acme"] == {"long.md": 40}
     await store.close()

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from worksite.common.settings import ServiceSettings, SettingsError, load
-from worksite.rag.embedder import SHIPPED
 from worksite.rag.settings import RagSettings
 
 README = Path(__file__).parents[1] / "README.md"
@@ -17,7 +16,7 @@ def test_everything_has_a_safe_default(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
     settings = load(RagSettings)
     assert (settings.qdrant_host, settings.qdrant_port, settings.knowledge_dirs) == (None, 6333, ())
-    assert settings.rag_embedder_path == SHIPPED
+    assert (settings.rag_backend, settings.rag_embedder_path) == ("onnx", None)
 
 
 def test_knowledge_folders_are_separated_by_colons(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from worksite.rag import signed
+from worksite.rag.backends.onnx import OnnxEmbedder
 from worksite.rag.embedder import SHIPPED, Embedder
 from worksite.rag.reranker import SHIPPED as SHIPPED_RERANKER
 from worksite.rag.signed import gains_by_signed_weights, with_signed_weights
@@ -42,7 +43,7 @@ def test_vectors_are_the_same_to_the_last_bit(
     embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_vnni(monkeypatch, tmp_path)
-    as_shipped = Embedder(SHIPPED, threads=1)
+    as_shipped = OnnxEmbedder(SHIPPED, threads=1)
     assert [embedder.embed(text) for text in TEXTS] == [as_shipped.embed(text) for text in TEXTS]
 
 

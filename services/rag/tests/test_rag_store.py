@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -46,16 +47,28 @@ def terms(*ids: int) -> SparseVector:
     return SparseVector(ids, (1.0,) * len(ids))
 
 
+async def opened(kind: str, folder: Path, dimensions: int = DIMENSIONS) -> VectorStore:
+    if kind == "edge":
+        return open_edge_store(folder / "worksite", FINGERPRINT, dimensions)
+    with warnings.catch_warnings():  # the local mode warns that it has no payload indexes
+        warnings.simplefilter("ignore", UserWarning)
+        return await open_server_store(AsyncQdrantClient(":memory:"), "worksite", FINGERPRINT, dimensions)
+
+
 @pytest_asyncio.fixture(params=["edge", "server"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[VectorStore, None]:
-    if request.param == "edge":
-        opened: VectorStore = open_edge_store(tmp_path / "worksite", FINGERPRINT)
-    else:
-        with warnings.catch_warnings():  # the local mode warns that it has no payload indexes
-            warnings.simplefilter("ignore", UserWarning)
-            opened = await open_server_store(AsyncQdrantClient(":memory:"), "worksite", FINGERPRINT)
-    yield opened
-    await opened.close()
+    store = await opened(request.param, tmp_path)
+    yield store
+    await store.close()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", ["edge", "server"])
+async def test_vectors_are_as_long_as_the_model_makes_them(kind: str, tmp_path: Path) -> None:
+    store = await opened(kind, tmp_path, dimensions=3)
+    await store.upsert("acme", [replace(point(n, axis(n)), dense=axis(n)[:3]) for n in (0, 1, 2)])
+    assert list(await store.dense(ACME, (0.0, 0.6, 0.8), limit=2)) == [UUID(int=2), UUID(int=1)]
+    await store.close()
 
 
 @pytest.mark.asyncio

@@ -1,4 +1,4 @@
-"""Makes the ONNX files that ship with the engine anew, and checks that they rank as the unquantised models do.
+"""Makes the ONNX files that ship with the engine anew, and checks that they rank as the weights do in torch.
 
     python services/rag/tools/make_models.py OUT
 
@@ -27,12 +27,13 @@ HERE = Path(__file__).parent
 SHIPPED = HERE.parent / "src" / "worksite" / "rag" / "models"
 EMBEDDER, RERANKER = "embedder-minilm-l6", "reranker-minilm-l6"
 UNQUANTISED = "onnx/model.onnx"
+"""What is exported first; not shipped."""
 QUANTISED: dict[str, QuantizationConfig] = {
     "quint8_avx2": AutoQuantizationConfig.avx2(is_static=False),
     "qint7": AutoQuantizationConfig.avx512(is_static=False, per_channel=True, reduce_range=True),
 }
 LEAST_TAU = 0.75
-"""Of rankings against those of the unquantised model: 1 is the same order, 0 is chance."""
+"""Of rankings against those of torch: 1 is the same order, 0 is chance."""
 
 Model = CrossEncoder | SentenceTransformer
 Rank = Callable[[str, Sequence[str]], NDArray[np.float32]]
@@ -44,28 +45,26 @@ def main() -> int:
     questions, passages = _texts()
     good = True
     for name, load, rank in ((EMBEDDER, SentenceTransformer, _cosines), (RERANKER, CrossEncoder, _logits)):
-        folder = _exported(name, out / name)
-        reference = [rank(_loaded(load, folder, UNQUANTISED))(question, passages) for question in questions]
-        for suffix in QUANTISED:
-            file = f"onnx/model_{suffix}.onnx"
-            rank_one = rank(_loaded(load, folder, file))
-            tau = float(np.mean([_tau(rank_one(q, passages), r) for q, r in zip(questions, reference, strict=True)]))
+        source = _embedder_weights() if name == EMBEDDER else _reranker_weights(out / name / "weights")
+        by_torch = rank(load(str(source), device="cpu"))
+        reference = [by_torch(question, passages) for question in questions]
+        for file in _exported(load, source, out / name):
+            by_onnx = rank(_loaded(load, out / name, file))
+            tau = float(np.mean([_tau(by_onnx(q, passages), r) for q, r in zip(questions, reference, strict=True)]))
             good &= tau >= LEAST_TAU
-            same = _sha256(folder / file) in {_sha256(shipped) for shipped in (SHIPPED / name).glob("*.onnx")}
-            print(f"{name} {suffix}: Kendall's tau {tau:.3f}{', as shipped' if same else ''}", flush=True)
+            same = _sha256(out / name / file) in {_sha256(shipped) for shipped in (SHIPPED / name).glob("*.onnx")}
+            print(f"{name} {file}: Kendall's tau {tau:.3f}{', as shipped' if same else ''}", flush=True)
     return 0 if good else 1
 
 
-def _exported(name: str, folder: Path) -> Path:
-    """The model with all of its ONNX files."""
-    load = SentenceTransformer if name == EMBEDDER else CrossEncoder
-    source = _embedder_weights() if name == EMBEDDER else _reranker_weights(folder / "weights")
+def _exported(load: type[Model], source: Path, folder: Path) -> list[str]:
+    """Fill a folder with the model's ONNX files; returns which."""
     options = {"export": True, "provider": "CPUExecutionProvider"}
     model = load(str(source), backend="onnx", device="cpu", model_kwargs=options)
     model.save_pretrained(str(folder))
     for suffix, config in QUANTISED.items():
         export_dynamic_quantized_onnx_model(model, config, str(folder), file_suffix=suffix)
-    return folder
+    return [UNQUANTISED, *(f"onnx/model_{suffix}.onnx" for suffix in QUANTISED)]
 
 
 def _embedder_weights() -> Path:

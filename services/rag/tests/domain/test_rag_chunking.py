@@ -7,9 +7,10 @@ from functools import cache
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from worksite.rag.backends.onnx import OnnxEmbedder
 from worksite.rag.domain.chunking import CHARACTERS_PER_TOKEN, TokenCounter, chunk
 from worksite.rag.domain.documents import Document, Format
-from worksite.rag.embedder import SHIPPED, Embedder
+from worksite.rag.embedder import SHIPPED
 
 LINE_ENDS = st.sampled_from(["\n", "\r\n", "\r", "\n\n", "\r\n\r\n", ""])
 PIECES = st.one_of(
@@ -40,7 +41,7 @@ FORMATS: st.SearchStrategy[Format] = st.sampled_from(["markdown", "restructuredt
 
 @cache
 def model_tokens() -> TokenCounter:
-    return Embedder(SHIPPED, threads=1).count
+    return OnnxEmbedder(SHIPPED, threads=1).count
 
 
 def words(text: str) -> int:

@@ -58,7 +58,8 @@ class IndexReport:
 
 def fingerprint_of(embedder: Embedder) -> Fingerprint:
     """The fingerprint of the vectors that this engine makes."""
-    return Fingerprint(embedder.model_hash, embedder.tokenizer_hash, CHUNKER_VERSION, SPARSE_VERSION)
+    model = f"{embedder.backend} {embedder.model_hash}"
+    return Fingerprint(model, embedder.tokenizer_hash, CHUNKER_VERSION, SPARSE_VERSION)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from worksite.common import bus, service
 from worksite.common.messages import SHARED_TENANT, SearchRequest
+from worksite.rag.backend import Backend
 from worksite.rag.converting import Converter
 from worksite.rag.embedder import Embedder
 from worksite.rag.folders import Folder
@@ -16,7 +18,7 @@ from worksite.rag.handlers import search_endpoint
 from worksite.rag.index import Indexer, fingerprint_of
 from worksite.rag.lane import Lane
 from worksite.rag.library import Library
-from worksite.rag.loading import load_reranker
+from worksite.rag.loading import backend_named, load_embedder, load_reranker
 from worksite.rag.reranking import Reranking
 from worksite.rag.search import SearchEngine
 from worksite.rag.settings import RagSettings
@@ -36,11 +38,11 @@ def main() -> None:
 
 
 async def _main(settings: RagSettings, running: service.Running) -> None:
-    embedder = await asyncio.to_thread(Embedder, settings.rag_embedder_path, 1)
+    backend = await asyncio.to_thread(backend_named, settings.rag_backend)
+    embedder = await _embedder(settings, backend, running)
     encoder, fingerprint = SparseEncoder(), fingerprint_of(embedder).digest()
     lane = Lane(settings.rag_embedder_threads)  # texts side by side: they gain more than each does by threads
-    running.health.state["embedder"] = f"{embedder.folder.name} {embedder.model_hash[:12]}"
-    async with _opened_store(settings, fingerprint) as store:
+    async with _opened_store(settings, fingerprint, embedder.dimensions) as store:
         indexer = Indexer(embedder, encoder, store, f"{settings.rag_collection}-{fingerprint}", lane)
         folders = [Folder(folder.resolve()) for folder in settings.knowledge_dirs]
         converter = Converter()
@@ -50,7 +52,7 @@ async def _main(settings: RagSettings, running: service.Running) -> None:
             if not await _finished(indexing, running.stop):
                 return
             await store.retire_others()
-            reranking = await _reranking(settings, running)
+            reranking = await _reranking(settings, backend, running)
             engine = SearchEngine(embedder, encoder, store, settings.rag_alpha, lane, reranking)
             await bus.answer(running.micro, "search", SearchRequest, search_endpoint(engine))
             running.ready.set()
@@ -68,8 +70,16 @@ async def _keep(
         watching.cancel()
 
 
-async def _reranking(settings: RagSettings, running: service.Running) -> Reranking | None:
-    model, source = await asyncio.to_thread(load_reranker, settings.rag_reranker, settings.rag_embedder_threads)
+async def _embedder(settings: RagSettings, backend: Backend, running: service.Running) -> Embedder:
+    name = settings.rag_embedder_path or backend.default_embedder
+    embedder = await asyncio.to_thread(load_embedder, name, 1, backend)
+    running.health.state["embedder"] = f"{Path(name).name} {embedder.model_hash[:12]} by {backend.name}"
+    return embedder
+
+
+async def _reranking(settings: RagSettings, backend: Backend, running: service.Running) -> Reranking | None:
+    threads = settings.rag_embedder_threads
+    model, source = await asyncio.to_thread(load_reranker, settings.rag_reranker, threads, backend)
     running.health.state["reranker"] = source
     if not model:
         return None
@@ -77,15 +87,15 @@ async def _reranking(settings: RagSettings, running: service.Running) -> Reranki
 
 
 @asynccontextmanager
-async def _opened_store(settings: RagSettings, fingerprint: str) -> AsyncGenerator[VectorStore, None]:
+async def _opened_store(settings: RagSettings, fingerprint: str, dimensions: int) -> AsyncGenerator[VectorStore, None]:
     if settings.qdrant_host:
         from worksite.rag.stores import server  # its client takes a second to import: only who uses it pays
 
         client = server.connect(settings.qdrant_host, settings.qdrant_port, settings.qdrant_api_key)
-        store: VectorStore = await server.open_server_store(client, settings.rag_collection, fingerprint)
+        store: VectorStore = await server.open_server_store(client, settings.rag_collection, fingerprint, dimensions)
     else:
         folder = settings.state_dir / settings.rag_collection
-        store = await asyncio.to_thread(edge.open_edge_store, folder, fingerprint)
+        store = await asyncio.to_thread(edge.open_edge_store, folder, fingerprint, dimensions)
     try:
         yield store
     finally:

@@ -1,20 +1,19 @@
-"""The cross-encoder by ONNX Runtime: how well each passage answers a query, read together."""
+"""The cross-encoder: how well each passage answers a query, read together. `backends/` holds what computes it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
-import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
-from tokenizers import Encoding
+from tokenizers import Encoding, Tokenizer
 from worksite.rag.domain.batching import affordable, batches
 from worksite.rag.domain.windows import best_window, term_weights
-from worksite.rag.inference import ModelError, load_session, load_tokenizer, model_file
+from worksite.rag.tokenizing import plain
 
 SHIPPED = Path(__file__).parent / "models" / "reranker-minilm-l6"
-"""The model that comes with the engine, used where no other is configured."""
+"""The model that comes with the engine, for ONNX Runtime, used where no other is configured."""
 
 WINDOW_TOKENS, QUERY_TOKENS, HEADING_TOKENS = 100, 64, 24
 """How much is read of each passage, of the query, and of the headings above a passage."""
@@ -28,13 +27,16 @@ class DeadlineExceeded(Exception):
 
 
 class Attempt:
-    """One scoring, which another thread can end, even in the middle of a model call."""
+    """One scoring, which another thread can end, even in the middle of a model call.
+
+    The flag is one that ONNX Runtime looks at by itself; what computes otherwise calls `check` on its way.
+    """
 
     def __init__(self) -> None:
         self.options = ort.RunOptions()
 
     def end(self) -> None:
-        """Make the scoring raise DeadlineExceeded as soon as it looks; ONNX Runtime does after every operator."""
+        """Make the scoring raise DeadlineExceeded as soon as it looks."""
         self.options.terminate = True
 
     def check(self) -> None:
@@ -43,19 +45,33 @@ class Attempt:
             raise DeadlineExceeded
 
 
-class CrossEncoder:
-    """A loaded model. Blocking and safe to call from several threads; ONNX Runtime works outside the GIL."""
+class Pair(NamedTuple):
+    """A question and what is read of a passage: as texts, and as the model's tokens."""
 
-    def __init__(self, folder: Path, threads: int) -> None:
-        """Load a folder in the layout of `cross-encoder/ms-marco-MiniLM-L-6-v2`. Raises ModelError."""
-        model = model_file(folder)
-        self._pairs = load_tokenizer(folder, _MAX_TOKENS)
-        self._words = load_tokenizer(folder)
-        self._session = load_session(model, threads)
-        self._inputs = {one.name for one in self._session.get_inputs()}
-        if (shape := self._session.get_outputs()[0].shape)[1:] != [1]:
-            raise ModelError(f"{model} gives {shape} for a batch of pairs; a reranker gives one score for each")
-        self.folder = folder
+    texts: tuple[str, str]
+    encoding: Encoding
+
+
+class PairModel(Protocol):
+    """A loaded model that reads two texts together. Blocking, and safe to call from several threads."""
+
+    folder: Path
+    tokenizer: Tokenizer
+
+    def logits(self, pairs: Sequence[Pair], attempt: Attempt) -> Sequence[float]:
+        """The model's own score of each pair, computed as one batch. Raises DeadlineExceeded soon after an end."""
+        ...
+
+
+class CrossEncoder:
+    """Decides what a model reads of passages, and how much at a time."""
+
+    def __init__(self, model: PairModel) -> None:
+        self._model = model
+        self._words = plain(model.tokenizer)
+        self._pairs = plain(model.tokenizer)
+        self._pairs.enable_truncation(_MAX_TOKENS)
+        self.folder = model.folder
 
     def score(
         self, query: str, passages: Sequence[tuple[str, str]], tokens: int, attempt: Attempt | None = None
@@ -66,16 +82,17 @@ class CrossEncoder:
         Raises DeadlineExceeded.
         """
         attempt = attempt or Attempt()
-        pairs = self._encoded(query, passages)
-        lengths = [len(pair.ids) for pair in pairs]
+        pairs = self._read(query, passages)
+        lengths = [len(pair.encoding.ids) for pair in pairs]
         lengths = lengths[: affordable(lengths, tokens)]
-        scores = np.zeros(len(lengths), dtype=np.float32)
+        scores = [0.0] * len(lengths)
         for batch in batches(lengths, _BATCH_TOKENS):
             attempt.check()
-            scores[batch] = self._run([pairs[index] for index in batch], attempt)
-        return scores.tolist()
+            for index, score in zip(batch, self._model.logits([pairs[one] for one in batch], attempt), strict=True):
+                scores[index] = score
+        return scores
 
-    def _encoded(self, query: str, passages: Sequence[tuple[str, str]]) -> list[Encoding]:
+    def _read(self, query: str, passages: Sequence[tuple[str, str]]) -> list[Pair]:
         asked, *heads = self._words.encode_batch([query, *(head for head, _ in passages)], add_special_tokens=False)
         texts = self._words.encode_batch([text for _, text in passages], add_special_tokens=False)
         weights = term_weights(asked.ids, [text.ids for text in texts])
@@ -88,32 +105,10 @@ class CrossEncoder:
             _cut(heading, encoded, slice(HEADING_TOKENS)) for (heading, _), encoded in zip(passages, heads, strict=True)
         ]
         pairs = [(question, f"{head}\n{body}") for head, body in zip(headings, windows, strict=True)]
-        return self._pairs.encode_batch(pairs)
-
-    def _run(self, pairs: Sequence[Encoding], attempt: Attempt) -> NDArray[np.float32]:
-        inputs = {
-            "input_ids": _padded([pair.ids for pair in pairs]),
-            "attention_mask": _padded([pair.attention_mask for pair in pairs]),
-            "token_type_ids": _padded([pair.type_ids for pair in pairs]),
-        }
-        wanted = {name: value for name, value in inputs.items() if name in self._inputs}
-        try:
-            logits = self._session.run(None, wanted, attempt.options)[0]
-        except Exception:  # the binding has no error of its own for a run that was ended
-            attempt.check()
-            raise
-        return np.asarray(logits, dtype=np.float32)[:, 0]
+        return [Pair(*both) for both in zip(pairs, self._pairs.encode_batch(pairs), strict=True)]
 
 
 def _cut(text: str, encoded: Encoding, tokens: slice) -> str:
     """The part of a text that a run of its tokens stands for."""
     kept = encoded.offsets[tokens]
     return text[kept[0][0] : kept[-1][1]] if kept else ""
-
-
-def _padded(rows: Sequence[Sequence[int]]) -> NDArray[np.int64]:
-    """Rows filled up with zeros; where the mask is zero the model reads nothing."""
-    filled = np.zeros((len(rows), max(map(len, rows))), dtype=np.int64)
-    for row, values in zip(filled, rows, strict=True):
-        row[: len(values)] = values
-    return filled

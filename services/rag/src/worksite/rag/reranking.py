@@ -33,7 +33,7 @@ class Reranking:
         """The scores of the first passages, as `CrossEncoder.score` gives them.
 
         `started` is when the search began, by the event loop's clock. Raises DeadlineExceeded; the model is left at
-        work no longer than one of its operators takes.
+        work no longer than one of its layers takes.
         """
         attempt = Attempt()
         try:

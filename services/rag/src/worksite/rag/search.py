@@ -96,7 +96,7 @@ class SearchEngine:
     async def _embedded(self, text: str) -> Vector:
         vector = self._vectors.get(text)
         if vector is None:
-            vector = await asyncio.to_thread(self.embedder.embed, text)
+            vector = await asyncio.to_thread(self.embedder.embed_query, text)
             self._vectors.put(text, vector)
         return vector
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 from worksite.common.settings import ServiceSettings
 from worksite.rag.domain.fusion import ALPHA, RERANK_WEIGHT
-from worksite.rag.embedder import SHIPPED
 from worksite.rag.reranking import SECONDS, TOKENS
 
 
@@ -23,9 +22,12 @@ class RagSettings(ServiceSettings):
         default=(), description="folders whose files every tenant may search, separated by ':'"
     )
     blueprints_dir: Path | None = Field(default=None, description="folder of the blueprints; unset: none")
-    rag_embedder_path: Path = Field(
-        default=SHIPPED,
-        description="folder with one *.onnx file and its tokenizer.json; unset: the shipped model",
+    rag_backend: Literal["onnx", "sentence-transformers"] = Field(
+        default="onnx", description="what computes the models: onnx or sentence-transformers, an extra"
+    )
+    rag_embedder_path: str | None = Field(
+        default=None,
+        description="folder or hub name of an embedder; unset: the shipped one, or all-MiniLM-L6-v2 from a hub",
     )
     rag_embedder_threads: int = Field(default=2, ge=1, le=64, description="cores that the models may use")
     rag_alpha: float = Field(default=ALPHA, ge=0, le=1, description="weight of the cosine against BM25, hybrid mode")

@@ -14,7 +14,7 @@ Format = Literal["markdown", "restructuredtext", "code", "manifest", "text"]
 Kind = Literal["document", "blueprint"]
 Vector = tuple[float, ...]
 DIMENSIONS = 384
-"""Length of a dense vector, as stores are created for it."""
+"""Length of the shipped model's dense vectors."""
 
 
 class Unindexable(Permanent):

@@ -152,8 +152,8 @@ class EdgeStore:
             self._generation += 1
 
 
-def open_edge_store(collection: Path, fingerprint: str) -> EdgeStore:
-    """Open the shard of this fingerprint below a collection's folder, creating what is missing.
+def open_edge_store(collection: Path, fingerprint: str, dimensions: int = DIMENSIONS) -> EdgeStore:
+    """Open the shard of this fingerprint, of vectors this long, below a collection's folder, creating what is missing.
 
     A shard that cannot be read is dropped and made anew: the index is derived from files, which the caller
     indexes again. Raises StoreError while another process owns the folder.
@@ -161,7 +161,7 @@ def open_edge_store(collection: Path, fingerprint: str) -> EdgeStore:
     collection.mkdir(parents=True, exist_ok=True)
     lock = _own_folder(collection)
     folder = collection / fingerprint
-    shard = _load(folder) or _create(folder)
+    shard = _load(folder) or _create(folder, dimensions)
     for field in KEYWORDS:
         keyword = edge.KeywordIndexParams(is_tenant=field == "tenant", prefix=field == "path")
         shard.update(edge.UpdateOperation.create_field_index(field, keyword))
@@ -197,10 +197,10 @@ def _load(folder: Path) -> edge.EdgeShard | None:
         return None
 
 
-def _create(folder: Path) -> edge.EdgeShard:
+def _create(folder: Path, dimensions: int) -> edge.EdgeShard:
     folder.mkdir()
     in_4_bits = edge.TurboQuantQuantizationConfig(bits=edge.TurboQuantBitSize.Bits4)
-    dense = edge.EdgeVectorParams(size=DIMENSIONS, distance=edge.Distance.Cosine, quantization_config=in_4_bits)
+    dense = edge.EdgeVectorParams(size=dimensions, distance=edge.Distance.Cosine, quantization_config=in_4_bits)
     config = edge.EdgeConfig(
         vectors={"dense": dense},
         sparse_vectors={"bm25": edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},

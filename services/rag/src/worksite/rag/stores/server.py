@@ -121,22 +121,24 @@ def connect(host: str, port: int, api_key: SecretStr | None) -> AsyncQdrantClien
     return AsyncQdrantClient(host=host, port=port, api_key=key, https=key is not None, check_compatibility=False)
 
 
-async def open_server_store(client: AsyncQdrantClient, collection: str, fingerprint: str) -> ServerStore:
-    """Use the collection of this fingerprint, creating it where it is missing. Raises StoreError."""
+async def open_server_store(
+    client: AsyncQdrantClient, collection: str, fingerprint: str, dimensions: int = DIMENSIONS
+) -> ServerStore:
+    """Use the collection of this fingerprint, of vectors this long, creating what is missing. Raises StoreError."""
     store = ServerStore(client, collection, fingerprint)
     try:
-        await _ensure(client, f"{collection}-{fingerprint}")
+        await _ensure(client, f"{collection}-{fingerprint}", dimensions)
     except ApiException as error:
         raise StoreError(f"QDRANT_HOST: the server cannot be used: {error}") from error
     return store
 
 
-async def _ensure(client: AsyncQdrantClient, name: str) -> None:
+async def _ensure(client: AsyncQdrantClient, name: str, dimensions: int) -> None:
     if await client.collection_exists(name):
         return
     await client.create_collection(
         name,
-        vectors_config={"dense": models.VectorParams(size=DIMENSIONS, distance=models.Distance.COSINE)},
+        vectors_config={"dense": models.VectorParams(size=dimensions, distance=models.Distance.COSINE)},
         sparse_vectors_config={"bm25": models.SparseVectorParams(modifier=models.Modifier.IDF)},
     )
     for field in KEYWORDS:

@@ -1,0 +1,1 @@
+"""The shipped implementations of the model backend port."""
