@@ -33,7 +33,7 @@ COMMAND = next(command for command in examples.commands() if isinstance(command,
     update={"deadline": datetime.now(UTC) + timedelta(hours=1)}
 )
 AGENT = Path(__file__).with_name("killable_agent.py")
-CALLS = 4
+CALLS = 3
 """A process takes a second to start."""
 
 
