@@ -27,10 +27,11 @@ import numpy as np
 from rag_synthetic import BATCH, CHUNKS_OF_A_DOCUMENT, Synthetic
 from table import machine, milliseconds, print_table
 from worksite.common.messages import SHARED_TENANT
+from worksite.rag.backends.onnx import OnnxEmbedder, OnnxPairModel
 from worksite.rag.domain.chunking import chunk
 from worksite.rag.domain.documents import Document
 from worksite.rag.domain.queries import Mode, Scope, SearchQuery, SearchResult
-from worksite.rag.embedder import SHIPPED, Embedder
+from worksite.rag.embedder import SHIPPED
 from worksite.rag.index import Indexer
 from worksite.rag.lane import Lane
 from worksite.rag.reranker import SHIPPED as SHIPPED_RERANKER
@@ -89,10 +90,10 @@ class Bench:
 
     def __init__(self, store: VectorStore) -> None:
         lane = Lane(CORES)
-        self.embedder, encoder = Embedder(SHIPPED, threads=1), SparseEncoder()
+        self.embedder, encoder = OnnxEmbedder(SHIPPED, threads=1), SparseEncoder()
         self.store = store
         self.synthetic = Synthetic(self.embedder, encoder)
-        reranking = Reranking(CrossEncoder(SHIPPED_RERANKER, CORES))
+        reranking = Reranking(CrossEncoder(OnnxPairModel(SHIPPED_RERANKER, CORES)))
         self.engine = SearchEngine(self.embedder, encoder, store, lane=lane, reranking=reranking)
         self.indexer = Indexer(self.embedder, encoder, store, "bench", lane)
         self._seeds = itertools.count(10_000)
@@ -142,12 +143,12 @@ async def search_rows(bench: Bench, count: int) -> AsyncGenerator[list[str]]:
     for mode, rerank, clients in ROWS:
         await bench.searches(mode, rerank, clients, 20)
         async with watched() as stall:
-            started = time.perf_counter()
+            started, used = time.perf_counter(), time.process_time()
             answers = await bench.searches(mode, rerank, clients, count)
-            seconds = time.perf_counter() - started
+            seconds, used = time.perf_counter() - started, time.process_time() - used
         name = f"{mode}, reranked" if rerank else mode
-        rate = f"{count / seconds:.0f}"
-        yield [name, str(clients), *percentiles(answers), rate, in_time(answers, rerank), str(stall)]
+        costs = [f"{count / seconds:.0f}", f"{used / count * 1e3:.1f}"]
+        yield [name, str(clients), *percentiles(answers), *costs, in_time(answers, rerank), str(stall)]
 
 
 def percentiles(answers: Sequence[tuple[float, SearchResult]]) -> list[str]:
@@ -205,7 +206,8 @@ async def measure(folder: Path, chunks: int, searches: int, documents: int) -> N
     started = time.perf_counter()
     await bench.fill(chunks)
     print(f"\nrag: {chunks} chunks, filled in {time.perf_counter() - started:.0f} s; {machine()}\n")
-    head = ["search", "clients", "p50 ms", "p95 ms", "searches/s", "reranked in time", "longest stall ms"]
+    costs = ["searches/s", "processor ms a search"]
+    head = ["search", "clients", "p50 ms", "p95 ms", *costs, "reranked in time", "longest stall ms"]
     print_table(head, [row async for row in search_rows(bench, searches)])
     print(f"\nHybrid, medians in ms: {stages(await bench.searches('hybrid', False, 1, 50))}. {memory()}.")
     print(f"Of the nearest {CANDIDATES} by exact cosine found: {await bench.found_of_exact(chunks):.2%}.\n")

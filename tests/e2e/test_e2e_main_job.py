@@ -115,8 +115,8 @@ def test_what_was_built_is_found_by_whoever_asked_for_it(survived, stack):
         assert stranger.post("/v1/search", json=query).json()["results"] == []
 
 
-def test_search_finds_the_blueprint(stack):
-    command = stack.command("search", "--blueprints", "login and refresh tokens")
+def test_search_of_a_tenant_that_has_built_nothing_yet_finds_the_blueprint(stack):
+    command = stack.command("search", "--blueprints", "--tenant", "other", "login and refresh tokens")
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert "auth-service" in done.stdout

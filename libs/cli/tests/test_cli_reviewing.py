@@ -36,7 +36,10 @@ def test_a_review_sends_the_branch_and_the_default_branch_and_follows(gateway, w
     assert done.stdout.splitlines()[-1].startswith("PASS task=")
     assert heads(gateway, tmp_path) == {"HEAD": base, "refs/heads/main": base, "refs/heads/topic": head}
     body = submitted(gateway)
-    assert (body["route"], body["project"]) == ("review", {"upload": "u1", "ref": "topic"})
+    assert (body["route"], body["project"]) == (
+        "review",
+        {"upload": "u1", "ref": "topic", "name": mine.path.name},
+    )
     assert "options" not in body
 
 
@@ -206,7 +209,10 @@ def test_an_upload_is_repeated_after_a_pause(gateway, worksite, mine):
 def test_a_request_can_be_about_my_repository(gateway, worksite, mine, command):
     done = worksite(command, "add a health check", "--repo", mine.path, "--ref", "main")
     assert done.exit_code == 0, done.stderr
-    assert submitted(gateway) == {"request": "add a health check", "project": {"upload": "u1", "ref": "main"}}
+    assert submitted(gateway) == {
+        "request": "add a health check",
+        "project": {"upload": "u1", "ref": "main", "name": mine.path.name},
+    }
 
 
 def test_criteria_travel_with_the_review(gateway, worksite, mine, tmp_path):

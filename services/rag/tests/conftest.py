@@ -191,7 +191,7 @@ class Client:
                 "tenant": self.tenant,
                 "project": project,
                 "updated_at": self.clock,
-                "spec": state.spec.model_copy(update={"document": spec}),
+                "spec": state.spec.model_copy(update={"document": spec, "title": f"Task {task}"}),
                 "judgement": state.judgement.model_copy(update={"verdict": "PASS", "document": report}),
                 "changeset": state.changeset.model_copy(update={"archive": branch}),
             }

@@ -129,7 +129,7 @@ async def test_file_that_cannot_be_stored_does_not_stop_the_others(
 
 
 @pytest.mark.asyncio
-async def test_other_fingerprint_is_built_beside_the_old_index_which_stays_until_it_is_complete(
+async def test_other_fingerprint_is_built_beside_the_old_index(
     tmp_path: Path, embedder: Embedder, encoder: SparseEncoder, corpus: list[Document], embedded: list[str]
 ) -> None:
     old_digest = fingerprint_of(embedder).digest()
@@ -143,8 +143,6 @@ async def test_other_fingerprint_is_built_beside_the_old_index_which_stays_until
     await Indexer(embedder, encoder, new, new_digest).sync(SHARED_TENANT, corpus)
     assert len(embedded) == 4
     assert (tmp_path / old_digest).exists()
-    await new.retire_others()
-    assert not (tmp_path / old_digest).exists()
     assert len(await indexed(new)) == 3
     await new.close()
 

@@ -35,7 +35,9 @@ def state() -> dict[str, str]:
 
 @pytest.fixture
 def library(indexer: Indexer, root: Path, state: dict[str, str]) -> Library:
-    return Library(indexer, [Folder(root)], Converter(), state)
+    library = Library(indexer, [Folder(root)], Converter())
+    library.report_to(state)
+    return library
 
 
 async def indexed(indexer: Indexer) -> dict[str, int]:
@@ -108,7 +110,7 @@ async def test_folder_that_cannot_be_looked_into_keeps_what_is_indexed_of_it(
 async def test_restart_embeds_nothing(library: Library, indexer: Indexer, root: Path, embedded: list[str]) -> None:
     await library.sweep()
     embedded.clear()
-    again = Library(indexer, library.folders, Converter(), {})
+    again = Library(indexer, library.folders, Converter())
     await again.open()
     await again.sweep()
     assert embedded == []
@@ -147,7 +149,7 @@ async def test_files_that_went_while_the_process_was_away_are_found_out(
     (root / "tokens.md").unlink()
     await indexer.put(SHARED_TENANT, Document("former/a.md", COFFEE, "markdown"))
     await indexer.put(SHARED_TENANT, Document("blueprints/auth/README.md", COFFEE, "markdown", kind="blueprint"))
-    again = Library(indexer, library.folders, Converter(), {})
+    again = Library(indexer, library.folders, Converter())
     await again.open(others=["blueprints"])
     await again.sweep()
     assert await indexed(indexer) == {"docs/kitchen/coffee.md": 1, "blueprints/auth/README.md": 1}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import urllib.request
@@ -203,3 +204,38 @@ async def test_killed_while_indexing_a_tenants_document_it_goes_on_at_the_next_s
     store = open_edge_store(state / "worksite", fingerprint_of(OnnxEmbedder(SHIPPED, 1)).digest())
     assert (await store.counts())["acme"] == {"long.md": 40}
     await store.close()
+
+
+@pytest.mark.asyncio
+async def test_killed_while_an_index_of_another_model_is_made_the_former_answers_at_once_and_the_rest_is_made(
+    nats_server: NatsServer, bus: Bus, tmp_path: Path
+) -> None:
+    notes, state, model = tmp_path / "notes", tmp_path / "state", tmp_path / "model"
+    notes.mkdir()
+    (notes / "long.md").write_text("".join(f"# Heading {n}\n\nTokens of paragraph {n}.\n\n" for n in range(300)))
+    shutil.copytree(SHIPPED, model)
+    tokenizer = model / "tokenizer.json"
+    tokenizer.write_text(tokenizer.read_text() + "\n")  # the same model, under another fingerprint
+    settings = {"KNOWLEDGE_DIRS": str(notes), "RAG_RERANKER": "none"}
+
+    async def made(port: int, says: str) -> None:
+        async with asyncio.timeout(60):
+            while says not in await _get(port, "/readyz"):
+                assert (await search(bus, "tokens", rerank=False)).results
+
+    async with running(nats_server, state, **settings):
+        pass
+    process, port = await _process(nats_server, state, **settings, RAG_EMBEDDER_PATH=str(model))
+    await _answers(port, "/readyz")
+    await made(port, "rebuilding: ")
+    process.kill()
+    await process.wait()
+    assert len(_shards(state)) == 2
+    async with running(nats_server, state, **settings, RAG_EMBEDDER_PATH=str(model)) as port:
+        await made(port, '"index":"complete"')
+        assert (await search(bus, "tokens", rerank=False)).results
+    assert _shards(state) == [fingerprint_of(OnnxEmbedder(model, 1)).digest()]
+
+
+def _shards(state: Path) -> list[str]:
+    return sorted(path.name for path in (state / "worksite").iterdir() if path.is_dir())

@@ -21,7 +21,7 @@ from worksite.rag.store import StoreError, VectorStore
 from worksite.rag.stores.edge import EdgeStore, open_edge_store
 from worksite.rag.stores.server import connect, open_server_store
 
-FINGERPRINT, OLD = "0123456789abcdef", "fedcba9876543210"
+FINGERPRINT = "0123456789abcdef"
 ACME, OTHER = Scope("acme"), Scope("other")
 MAY = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -229,34 +229,20 @@ async def test_points_are_counted_by_tenant_and_path(store: VectorStore) -> None
 
 
 @pytest.mark.asyncio
-async def test_retiring_removes_the_indexes_of_other_fingerprints_of_this_collection_only() -> None:
-    client = AsyncQdrantClient(":memory:")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        await open_server_store(client, "worksite", OLD)
-        await open_server_store(client, "worksite_2", OLD)
-        current = await open_server_store(client, "worksite", FINGERPRINT)
-    await current.retire_others()
-    kept = {collection.name for collection in (await client.get_collections()).collections}
-    assert kept == {f"worksite-{FINGERPRINT}", f"worksite_2-{OLD}"}
-    await current.close()
+async def test_points_are_counted_by_source_and_their_revisions_name_it(store: VectorStore) -> None:
+    sources = ("first", "first", "second", None)
+    passages = [passage(f"docs/{n}.md", source=source, parts=3) for n, source in enumerate(sources)]
+    await store.upsert("acme", [point(n, axis(0), of=one) for n, one in enumerate(passages, 1)])
+    assert await store.counts("source") == {"acme": {"first": 2, "second": 1}}
+    assert [(one.source, one.parts) for one in (await store.revisions("acme", "docs/2.md"))["docs/2.md"].values()] == [
+        ("second", 3)
+    ]
 
 
 @pytest.mark.asyncio
 async def test_server_that_cannot_be_reached_is_reported_with_its_setting() -> None:
     with pytest.raises(StoreError, match="QDRANT_HOST: the server cannot be used"):
         await open_server_store(connect("127.0.0.1", 1, None), "worksite", FINGERPRINT)
-
-
-@pytest.mark.asyncio
-async def test_embedded_shards_of_other_fingerprints_are_retired(tmp_path: Path) -> None:
-    old, kept, notes = tmp_path / OLD, tmp_path / FINGERPRINT, tmp_path / "notes"
-    await open_edge_store(tmp_path, OLD).close()
-    current = open_edge_store(tmp_path, FINGERPRINT)
-    notes.mkdir()
-    await current.retire_others()
-    await current.close()
-    assert [folder.exists() for folder in (old, kept, notes)] == [False, True, True]
 
 
 @pytest.mark.asyncio

@@ -50,7 +50,7 @@ async def keeping(bus: Bus, indexer: Indexer) -> AsyncGenerator[Running, None]:
     """The running service, less its start and its searches."""
     micro = await announce(bus, "rag", "0.1.0")
     running = Running(bus, micro, Health(), asyncio.Event(), asyncio.Event())
-    serving = asyncio.create_task(keep_documents(RagSettings(), running, indexer, Converter()))
+    serving = asyncio.create_task(keep_documents(RagSettings(), running, indexer, Converter(), running.stop))
     try:
         yield running
     finally:
@@ -287,11 +287,11 @@ class FailsOnce:
         self._store = store
         self._asked = 0
 
-    async def counts(self) -> Any:
+    async def counts(self, by: Any = "path") -> Any:
         self._asked += 1
         if self._asked == 1:
             raise RuntimeError("the store is away")
-        return await self._store.counts()
+        return await self._store.counts(by)
 
 
 async def test_outage_of_the_bus_fails_no_document(nats_server: Any, bus: Bus, client: Any, indexer: Indexer) -> None:

@@ -52,7 +52,11 @@ def test_of_more_than_a_task_may_leave_the_smallest_are_picked() -> None:
     assert (large["left_out"], sorted(large["texts"])) == (1, ["a.py", "b.py"])  # pyright: ignore
 
 
-@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 no archive", archive({"a.py": "x" * 100})[:60]])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"PK\x03\x04 no archive", archive({"a.py": "x" * 100})[:60]],
+    ids=["empty", "no archive", "cut off"],  # an archive holds the time, which may differ between xdist's workers
+)
 def test_archive_that_is_broken_is_refused(data: bytes) -> None:
     with pytest.raises(Refused, match="no zip archive"):
         sources_in(data)

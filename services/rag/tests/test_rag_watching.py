@@ -61,7 +61,7 @@ async def watched(indexer: Indexer, tmp_path: Path, embedded: list[str]) -> Asyn
     root = tmp_path / "docs"
     root.mkdir()
     (root / "tokens.md").write_text("# Tokens\n\nThey are rotated.\n")
-    library = Library(indexer, [Folder(root)], Converter(), {})
+    library = Library(indexer, [Folder(root)], Converter())
     async with Watcher(library) as watcher:
         await library.open()
         await library.sweep()
@@ -150,7 +150,7 @@ async def test_sweep_finds_what_no_event_told_and_takes_up_a_folder_that_comes_l
     indexer: Indexer, tmp_path: Path, embedded: list[str]
 ) -> None:
     root = tmp_path / "docs"
-    library = Library(indexer, [Folder(root)], Converter(), {})
+    library = Library(indexer, [Folder(root)], Converter())
     async with Watcher(library, sweep_seconds=0.1) as watcher:
         running = asyncio.create_task(watcher.run())
         watched = Watched(root, indexer, watcher, engine_of(indexer), embedded)

@@ -392,7 +392,7 @@ async def test_a_full_queue_says_wait_and_sending_the_same_again_heals_it(client
 
 
 class Full(Artifacts):
-    async def put_message(self, message: Any) -> Any:
+    async def put(self, data: bytes, media_type: str) -> Any:
         raise QueueFull("maximum bytes exceeded")
 
 

@@ -416,13 +416,13 @@ async def test_a_task_works_on_an_upload(client: httpx.AsyncClient, admin: Any) 
     name = (await upload(client)).json()["id"]
     archive = ArtifactRef(sha256=name, size=len(A_BUNDLE), media_type=BUNDLE)
 
-    for project in ({"upload": name}, {"upload": name, "ref": "main"}):
+    for project in ({"upload": name}, {"upload": name, "ref": "main", "name": "shop"}):
         answer = await client.post("/v1/tasks", json={"request": "x", "project": project})
         assert answer.status_code == 202, answer.text
 
     assert [command.project for command, _ in await admin.submitted()] == [
         UploadedProject(archive=archive, format="bundle"),
-        UploadedProject(archive=archive, format="bundle", ref="main"),
+        UploadedProject(archive=archive, format="bundle", ref="main", name="shop"),
     ]
 
 
@@ -434,7 +434,7 @@ async def test_a_task_that_cannot_work_on_its_upload_is_refused_with_what_to_do(
     cases = [
         ({"upload": ABSENT}, "project.upload", "POST it to /v1/uploads"),
         ({"upload": name, "ref": "main"}, "project.ref", "git bundle"),
-        ({"upload": name, "name": "x"}, "project", "one of"),
+        ({"git_url": "https://git.example/x", "name": "x"}, "project", "one of"),
         ({"upload": name, "git_url": "https://git.example/x"}, "project", "one of"),
         ({"upload": "../x"}, "project.upload", "pattern"),
     ]

@@ -141,20 +141,24 @@ def test_file_that_is_too_large_or_damaged_is_refused_with_a_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "chunks", "stored", "settled"),
+    ("state", "chunks", "stored", "of_its_text", "settled"),
     [
-        ("queued", 0, 0, False),
-        ("deleting", 3, 0, False),
-        ("failed", 0, 0, True),
-        ("indexed", 3, 3, True),
-        ("indexed", 3, 0, False),
-        ("indexed", 3, 2, False),
+        ("queued", 0, 0, 0, False),
+        ("deleting", 3, 0, 0, False),
+        ("failed", 0, 0, 0, True),
+        ("failed", 0, 2, 0, False),
+        ("indexed", 3, 3, 3, True),
+        ("indexed", 3, 3, 0, False),
+        ("indexed", 3, 3, 2, False),
+        ("indexed", 3, 0, 0, False),
+        ("indexed", 3, 2, 2, False),
+        ("indexed", 0, 0, 0, True),
     ],
 )
-def test_document_is_settled_when_the_index_has_all_of_it(
-    state: DocumentState, chunks: int, stored: int, settled: bool
+def test_document_is_settled_when_the_index_has_all_of_it_and_nothing_of_another_text(
+    state: DocumentState, chunks: int, stored: int, of_its_text: int, settled: bool
 ) -> None:
-    assert is_settled(entry(state=state, chunks=chunks), stored) is settled
+    assert is_settled(entry(state=state, chunks=chunks), stored, of_its_text) is settled
 
 
 def test_indexed_row_says_how_many_chunks_and_when_and_forgets_an_earlier_error() -> None:

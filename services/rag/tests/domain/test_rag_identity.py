@@ -42,6 +42,6 @@ def test_fingerprint_changes_with_each_of_its_parts(part: str) -> None:
 
 def test_revision_changes_when_a_chunk_moves() -> None:
     document = Document("p", TEXT, "markdown")
-    passage = passage_of(document, chunk(document, len)[0])
+    passage = passage_of(document, chunk(document, len)[0], 2)
     assert revision(replace(passage, start_line=9)) != revision(passage)
     assert revision(replace(passage)) == revision(passage)

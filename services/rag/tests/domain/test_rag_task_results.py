@@ -78,7 +78,7 @@ def test_row_that_is_not_what_its_key_says_is_refused() -> None:
     ("source", "project", "tags"),
     [
         (NewProject(name="shop"), "new:shop", ("task", "shop")),
-        (NewProject(), None, ("task",)),
+        (NewProject(), f"titled:{STATE.spec and STATE.spec.title}", ("task",)),
         (NewProject(name="s" * 64), "new:" + "s" * 64, ("task", "s" * 50)),
         (
             GitProject(git_url="https://git.example.org/team/a+b.git/", ref="main"),
@@ -86,6 +86,7 @@ def test_row_that_is_not_what_its_key_says_is_refused() -> None:
             ("task", "a-b"),
         ),
         (GitProject(git_url="https://git.example.org/.git"), "git:https://git.example.org/.git", ("task",)),
+        (UploadedProject(archive=examples.artifact(), format="zip", name="app"), "uploaded:app", ("task", "app")),
         (
             UploadedProject(archive=examples.artifact(), format="zip"),
             f"upload:{examples.artifact().sha256}",
@@ -94,7 +95,7 @@ def test_row_that_is_not_what_its_key_says_is_refused() -> None:
     ],
 )
 def test_project_is_told_apart_by_where_it_comes_from_and_named_in_a_tag(
-    source: ProjectSource, project: str | None, tags: tuple[str, ...]
+    source: ProjectSource, project: str, tags: tuple[str, ...]
 ) -> None:
     found = row(project=source)
     assert found
@@ -114,7 +115,7 @@ def test_text_that_no_document_can_hold_is_left_out() -> None:
     assert [one.text.path for one in texts_of(found, texts)] == [f"tasks/{examples.TASK}/spec.md"]
 
 
-def task(minute: int, project: str | None) -> Completed:
+def task(minute: int, project: str) -> Completed:
     return Completed(NOW + timedelta(minutes=minute), f"{minute}", project)
 
 
@@ -123,13 +124,13 @@ def task(minute: int, project: str | None) -> Completed:
     [
         ((), 5, set[str]()),
         (("a", "b", "a"), 5, {"1", "2"}),
-        ((None, None, None), 5, {"0", "1", "2"}),
-        ((None, "a", None, "a"), 2, {"2", "3"}),
+        (("a", "b", "c"), 5, {"0", "1", "2"}),
+        (("a", "b", "c", "b"), 2, {"2", "3"}),
         (("a", "a", "b"), 1, {"2"}),
     ],
 )
 def test_latest_task_of_each_project_is_kept_as_far_as_there_is_room(
-    projects: tuple[str | None, ...], most: int, expected: set[str]
+    projects: tuple[str, ...], most: int, expected: set[str]
 ) -> None:
     tasks = [task(minute, project) for minute, project in enumerate(projects)]
     assert kept(tasks, most) == kept(reversed(tasks), most) == expected

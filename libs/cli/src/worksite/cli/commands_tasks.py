@@ -45,7 +45,8 @@ class Submission:
         base = bundle.base.short if bundle and bundle.base else None
         criteria = [each.model_dump(mode="json") for each in self.criteria]
         options = {"base": base, "criteria": criteria, "approve": list(self.approve)}
-        project = {"git_url": self.git_url, "upload": upload, "ref": ref, "name": self.name}
+        name = bundle.name if bundle else self.name
+        project = {"git_url": self.git_url, "upload": upload, "ref": ref, "name": name}
         body: dict[str, object] = {"request": self.request, "route": self.route}
         body |= {"project": _given(project), "options": _given(options)}
         return _given(body)

@@ -17,6 +17,7 @@ import typer
 from pydantic import SecretStr
 from worksite.cli import (
     commands,
+    commands_backup,
     commands_dead_letters,
     commands_evaluation,
     commands_knowledge,
@@ -73,7 +74,7 @@ app = typer.Typer(
 )
 knowledge = typer.Typer(help="See and remove what was ingested.", no_args_is_help=True)
 app.add_typer(knowledge, name="knowledge")
-rag = typer.Typer(help="Measure the knowledge base.", no_args_is_help=True)
+rag = typer.Typer(help="Measure the knowledge base, back it up, put a copy back.", no_args_is_help=True)
 app.add_typer(rag, name="rag")
 dlq = typer.Typer(help="Dead letters: what no service could handle. For operators.", no_args_is_help=True)
 app.add_typer(dlq, name="dlq")
@@ -272,7 +273,9 @@ def review(
 
 @app.command()
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="files and folders of text or source code", show_default=False)],
+    paths: Annotated[
+        list[Path], typer.Argument(help="files and folders of text, source code, HTML, PDF, DOCX", show_default=False)
+    ],
     tag: Annotated[list[str] | None, typer.Option("--tag", help="for the documents; may be repeated")] = None,
     prune: Annotated[bool, typer.Option("--prune", help="remove what came from these folders and is gone")] = False,
     state: StateDir = STATE,
@@ -328,6 +331,26 @@ def evaluate(
 ) -> None:
     """Measure search on a test collection: ingests it, asks its queries in four ways, removes it again."""
     _await(commands_evaluation.run(Evaluation(collection, keep), _session(state, tenant)))
+
+
+@rag.command("backup")
+def back_up(
+    archive: Annotated[Path, typer.Argument(metavar="FILE", help="the file to write", show_default=False)],
+    state: StateDir = STATE,
+) -> None:
+    """Write the index, and what was embedded, to a file; while no stack is running."""
+    _end(_await(commands_backup.run("create", archive.absolute(), State(state.absolute()))))
+
+
+@rag.command("restore")
+def restore(
+    archive: Annotated[
+        Path, typer.Argument(metavar="FILE", help="a file of 'worksite rag backup'", show_default=False)
+    ],
+    state: StateDir = STATE,
+) -> None:
+    """Put the index of a backup in the place of the present one; while no stack is running."""
+    _end(_await(commands_backup.run("restore", archive.absolute(), State(state.absolute()))))
 
 
 @dlq.command("ls")

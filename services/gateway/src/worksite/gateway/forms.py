@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from worksite.common.messages.knowledge import Tags
@@ -34,6 +35,11 @@ SCHEMA: Mapping[str, object] = {
 
 class _InMemory(MultiPartParser):
     spool_max_size = 0  # never: what has no file on a disk leaves none behind
+    is_whole = False
+
+    def on_end(self) -> None:
+        """The last boundary has come."""
+        self.is_whole = True
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class Form:
 
 async def read_form(request: Request) -> Form:
     """Raises a 400 problem for what is no form, a 422 problem for fields that do not fit."""
+    _require_utf8(request)
     parser = _InMemory(
         request.headers,
         request.stream(),
@@ -59,9 +66,19 @@ async def read_form(request: Request) -> Form:
     except MultiPartException as error:
         raise problems.malformed("malformed-form", f"the form cannot be read: {error.message}") from error
     try:
+        if not parser.is_whole:
+            raise problems.malformed("malformed-form", "the form cannot be read: it ends before its last boundary")
         return await _form(form)
     finally:
         await form.close()
+
+
+def _require_utf8(request: Request) -> None:
+    """Another charset is one of Python's codecs to the parser, some of which fail or make what is no Unicode."""
+    _, parameters = parse_options_header(request.headers.get("content-type"))
+    charset = parameters.get(b"charset", b"utf-8")
+    if charset.lower() not in (b"utf-8", b"us-ascii"):
+        raise problems.malformed("malformed-form", "the form cannot be read: its charset has to be UTF-8")
 
 
 async def _form(form: FormData) -> Form:

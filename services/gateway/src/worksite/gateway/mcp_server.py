@@ -66,9 +66,11 @@ async def _result(gateway: Gateway, request: Request, tool: Tool[Any], arguments
     try:
         given = await _done(gateway, request, tool, arguments)
     except (ProblemError, WorksiteError) as error:
-        problem = problems.of(error)
         log.info("%s: %s", tool.name, error)
-        return CallToolResult(content=[TextContent(text=_said(problem))], is_error=True)
+        return _refusal(problems.of(error))
+    except Exception:  # the boundary: the SDK would tell the client what it says
+        log.exception("%s failed", tool.name)
+        return _refusal(problems.internal())
     structured = given.model_dump(mode="json")
     text = json.dumps(structured, ensure_ascii=False)
     return CallToolResult(content=[TextContent(text=text)], structured_content=structured)
@@ -86,7 +88,8 @@ async def _done(gateway: Gateway, request: Request, tool: Tool[Any], arguments: 
     return await tool.does(gateway, caller, call)
 
 
-def _said(problem: ProblemError) -> str:
+def _refusal(problem: ProblemError) -> CallToolResult:
     """For a model to read and act on; the input is not repeated."""
     fields = "".join(f"\n- {error.field or 'arguments'}: {error.message}" for error in problem.errors)
-    return f"{problem.title}: {problem.detail}{fields}"
+    said = f"{problem.title}: {problem.detail}{fields}"
+    return CallToolResult(content=[TextContent(text=said)], is_error=True)

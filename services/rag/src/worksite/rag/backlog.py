@@ -25,16 +25,20 @@ TENANTS_AT_ONCE = 8
 """Bounds the texts held in memory. The model is shared chunk by chunk, so more would not be faster."""
 
 Settle = Callable[[str, str], Awaitable[Outcome]]
+Hint = Callable[[str, str], None]
 
 
 class Backlog:
     """One queue per tenant. Tenants take turns, document by document, and each has at most one in work, so that no
-    two workers ever meet at the same document."""
+    two workers ever meet at the same document. `also` is told as well of each that is added."""
 
-    def __init__(self, settle: Settle, progress: Progress, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, settle: Settle, progress: Progress, now: Callable[[], float] = time.time, also: Hint | None = None
+    ) -> None:
         self._settle = settle
         self._progress = progress
         self._now = now
+        self._also = also
         self._waiting: dict[str, dict[str, float]] = {}
         self._taken: dict[tuple[str, str], float] = {}
         """In work, or to be tried again; both since when they wait, as Unix time."""
@@ -47,6 +51,8 @@ class Backlog:
     def add(self, tenant: str, document: str, since: float | None = None) -> None:
         """Look at this document when its turn comes; once, however often it is added before. It has waited since that
         Unix time, or from now on."""
+        if self._also:
+            self._also(tenant, document)
         if tenant not in self._waiting:
             self._waiting[tenant] = {}
             self._turns.put_nowait(tenant)

@@ -27,6 +27,8 @@ def convert(data: bytes, suffix: str) -> str:
     text = _markdown(data, suffix)
     if not text.strip():
         raise Refused("it holds no text; a scan has to be read by a human or an OCR first")
+    if "\0" in text:
+        raise Refused("it holds zero bytes: it is no text, or in a charset that it does not name")
     if (size := len(text.encode(errors="replace"))) > TEXT_BYTES:
         raise Refused(f"its text has {size} bytes; at most {TEXT_BYTES} are indexed")
     return text
@@ -45,10 +47,14 @@ def _check_archive(data: bytes) -> None:
 def _markdown(data: bytes, suffix: str) -> str:
     from markitdown import DocumentConverter, StreamInfo  # imported with the limits in force
     from markitdown.converters import DocxConverter, HtmlConverter, PdfConverter
+    from pdfminer.pdfdocument import PDFPasswordIncorrect
 
     converters: dict[str, type[DocumentConverter]] = {".docx": DocxConverter, ".pdf": PdfConverter}
     converter = converters.get(suffix, HtmlConverter)()
-    return converter.convert(io.BytesIO(data), StreamInfo(extension=suffix)).markdown
+    try:
+        return converter.convert(io.BytesIO(data), StreamInfo(extension=suffix)).markdown
+    except PDFPasswordIncorrect as error:
+        raise Refused("it is encrypted; put a copy beside it that needs no password") from error
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from prometheus_client import Counter, Histogram
 from worksite.common.messages import Scores, SearchFilters, SearchRequest, SearchResponse
 from worksite.common.messages import SearchResult as FoundPassage
+from worksite.rag.answering import Answering
 from worksite.rag.domain.queries import Filters, RankFusion, Scope, SearchHit, SearchQuery, SearchResult
-from worksite.rag.search import SearchEngine
 
 _SECONDS = Histogram(
     "rag_search_duration_seconds",
@@ -25,12 +25,12 @@ _REPLY_BYTES = 900_000
 SearchEndpoint = Callable[[SearchRequest], Awaitable[SearchResponse]]
 
 
-def search_endpoint(engine: SearchEngine) -> SearchEndpoint:
+def search_endpoint(answering: Answering) -> SearchEndpoint:
     """The handler of the `search` verb."""
 
     async def search(request: SearchRequest) -> SearchResponse:
         try:
-            result = await engine.search(_query(request))
+            result = await answering.search(_query(request))
         except BaseException:
             _SEARCHES.labels(request.mode, "failed").inc()
             raise

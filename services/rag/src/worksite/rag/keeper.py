@@ -69,36 +69,21 @@ class Keeper:
         entry = parse_row(row.key, row.value)
         if entry.state == "deleting":
             return await self._delete(entry, row)
-        stored = await self.indexer.store.revisions(entry.tenant, entry.path)
-        if is_settled(entry, len(stored.get(entry.path, {}))):
+        stored = (await self.indexer.store.revisions(entry.tenant, entry.path)).get(entry.path, {})
+        if is_settled(entry, len(stored), sum(one.source == entry.text.sha256 for one in stored.values())):
             return "unchanged"
         return await self._index(entry, row)
 
     async def _index(self, entry: DocumentEntry, row: Entry) -> Outcome:
         try:
-            chunks = await self.indexer.put(entry.tenant, await self._document(entry))
+            document = await stored_document(self.texts, self.converter, entry)
+            chunks = await self.indexer.put(entry.tenant, document)
         except Unindexable as error:
             await self.indexer.remove(entry.tenant, entry.path)  # an earlier version must not answer in its place
             await self.rows.update(row.key, failed(entry, str(error)).to_json(), row.revision)
             return "failed"
         await self.rows.update(row.key, indexed(entry, chunks, self.now()).to_json(), row.revision)
         return "indexed"
-
-    async def _document(self, entry: DocumentEntry) -> Document:
-        content = await self._content(entry)
-        if isinstance(content.data, str):
-            return document_of(entry, content.source, content.data)
-        suffix = PurePosixPath(entry.path).suffix.lower()
-        return document_of(entry, content.source, await self.converter.markdown(content.data, suffix))
-
-    async def _content(self, entry: DocumentEntry) -> Content:
-        if entry.text.size > LARGEST_BLOB:
-            raise Unindexable(f"its text takes {entry.text.size} bytes; at most {LARGEST_BLOB} are read")
-        try:
-            blob = await self.texts.get(entry.text)
-        except (ArtifactMissing, ArtifactCorrupt) as error:
-            raise Unindexable(f"its stored text is lost ({error}); send the document again") from error
-        return await asyncio.to_thread(content_of, entry, blob)
 
     async def _delete(self, entry: DocumentEntry, row: Entry) -> Outcome:
         await self.indexer.remove(entry.tenant, entry.path)
@@ -108,7 +93,31 @@ class Keeper:
 
     async def _forget(self, tenant: str, document: str) -> Outcome:
         """There is no such row: what the index holds under this id is left over, e.g. from before the bus was reset."""
-        left = [path for path in await self.indexer.store.revisions(tenant) if document_id(path) == document]
-        for path in left:
-            await self.indexer.remove(tenant, path)
-        return "deleted" if left else "unchanged"
+        return "deleted" if await remove_document(self.indexer, tenant, document) else "unchanged"
+
+
+async def stored_document(texts: Artifacts, converter: Converter, entry: DocumentEntry) -> Document:
+    """The document that a row names. Raises Unindexable."""
+    content = await _content(texts, entry)
+    if isinstance(content.data, str):
+        return document_of(entry, content.source, content.data)
+    suffix = PurePosixPath(entry.path).suffix.lower()
+    return document_of(entry, content.source, await converter.markdown(content.data, suffix))
+
+
+async def _content(texts: Artifacts, entry: DocumentEntry) -> Content:
+    if entry.text.size > LARGEST_BLOB:
+        raise Unindexable(f"its text takes {entry.text.size} bytes; at most {LARGEST_BLOB} are read")
+    try:
+        blob = await texts.get(entry.text)
+    except (ArtifactMissing, ArtifactCorrupt) as error:
+        raise Unindexable(f"its stored text is lost ({error}); send the document again") from error
+    return await asyncio.to_thread(content_of, entry, blob)
+
+
+async def remove_document(indexer: Indexer, tenant: str, document: str) -> bool:
+    """Remove what the index holds under the id of a document whose path nobody knows; was there anything?"""
+    left = [path for path in await indexer.store.revisions(tenant) if document_id(path) == document]
+    for path in left:
+        await indexer.remove(tenant, path)
+    return bool(left)

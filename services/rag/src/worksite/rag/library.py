@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from prometheus_client import Counter
 from worksite.common.messages import SHARED_TENANT
 from worksite.rag.converting import Converter
+from worksite.rag.domain.changes import is_whole
 from worksite.rag.domain.documents import Document, Unindexable
 from worksite.rag.folders import Contents, Folder, Stamp, decoded, read, stamp_of
 from worksite.rag.index import Indexer
@@ -26,40 +27,49 @@ log = logging.getLogger(__name__)
 _FILES = Counter("rag_ingest_files_total", "Files of folders that were looked at and had changed", ["outcome"])
 _SHOWN = 5
 MAX_PATH_LENGTH = 400
-"""As of documents that tenants send: fifty results have to fit into a message."""
+"""As of documents that tenants send: many results have to fit into a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A file when it was last looked at."""
+    """A file when it was last looked at, or what an earlier process has indexed of it, without a stamp."""
 
-    stamp: Stamp
-    digest: bytes
+    stamp: Stamp | None
+    digest: str
 
 
 class Library:
-    """The files of some folders. Calls must not overlap. `state` is told how many there are, and what is refused.
+    """The files of some folders. Calls must not overlap.
 
     `refused` says why, by path; what is `unsettled` is no fault of the file and has to be looked at again soon.
     """
 
-    def __init__(
-        self, indexer: Indexer, folders: Iterable[Folder], converter: Converter, state: MutableMapping[str, str]
-    ) -> None:
+    def __init__(self, indexer: Indexer, folders: Iterable[Folder], converter: Converter) -> None:
         self.folders = tuple(folders)
         self.refused: dict[str, str] = {}
         self.unsettled: set[str] = set()
         self._indexer = indexer
         self._converter = converter
-        self._state = state
+        self._state: MutableMapping[str, str] = {}
         self._seen: dict[str, _Seen | None] = {}
+
+    @property
+    def missing(self) -> set[str]:
+        """Names of folders that are not there."""
+        return {folder.root.name for folder in self.folders} & self.refused.keys()
+
+    def report_to(self, state: MutableMapping[str, str]) -> None:
+        """Say there, now and after each look, how many files there are, and what is refused."""
+        self._state = state
+        self._tell()
 
     async def open(self, others: Iterable[str] = ()) -> None:
         """Learn what is indexed, and remove what belongs to no folder any more; `others` are names of other sources."""
         names = {folder.root.name for folder in self.folders}
-        for path in await self._indexer.store.revisions(SHARED_TENANT):
+        for path, known in (await self._indexer.store.revisions(SHARED_TENANT)).items():
             if (name := PurePosixPath(path).parts[0]) in names:
-                self._seen[path] = None
+                source = next(iter(known.values())).source
+                self._seen[path] = _Seen(None, source) if source and is_whole(known, source) else None
             elif name not in others:
                 await self._indexer.remove(SHARED_TENANT, path)
 
@@ -125,9 +135,9 @@ class Library:
             digest = await self._index(path, contents, seen)
         self._seen[path] = _Seen(stamp, digest)
 
-    async def _index(self, path: str, contents: Contents, seen: _Seen | None) -> bytes:
+    async def _index(self, path: str, contents: Contents, seen: _Seen | None) -> str:
         """Index a file if its content is another than before; returns its digest."""
-        digest = contents.digest
+        digest = contents.digest.hex()
         if seen is None or seen.digest != digest:
             try:
                 await self._indexer.put(SHARED_TENANT, await self._document(path, contents))
@@ -137,11 +147,11 @@ class Library:
         self.refused.pop(path, None)
         return digest
 
-    async def _turn_down(self, path: str, error: Unindexable) -> bytes:
+    async def _turn_down(self, path: str, error: Unindexable) -> str:
         """Nothing is to be found of such a file; returns the digest of no content."""
         await self._remove(path)
         self._refuse(path, str(error))
-        return b""
+        return ""
 
     async def _cannot_open(self, path: str, error: OSError) -> None:
         if isinstance(error, FileNotFoundError):  # between the scan and now
@@ -157,7 +167,14 @@ class Library:
             text = await self._converter.markdown(contents.data, PurePosixPath(path).suffix.lower())
         else:
             text = decoded(contents.data)
-        return Document(path, text, source.format, language=source.language, updated_at=contents.updated_at)
+        return Document(
+            path,
+            text,
+            source.format,
+            language=source.language,
+            updated_at=contents.updated_at,
+            source=contents.digest.hex(),
+        )
 
     async def _remove_gone(self, at: str, found: Collection[str], unreadable: Collection[str]) -> None:
         """What was at or below a path and is not found any more; of what is unreadable nobody knows."""

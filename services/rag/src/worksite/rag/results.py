@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
@@ -19,7 +19,7 @@ from typing import Literal
 from prometheus_client import Counter
 from pydantic import BaseModel
 from worksite.common.artifacts import Artifacts
-from worksite.common.bus import KeyValue
+from worksite.common.bus import Entry, KeyValue
 from worksite.common.bus.consumer import backoff
 from worksite.common.errors import ArtifactCorrupt, ArtifactMissing, Conflict, MalformedMessage
 from worksite.common.ledger import LedgerEntry
@@ -91,20 +91,15 @@ class Results:
 
     async def _find(self) -> None:
         while rows := await self.tasks.entries(after=self._read_up_to, limit=_ROWS_PER_READ):
-            for row in rows:
-                try:
-                    results = results_of(row.key, row.value)
-                except MalformedMessage as error:
-                    log.error("%s; it is left alone", error)
-                else:
-                    self._waiting |= {results.task: results} if results else {}
+            self._waiting |= await asyncio.to_thread(_completed, rows)
             self._read_up_to = rows[-1].revision
 
     async def _settle(self, results: TaskResults) -> Outcome:
         mark = f"rag.{results.task}.results"
         if await self.marks.get(mark):
             return "known"
-        outcome = await self._take_up(results, await self._earlier(results.tenant))
+        rows = await self.rows.entries(results.tenant)
+        outcome = await self._take_up(results, await asyncio.to_thread(_by_task, rows))
         with suppress(Conflict):  # another process has done the same
             await self.marks.create(mark, _MARK)
         return outcome
@@ -120,18 +115,6 @@ class Results:
             for document in earlier[task] if task.task not in wanted else []:
                 await self._retire(document)
         return "taken"
-
-    async def _earlier(self, tenant: str) -> Mapping[Completed, list[DocumentEntry]]:
-        """The tenant's documents that are results of tasks, by task."""
-        found: dict[Completed, list[DocumentEntry]] = {}
-        for row in await self.rows.entries(tenant):
-            try:
-                entry = parse_row(row.key, row.value)
-            except MalformedMessage:  # the reconciler tells of it
-                continue
-            if entry.origin and entry.state != "deleting":
-                found.setdefault(completed(entry.origin, entry.submitted_at), []).append(entry)
-        return found
 
     async def _write(self, results: TaskResults) -> int:
         """Returns how many documents there are."""
@@ -189,6 +172,32 @@ class Results:
         if ref.size > most:
             raise Unindexable(f"it has {ref.size} bytes; at most {most} are read")
         return await self.artifacts.get(ref)
+
+
+def _completed(rows: Iterable[Entry]) -> dict[str, TaskResults]:
+    """What the tasks of these rows have left, by task."""
+    found: dict[str, TaskResults] = {}
+    for row in rows:
+        try:
+            results = results_of(row.key, row.value)
+        except MalformedMessage as error:
+            log.error("%s; it is left alone", error)
+        else:
+            found |= {results.task: results} if results else {}
+    return found
+
+
+def _by_task(rows: Iterable[Entry]) -> dict[Completed, list[DocumentEntry]]:
+    """The documents that are results of tasks, by task."""
+    found: dict[Completed, list[DocumentEntry]] = {}
+    for row in rows:
+        try:
+            entry = parse_row(row.key, row.value)
+        except MalformedMessage:  # the reconciler tells of it
+            continue
+        if entry.origin and entry.state != "deleting":
+            found.setdefault(completed(entry.origin, entry.submitted_at), []).append(entry)
+    return found
 
 
 def _leave_out(name: str, results: TaskResults, error: Exception) -> None:

@@ -13,6 +13,9 @@ from worksite.common.settings import ServiceSettings
 from worksite.rag.domain.fusion import ALPHA, RERANK_WEIGHT
 from worksite.rag.reranking import SECONDS, TOKENS
 
+EMBEDDINGS = "embeddings.sqlite3"
+"""The file of remembered embeddings, in STATE_DIR."""
+
 
 class RagSettings(ServiceSettings):
     """Environment variables (upper case) or files of the same name in SECRETS_DIR."""
@@ -30,6 +33,11 @@ class RagSettings(ServiceSettings):
         description="folder or hub name of an embedder; unset: the shipped one, or all-MiniLM-L6-v2 from a hub",
     )
     rag_embedder_threads: int = Field(default=2, ge=1, le=64, description="cores that the models may use")
+    max_embedding_cache_bytes: int = Field(
+        default=512 << 20,
+        ge=1 << 20,
+        description="disk that remembered embeddings may take; those unused for longest go first",
+    )
     rag_alpha: float = Field(default=ALPHA, ge=0, le=1, description="weight of the cosine against BM25, hybrid mode")
     rag_reranker: str | None = Field(
         default=None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,7 +43,8 @@ def _document(root: Path, file: Path, *, name: str, heading: tuple[str, ...] = (
         about = file.stat()
         if about.st_size > MAX_FILE_BYTES:
             return Unreadable(path, f"{about.st_size} bytes, more than the {MAX_FILE_BYTES} that a file may have")
-        text = file.read_bytes().decode()  # not read_text: it would rewrite line ends and shift every span
+        data = file.read_bytes()
+        text = data.decode()  # not read_text: it would rewrite line ends and shift every span
     except UnicodeDecodeError as error:
         return Unreadable(path, f"not UTF-8: {error.reason} at byte {error.start}")
     except OSError as error:
@@ -56,6 +58,7 @@ def _document(root: Path, file: Path, *, name: str, heading: tuple[str, ...] = (
         heading=heading,
         language=None if file.name == blueprints.MANIFEST else "markdown",
         updated_at=datetime.fromtimestamp(about.st_mtime, UTC),
+        source=hashlib.sha256(data).hexdigest(),
     )
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
 from worksite.common.settings import SettingsError
 from worksite.rag.domain.documents import Passage, Point, SparseVector, Vector
+from worksite.rag.domain.identity import Manifest, Revision
 from worksite.rag.domain.queries import Scope
 
 Scores = dict[UUID, float]
-Revisions = dict[str, dict[UUID, str]]
+Revisions = dict[str, dict[UUID, Revision]]
 """Path -> chunk id -> the revision of what is stored under it."""
 Counts = dict[str, dict[str, int]]
-"""Tenant -> path -> chunks."""
+"""Tenant -> path or source -> chunks."""
 MOST_PATHS = 10_000_000
 """Stores ask for a limit of what they count; more than any of them can hold."""
 
@@ -56,8 +57,8 @@ class VectorStore(Protocol):
         """Everything that the tenant itself owns, or what it has under one path."""
         ...
 
-    async def counts(self) -> Counts:
-        """How many points there are of every path of every tenant."""
+    async def counts(self, by: Literal["path", "source"] = "path") -> Counts:
+        """How many points there are of every path, or of every source, of every tenant."""
         ...
 
     async def upsert(self, tenant: str, points: Sequence[Point]) -> None:
@@ -72,10 +73,35 @@ class VectorStore(Protocol):
         """Remove points; ids that are not there are ignored."""
         ...
 
-    async def retire_others(self) -> None:
-        """Remove the indexes of other fingerprints, which this one replaces."""
-        ...
-
     async def close(self) -> None:
         """Write everything out and release what is held."""
+        ...
+
+
+async def chunks_in(store: VectorStore) -> int:
+    """How many chunks an index holds."""
+    return sum(chunks for paths in (await store.counts()).values() for chunks in paths.values())
+
+
+class Indexes(Protocol):
+    """The indexes of one collection, each of another fingerprint; several can be open."""
+
+    async def manifests(self) -> list[Manifest]:
+        """Of all indexes that say what they were made with."""
+        ...
+
+    async def open(self, manifest: Manifest) -> VectorStore:
+        """The index of this fingerprint, made with its manifest where there is none. Raises StoreError."""
+        ...
+
+    async def note(self, manifest: Manifest) -> None:
+        """Replace the manifest of an index; survives the death of this process."""
+        ...
+
+    async def retire_all_but(self, manifest: Manifest) -> None:
+        """Remove the other indexes of the collection, which must be closed, and what is left of any."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release what the collection as a whole holds."""
         ...

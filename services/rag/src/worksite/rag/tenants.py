@@ -11,7 +11,7 @@ import asyncio
 from worksite.common import bus, service, subjects
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus.consumer import Progress
-from worksite.rag.backlog import Backlog
+from worksite.rag.backlog import Backlog, Hint
 from worksite.rag.converting import Converter
 from worksite.rag.inbox import inbox
 from worksite.rag.index import Indexer
@@ -26,11 +26,16 @@ INDEXING_SECONDS = 120.0
 
 
 async def keep_documents(
-    settings: RagSettings, running: service.Running, indexer: Indexer, converter: Converter
+    settings: RagSettings,
+    running: service.Running,
+    indexer: Indexer,
+    converter: Converter,
+    stop: asyncio.Event,
+    also: Hint | None = None,
 ) -> None:
-    """Until told to stop."""
+    """Until told to stop. `also` is told as well of documents that may have changed."""
     rows, texts = bus.KeyValue(running.bus, subjects.DOCUMENTS), Artifacts(running.bus, store=subjects.KNOWLEDGE)
-    backlog = Backlog(Keeper(rows, texts, indexer, converter).settle, indexer.lane.progress)
+    backlog = Backlog(Keeper(rows, texts, indexer, converter).settle, indexer.lane.progress, also=also)
     fetching = Progress()
     running.health.alive["consumer"] = lambda: "no fetch for a while" if fetching.stalled() else None
     running.health.alive["indexing"] = lambda: "no progress for a while" if backlog.stalled(INDEXING_SECONDS) else None
@@ -45,7 +50,7 @@ async def keep_documents(
             "rag",
             inbox(running.bus, backlog),
             concurrency=settings.worker_concurrency,
-            stop=running.stop,
+            stop=stop,
             grace_seconds=settings.grace_seconds,
             progress=fetching,
         )

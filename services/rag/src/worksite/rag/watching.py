@@ -83,6 +83,13 @@ class Watcher(FileSystemEventHandler):
             due = loop.time() + (backoff(failures) if failures else self._sweep_seconds)
             next_sweep = min(next_sweep, due) if is_hinted else due
 
+    async def catch_up(self) -> bool:
+        """Look at what was hinted at so far; True when there was nothing. Not while `run` works."""
+        if not self._hints:
+            return True
+        await self._look()
+        return False
+
     async def _settled(self, work: Callable[[], Awaitable[None]]) -> bool:
         try:
             await work()

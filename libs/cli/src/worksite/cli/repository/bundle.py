@@ -8,10 +8,11 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 from worksite.cli.repository.git import Git, GitFailed, RepositoryError, directory
-from worksite.common.messages.sources import GitRef
+from worksite.common.messages.sources import GitRef, ProjectName
 
 _HEADS, _TAGS = "refs/heads/", "refs/tags/"
 _GIT_REF: TypeAdapter[str] = TypeAdapter(GitRef)
+_PROJECT_NAME: TypeAdapter[str] = TypeAdapter(ProjectName)
 _LISTED = 8
 
 
@@ -36,6 +37,8 @@ class Bundle:
     head: Named
     base: Named | None
     uncommitted: int
+    name: str | None = None
+    """The repository's, as far as it can be that of a project."""
 
     @property
     def size(self) -> str:
@@ -88,7 +91,7 @@ class LocalRepository:
             default = head
         file = workplace / "project.bundle"
         await self._write(file, default, [one for one in (head, against, default) if one])
-        return Bundle(file, head, against, await self.uncommitted())
+        return Bundle(file, head, against, await self.uncommitted(), _project_name(self.top))
 
     async def _check(self) -> None:
         if await self.git.says("rev-parse", "--is-shallow-repository") == "true":
@@ -149,3 +152,10 @@ def _can_travel(full: str) -> bool:
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return (", ".join(names[:_LISTED]) or "none") + more
+
+
+def _project_name(top: Path) -> str | None:
+    try:
+        return _PROJECT_NAME.validate_python(re.sub(r"[^A-Za-z0-9._-]", "-", top.name.removesuffix(".git"))[:64])
+    except ValidationError:
+        return None

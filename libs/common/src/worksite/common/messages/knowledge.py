@@ -83,9 +83,7 @@ class TaskOrigin(Model):
     """Of a document that is a result of a task."""
 
     task: TaskId
-    project: str | None = Field(
-        default=None, max_length=1100, description="equal for tasks on one project; null: it has no name of its own"
-    )
+    project: str = Field(max_length=1100, description="equal for tasks on one project")
 
 
 class DocumentEntry(Message):

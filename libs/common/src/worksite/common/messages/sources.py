@@ -68,6 +68,7 @@ class UploadedProject(Model):
     kind: Literal["upload"] = "upload"
     archive: ArtifactRef
     format: ArchiveFormat
+    name: ProjectName | None = Field(default=None, description="equal for all uploads of one project; null: unknown")
     ref: GitRef | None = Field(default=None, description="of a bundle: branch, tag or commit; default: its HEAD")
 
 

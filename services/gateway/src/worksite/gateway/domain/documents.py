@@ -28,6 +28,13 @@ class NewDocument(Model):
     text: str = Field(description=f"at most {MAX_DOCUMENT_BYTES} bytes of UTF-8")
     tags: Tags = Field(default=(), description="for search filters")
 
+    @field_validator("text")
+    @classmethod
+    def _is_text(cls, text: str) -> str:
+        if (at := text.find("\0")) >= 0:
+            raise ValueError(f"binary: a zero character after {at} characters; only text can be sent")
+        return text
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if (size := len(self.text.encode())) > MAX_DOCUMENT_BYTES:

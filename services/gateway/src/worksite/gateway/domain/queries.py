@@ -18,12 +18,21 @@ class SearchQuery(Model):
     mode: SearchMode = "hybrid"
     rrf: RankFusion | None = Field(default=None, description="hybrid mode: by ranks instead of the convex combination")
 
+    @field_validator("query")
+    @classmethod
+    def _asks_something(cls, query: str) -> str:
+        if not any(character.isprintable() and not character.isspace() for character in query):
+            raise ValueError("holds nothing to look for: no letter, digit or sign")
+        return query
+
     @field_validator("filters")
     @classmethod
     def _can_match(cls, filters: SearchFilters) -> SearchFilters:
         """Whatever is longer matches no document, and would not fit into a message."""
         if len(filters.path_prefix or "") > MAX_PATH_LENGTH or max(map(len, filters.tags), default=0) > MAX_TAG_LENGTH:
             raise ValueError(f"path_prefix has at most {MAX_PATH_LENGTH} characters, a tag {MAX_TAG_LENGTH}")
+        if filters.since and filters.before and filters.since >= filters.before:
+            raise ValueError("since has to be earlier than before")
         return filters
 
     def request(self, tenant: str) -> SearchRequest:

@@ -15,17 +15,20 @@ from worksite.gateway.domain.uploads import Upload
 
 class Project(Model):
     """Where the work happens: `{name}`, new and empty, `{git_url, ref?}`, which the builder clones, or
-    `{upload, ref?}`, an archive that was uploaded before."""
+    `{upload, name?, ref?}`, an archive that was uploaded before."""
 
-    name: ProjectName | None = Field(default=None, description="of a new and empty repository; default: project")
+    name: ProjectName | None = Field(
+        default=None,
+        description="of a new and empty repository, default: project; with upload: the same for all of one project",
+    )
     git_url: GitUrl | None = Field(default=None, description="where to clone from; never with credentials in it")
     upload: Sha256 | None = Field(default=None, description="id of an upload: a git bundle, or an archive of files")
     ref: GitRef | None = Field(default=None, description="branch, tag or commit; default: where HEAD points")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if sum(given is not None for given in (self.name, self.git_url, self.upload)) > 1:
-            raise ValueError("give one of name (a new repository), git_url (an existing one) and upload, not more")
+        if self.git_url is not None and (self.name is not None or self.upload is not None):
+            raise ValueError("give one of git_url (an existing repository), name (a new one) and upload (with a name)")
         if self.ref is not None and self.git_url is None and self.upload is None:
             raise ValueError("ref needs git_url or upload")
         return self
@@ -33,7 +36,7 @@ class Project(Model):
     def source(self, upload: Upload | None = None) -> ProjectSource:
         """The same as the bus names it; `upload` is what is known of the upload that is named, if one is."""
         if upload is not None:
-            return upload.project(self.ref)
+            return upload.project(self.name, self.ref)
         if self.git_url is not None:
             return GitProject(git_url=self.git_url, ref=self.ref)
         return NewProject(name=self.name or "project")

@@ -41,10 +41,10 @@ class Upload(Model):
     principal: str
     uploaded_at: datetime
 
-    def project(self, ref: str | None) -> UploadedProject:
+    def project(self, name: str | None, ref: str | None) -> UploadedProject:
         """As the bus names it."""
         archive = ArtifactRef(sha256=self.sha256, size=self.size, media_type=self.media_type)
-        return UploadedProject(archive=archive, format=self.format, ref=ref)
+        return UploadedProject(archive=archive, format=self.format, name=name, ref=ref)
 
 
 class UploadView(Model):

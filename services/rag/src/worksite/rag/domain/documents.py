@@ -28,6 +28,7 @@ class Document:
     `path` is POSIX, relative, and the same on every machine: it is part of each chunk's identity. `heading`
     stands above the headings of the text itself; `name` is the blueprint's, where it is one. `language` is that of
     the source, such as `python` or `markdown`; `updated_at` (UTC) is when the text was last changed or sent, if known.
+    `source` names what the text was made from, such as a file's hash: the same name, the same document.
     """
 
     path: str
@@ -39,6 +40,7 @@ class Document:
     heading: tuple[str, ...] = ()
     language: str | None = None
     updated_at: datetime | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A chunk as it is stored beside its vectors and handed out as a search result."""
+    """A chunk as it is stored beside its vectors and handed out as a search result; one of `parts` of its document."""
 
     path: str
     text: str
@@ -76,6 +78,8 @@ class Passage:
     tags: tuple[str, ...]
     language: str | None = None
     updated_at: datetime | None = None
+    source: str | None = None
+    parts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +100,8 @@ class Point:
     sparse: SparseVector
 
 
-def passage_of(document: Document, chunk: Chunk) -> Passage:
-    """What the index keeps of a chunk of this document."""
+def passage_of(document: Document, chunk: Chunk, parts: int) -> Passage:
+    """What the index keeps of one of the `parts` chunks of this document."""
     return Passage(
         path=document.path,
         text=chunk.text,
@@ -111,4 +115,6 @@ def passage_of(document: Document, chunk: Chunk) -> Passage:
         tags=document.tags,
         language=document.language,
         updated_at=document.updated_at,
+        source=document.source,
+        parts=parts,
     )

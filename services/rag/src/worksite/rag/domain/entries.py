@@ -79,13 +79,24 @@ def _file(stored: DocumentFile) -> Content:
 def document_of(entry: DocumentEntry, source: Source, text: str) -> Document:
     """The document that a row names."""
     return Document(
-        entry.path, text, source.format, tags=entry.tags, language=source.language, updated_at=entry.submitted_at
+        entry.path,
+        text,
+        source.format,
+        tags=entry.tags,
+        language=source.language,
+        updated_at=entry.submitted_at,
+        source=entry.text.sha256,
     )
 
 
-def is_settled(entry: DocumentEntry, stored_chunks: int) -> bool:
-    """Is there nothing to do? An indexed document whose chunks are gone from the index has to be indexed again."""
-    return entry.state == "failed" or (entry.state == "indexed" and entry.chunks == stored_chunks)
+def is_settled(entry: DocumentEntry, stored: int, of_its_text: int) -> bool:
+    """Is there nothing to do? `stored` chunks are in the index, `of_its_text` of them made from the row's text.
+
+    They disagree with the row when the index was lost, or is older than the row, as after putting back a copy.
+    """
+    if entry.state == "failed":
+        return not stored
+    return entry.state == "indexed" and entry.chunks == stored == of_its_text
 
 
 def indexed(entry: DocumentEntry, chunks: int, now: datetime) -> DocumentEntry:

@@ -6,9 +6,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from worksite.rag.domain.documents import Chunk, Passage
+from worksite.rag.domain.documents import DIMENSIONS, Chunk, Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +21,40 @@ class Fingerprint:
     chunker: str
     sparse: str
 
+    @property
+    def embedding(self) -> str:
+        """The part that decides about the dense vector of a text."""
+        return f"{self.model} {self.tokenizer}"
+
     def digest(self) -> str:
         """Short name of this combination, safe as a folder and as a collection name."""
         parts = "\n".join((self.model, self.tokenizer, self.chunker, self.sparse))
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What an index is made with, kept beside it. `embedder` is its model's folder or hub name, for queries to an index
+    that another model is to replace; only one that is `complete` can answer for all documents."""
+
+    fingerprint: Fingerprint
+    embedder: str
+    backend: str = "onnx"
+    dimensions: int = DIMENSIONS
+    complete: bool = False
+
+    @property
+    def digest(self) -> str:
+        """What the index is called."""
+        return self.fingerprint.digest()
+
+
+class Revision(NamedTuple):
+    """What is stored of a chunk: `digest` changes with anything, such as its lines after an edit above it."""
+
+    digest: str
+    source: str | None
+    parts: int
 
 
 def chunk_ids(index: str, tenant: str, path: str, chunks: Iterable[Chunk]) -> list[UUID]:
@@ -43,6 +74,6 @@ def chunk_ids(index: str, tenant: str, path: str, chunks: Iterable[Chunk]) -> li
     return ids
 
 
-def revision(passage: Passage) -> str:
-    """Changes with anything that is stored of a passage, such as its lines after an edit above it."""
-    return hashlib.sha256(repr(passage).encode()).hexdigest()[:16]
+def revision(passage: Passage) -> Revision:
+    """The revision of a passage."""
+    return Revision(hashlib.sha256(repr(passage).encode()).hexdigest()[:16], passage.source, passage.parts)

@@ -26,7 +26,7 @@ from worksite.common.messages.sources import ProjectSource
 
 TASK_TAG = "task"
 UNNAMED = NewProject().name
-"""Of a project that nobody named: two of them have nothing in common."""
+"""Of a new project that nobody named: the title of its Spec stands for it."""
 _BUILT = {"feature", "fix"}
 _PATH: TypeAdapter[str] = TypeAdapter(DocumentPath)
 _TAG: TypeAdapter[str] = TypeAdapter(Tag)
@@ -98,11 +98,11 @@ def results_of(key: str, value: bytes) -> TaskResults | None:
         raise MalformedMessage(f"row {key} of the tasks holds a task of {state.tenant}")
     if state.route.route != "design" and (state.judgement is None or state.judgement.verdict != "PASS"):
         return None
-    return _results(state, state.spec.document)
+    return _results(state, state.spec.document, state.spec.title)
 
 
-def _results(state: TaskState, spec: ArtifactRef) -> TaskResults:
-    identity, name = _project(state.project)
+def _results(state: TaskState, spec: ArtifactRef, title: str) -> TaskResults:
+    identity, name = _project(state.project, title)
     is_built = state.route.route in _BUILT
     return TaskResults(
         tenant=state.tenant,
@@ -114,15 +114,17 @@ def _results(state: TaskState, spec: ArtifactRef) -> TaskResults:
     )
 
 
-def _project(source: ProjectSource) -> tuple[str | None, str | None]:
+def _project(source: ProjectSource, title: str) -> tuple[str, str | None]:
     """What tells a project from others, and its name."""
     match source:
         case NewProject(name=name) if name == UNNAMED:
-            return None, None
+            return f"titled:{title[:1000]}", None
         case NewProject(name=name):
             return f"new:{name}", name
         case GitProject(git_url=url):
             return f"git:{url}", url.rstrip("/").rpartition("/")[2].removesuffix(".git")
+        case UploadedProject(name=str(name)):
+            return f"uploaded:{name}", name
         case UploadedProject(archive=archive):
             return f"upload:{archive.sha256}", None
 
@@ -161,7 +163,7 @@ class Completed:
 
     at: datetime
     task: str
-    project: str | None
+    project: str
 
 
 def completed(origin: TaskOrigin, at: datetime) -> Completed:
@@ -176,5 +178,5 @@ def kept(tasks: Iterable[Completed], most: int) -> frozenset[str]:
     for task in sorted(set(tasks), key=lambda one: (one.at, one.task), reverse=True):
         if task.project not in projects:
             found.append(task.task)
-        projects |= {task.project} if task.project else set()
+        projects.add(task.project)
     return frozenset(found[:most])

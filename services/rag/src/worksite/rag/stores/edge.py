@@ -14,22 +14,21 @@ import asyncio
 import fcntl
 import logging
 import os
-import re
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
-from operator import itemgetter
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, Literal, TextIO, TypeVar
 from uuid import UUID
 
 import qdrant_edge as edge
 from worksite.rag.domain.documents import DIMENSIONS, Passage, Point, SparseVector, Vector
+from worksite.rag.domain.identity import Revision
 from worksite.rag.domain.queries import Scope
 from worksite.rag.store import MOST_PATHS, Counts, Revisions, Scores, StoreError
-from worksite.rag.stores.payloads import KEYWORDS, TIMES, passage_from, payload_of
+from worksite.rag.stores.payloads import KEYWORDS, REVISION, TIMES, passage_from, payload_of, revision_from
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +39,7 @@ _APPROXIMATE = edge.SearchParams(quantization=edge.QuantizationSearchParams(resc
 _EXACT = edge.SearchParams(exact=True)
 _PAGE = 1000
 _READERS = 4
-_REVISION = itemgetter("path", "revision")
 _T = TypeVar("_T")
-_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 
 
 class EdgeStore:
@@ -82,17 +79,15 @@ class EdgeStore:
         revisions: Revisions = {}
         offset = None
         while True:
-            page = edge.ScrollRequest(
-                offset=offset, limit=_PAGE, filter=_own(tenant, path=path), with_payload=["path", "revision"]
-            )
-            found, offset = await self._read(self._scroll, page, _REVISION)
+            page = edge.ScrollRequest(offset=offset, limit=_PAGE, filter=_own(tenant, path=path), with_payload=REVISION)
+            found, offset = await self._read(self._scroll, page, _path_and_revision)
             for one, (at, revision) in found:
                 revisions.setdefault(at, {})[one] = revision
             if offset is None:
                 return revisions
 
-    async def counts(self) -> Counts:
-        return {tenant: await self._facet("path", _own(tenant)) for tenant in await self._facet("tenant")}
+    async def counts(self, by: Literal["path", "source"] = "path") -> Counts:
+        return {tenant: await self._facet(by, _own(tenant)) for tenant in await self._facet("tenant")}
 
     async def _facet(self, key: str, within: edge.Filter | None = None) -> dict[str, int]:
         return await self._read(self._counted, edge.FacetRequest(key, limit=MOST_PATHS, exact=True, filter=within))
@@ -109,11 +104,6 @@ class EdgeStore:
 
     async def delete(self, tenant: str, ids: Collection[UUID]) -> None:
         await self._write(self._shard.update, edge.UpdateOperation.delete_points_by_filter(_own(tenant, ids)))
-
-    async def retire_others(self) -> None:
-        for sibling in self._folder.parent.iterdir():
-            if sibling != self._folder and _FINGERPRINT.fullmatch(sibling.name):
-                await self._write(shutil.rmtree, sibling)
 
     async def close(self) -> None:
         await self._write(self._shard.flush)
@@ -152,14 +142,16 @@ class EdgeStore:
             self._generation += 1
 
 
-def open_edge_store(collection: Path, fingerprint: str, dimensions: int = DIMENSIONS) -> EdgeStore:
+def open_edge_store(
+    collection: Path, fingerprint: str, dimensions: int = DIMENSIONS, lock: TextIO | None = None
+) -> EdgeStore:
     """Open the shard of this fingerprint, of vectors this long, below a collection's folder, creating what is missing.
 
     A shard that cannot be read is dropped and made anew: the index is derived from files, which the caller
-    indexes again. Raises StoreError while another process owns the folder.
+    indexes again. Raises StoreError while another process owns the folder; `lock` says that this one does, and is
+    closed with the store.
     """
-    collection.mkdir(parents=True, exist_ok=True)
-    lock = _own_folder(collection)
+    lock = lock or own_folder(collection)
     folder = collection / fingerprint
     shard = _load(folder) or _create(folder, dimensions)
     for field in KEYWORDS:
@@ -170,8 +162,12 @@ def open_edge_store(collection: Path, fingerprint: str, dimensions: int = DIMENS
     return EdgeStore(folder, shard, lock)
 
 
-def _own_folder(collection: Path) -> TextIO:
-    """Lock the folder for this process; the kernel releases the lock when the process dies."""
+def own_folder(collection: Path) -> TextIO:
+    """Lock the folder, created if need be, for this process; the kernel releases the lock when the process dies.
+
+    Raises StoreError.
+    """
+    collection.mkdir(parents=True, exist_ok=True)
     lock = (collection / "owner.pid").open("a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -193,8 +189,14 @@ def _load(folder: Path) -> edge.EdgeShard | None:
         return edge.EdgeShard.load(str(folder))
     except Exception as error:  # the binding raises nothing narrower
         logger.warning("index %s cannot be read and is made anew: %s", folder, error)
+        manifest_file(folder).unlink(missing_ok=True)
         shutil.rmtree(folder)
         return None
+
+
+def manifest_file(folder: Path) -> Path:
+    """Where the manifest of a shard is: beside it."""
+    return folder.with_suffix(".json")
 
 
 def _create(folder: Path, dimensions: int) -> edge.EdgeShard:
@@ -254,6 +256,10 @@ def _point(tenant: str, point: Point) -> edge.Point:
 
 def _sparse(vector: SparseVector) -> edge.SparseVector:
     return edge.SparseVector(list(vector.indices), list(vector.values))
+
+
+def _path_and_revision(payload: Mapping[str, Any]) -> tuple[str, Revision]:
+    return payload["path"], revision_from(payload)
 
 
 def _uuid(point_id: edge.PointId) -> UUID:

@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from worksite.rag.domain.documents import Passage
-from worksite.rag.domain.identity import revision
+from worksite.rag.domain.identity import Revision, revision
 
 Payload = dict[str, Any]
-KEYWORDS = ("tenant", "path", "kind", "tags", "language")
-"""Fields that filters compare. `path` is matched by prefix."""
+REVISION = ["path", "revision", "source", "parts"]
+"""Fields that `revision_from` reads, and the path."""
+KEYWORDS = ("tenant", "path", "kind", "tags", "language", "source")
+"""Fields that filters compare or that are counted. `path` is matched by prefix."""
 TIMES = ("updated_at",)
 """Fields that filters bound."""
 
@@ -20,7 +22,7 @@ TIMES = ("updated_at",)
 def payload_of(tenant: str, passage: Passage) -> Payload:
     """What is stored."""
     at = passage.updated_at.isoformat() if passage.updated_at else None
-    return {**asdict(passage), "updated_at": at, "tenant": tenant, "revision": revision(passage)}
+    return {**asdict(passage), "updated_at": at, "tenant": tenant, "revision": revision(passage).digest}
 
 
 def passage_from(payload: Mapping[str, Any]) -> Passage:
@@ -30,3 +32,8 @@ def passage_from(payload: Mapping[str, Any]) -> Passage:
     if at := payload.get("updated_at"):
         fields["updated_at"] = datetime.fromisoformat(at)
     return Passage(**fields)
+
+
+def revision_from(payload: Mapping[str, Any]) -> Revision:
+    """The revision of what was stored."""
+    return Revision(payload["revision"], payload.get("source"), payload.get("parts", 0))

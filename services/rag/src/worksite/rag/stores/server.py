@@ -6,8 +6,8 @@ this adapter to `qdrant-client`'s local mode, the vendor's own reference for a s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
 from uuid import UUID
 
 from pydantic import SecretStr
@@ -16,7 +16,7 @@ from qdrant_client.http.exceptions import ApiException
 from worksite.rag.domain.documents import DIMENSIONS, Passage, Point, SparseVector, Vector
 from worksite.rag.domain.queries import Scope
 from worksite.rag.store import MOST_PATHS, Counts, Revisions, Scores, StoreError
-from worksite.rag.stores.payloads import KEYWORDS, TIMES, passage_from, payload_of
+from worksite.rag.stores.payloads import KEYWORDS, REVISION, TIMES, passage_from, payload_of, revision_from
 
 _PAGE = 1000
 
@@ -26,7 +26,6 @@ class ServerStore:
 
     def __init__(self, client: AsyncQdrantClient, collection: str, fingerprint: str) -> None:
         self._client = client
-        self._prefix = collection
         self._collection = f"{collection}-{fingerprint}"
 
     @property
@@ -77,16 +76,16 @@ class ServerStore:
                 scroll_filter=_own(tenant, path=path),
                 limit=_PAGE,
                 offset=offset,
-                with_payload=["path", "revision"],
+                with_payload=REVISION,
             )
             for record in records:
                 payload = record.payload or {}
-                found.setdefault(payload["path"], {})[UUID(str(record.id))] = payload["revision"]
+                found.setdefault(payload["path"], {})[UUID(str(record.id))] = revision_from(payload)
             if offset is None:
                 return found
 
-    async def counts(self) -> Counts:
-        return {tenant: await self._facet("path", _own(tenant)) for tenant in await self._facet("tenant")}
+    async def counts(self, by: Literal["path", "source"] = "path") -> Counts:
+        return {tenant: await self._facet(by, _own(tenant)) for tenant in await self._facet("tenant")}
 
     async def _facet(self, key: str, within: models.Filter | None = None) -> dict[str, int]:
         found = await self._client.facet(self._collection, key, facet_filter=within, limit=MOST_PATHS, exact=True)
@@ -105,14 +104,8 @@ class ServerStore:
         chosen = models.FilterSelector(filter=_own(tenant, ids))
         await self._client.delete(self._collection, chosen, wait=True)
 
-    async def retire_others(self) -> None:
-        of_ours = re.compile(re.escape(self._prefix) + r"-[0-9a-f]{16}")
-        for collection in (await self._client.get_collections()).collections:
-            if of_ours.fullmatch(collection.name) and collection.name != self._collection:
-                await self._client.delete_collection(collection.name)
-
     async def close(self) -> None:
-        await self._client.close()
+        """There is nothing to write; the client belongs to whoever made it."""
 
 
 def connect(host: str, port: int, api_key: SecretStr | None) -> AsyncQdrantClient:
@@ -134,13 +127,12 @@ async def open_server_store(
 
 
 async def _ensure(client: AsyncQdrantClient, name: str, dimensions: int) -> None:
-    if await client.collection_exists(name):
-        return
-    await client.create_collection(
-        name,
-        vectors_config={"dense": models.VectorParams(size=dimensions, distance=models.Distance.COSINE)},
-        sparse_vectors_config={"bm25": models.SparseVectorParams(modifier=models.Modifier.IDF)},
-    )
+    if not await client.collection_exists(name):
+        await client.create_collection(
+            name,
+            vectors_config={"dense": models.VectorParams(size=dimensions, distance=models.Distance.COSINE)},
+            sparse_vectors_config={"bm25": models.SparseVectorParams(modifier=models.Modifier.IDF)},
+        )
     for field in KEYWORDS:
         keyword = models.KeywordIndexParams(
             type=models.KeywordIndexType.KEYWORD,
