@@ -18,9 +18,9 @@ DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
 AMPLE = 10**9
 
 
-def budgets(bus: Bus, step: str = "2-build", **limits: int) -> Budgets:
+def budgets(bus: Bus, of_step: str = "2-build", **limits: int) -> Budgets:
     given = {"tenant": AMPLE, "task": AMPLE, "step": AMPLE} | limits
-    return Budgets(bus, BudgetLimits(**given), TENANT, TASK, step)
+    return Budgets(bus, BudgetLimits(**given), TENANT, TASK, of_step)
 
 
 def test_what_is_reserved_counts_as_if_it_were_spent() -> None:
@@ -102,7 +102,7 @@ async def test_many_at_once_never_take_more_than_there_is(bus: Bus) -> None:
 @pytest.mark.asyncio
 async def test_a_killed_holders_reservation_counts_at_its_worst_once(bus: Bus) -> None:
     await budgets(bus).reserve("3.1", 60, NOW)
-    await budgets(bus, step="4-build").reserve("1.1", 7, NOW)
+    await budgets(bus, of_step="4-build").reserve("1.1", 7, NOW)
 
     for _ in range(2):
         await budgets(bus).forsake(NOW)
