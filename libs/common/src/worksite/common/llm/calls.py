@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Bus
 from worksite.common.llm import genai
 from worksite.common.llm.budgets import BudgetLimits, Budgets
@@ -260,8 +261,14 @@ class ModelCalls:
     async def of(self, command: StepCommand, context: StepContext) -> StepCalls:
         """The calls of the step that is being handled. Raises BusUnavailable, MalformedMessage."""
         place = Place(command.tenant, command.task, self.service, command.step)
-        journal = Journal(self.bus, context.artifacts, place, context.holder, context.holds)
-        budgets = Budgets(self.bus, self.limits, command.tenant, command.task, command.step)
-        calls = StepCalls(self.terms, journal, budgets, context.costs, command.task)
+        return await self.at(place, context.artifacts, context.costs, context.holder, context.holds)
+
+    async def at(
+        self, place: Place, artifacts: Artifacts, costs: Costs, holder: str, holds: Callable[[], Awaitable[bool]]
+    ) -> StepCalls:
+        """The calls of a step that is no agent's. Raises BusUnavailable, MalformedMessage."""
+        journal = Journal(self.bus, artifacts, place, holder, holds)
+        budgets = Budgets(self.bus, self.limits, place.tenant, place.task, place.step)
+        calls = StepCalls(self.terms, journal, budgets, costs, place.task)
         await calls.open()
         return calls

@@ -12,6 +12,7 @@ from worksite.common.messages.commands import (
     DesignSpec,
     ImportProject,
     StepCommand,
+    Tier,
     ValidateChange,
 )
 from worksite.common.messages.events import (
@@ -41,6 +42,7 @@ from worksite.common.messages.replies import (
     Changeset,
     Citation,
     Delivered,
+    Difficulty,
     Gate,
     ImportedProject,
     Judgement,
@@ -50,6 +52,7 @@ from worksite.common.messages.replies import (
     ReplyStatus,
     Route,
     RouteDecision,
+    RouteStage,
     SpecWritten,
 )
 from worksite.common.messages.report import (
@@ -61,6 +64,7 @@ from worksite.common.messages.report import (
     Report,
     Verdict,
 )
+from worksite.common.messages.routing import Embedding, EmbedText, ExplainRoute, RouteExplained, StageReport
 from worksite.common.messages.search import (
     RankFusion,
     RequestFailed,
@@ -126,6 +130,10 @@ MESSAGES: tuple[type[Message], ...] = (
     RedriveLetter,
     RedriveOutcome,
     JournalRecord,
+    EmbedText,
+    Embedding,
+    ExplainRoute,
+    RouteExplained,
 )
 BY_CE_TYPE: dict[str, type[Message]] = {message.ce_type(): message for message in MESSAGES}
 
@@ -160,11 +168,15 @@ __all__ = [
     "DeliverBranch",
     "Delivered",
     "DesignSpec",
+    "Difficulty",
     "DocumentEntry",
     "DocumentFile",
     "DocumentState",
     "DocumentText",
+    "EmbedText",
+    "Embedding",
     "Environment",
+    "ExplainRoute",
     "FileNote",
     "Finding",
     "Gate",
@@ -195,6 +207,8 @@ __all__ = [
     "RequestFailed",
     "Route",
     "RouteDecision",
+    "RouteExplained",
+    "RouteStage",
     "Scores",
     "SearchFilters",
     "SearchMode",
@@ -203,6 +217,7 @@ __all__ = [
     "SearchResult",
     "Spec",
     "SpecWritten",
+    "StageReport",
     "StepCommand",
     "StepProgress",
     "StepRecord",
@@ -214,6 +229,7 @@ __all__ = [
     "TaskState",
     "TaskStatus",
     "TestFile",
+    "Tier",
     "TimerDue",
     "UploadedProject",
     "ValidateChange",

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 from worksite.common.messages.artifacts import ArtifactRef
-from worksite.common.messages.base import Message, Model, Sha256, StepId, TaskId, Tenant
+from worksite.common.messages.base import JournalStep, Message, Model, Sha256, TaskId, Tenant
 
 
 class JournalRecord(Message):
@@ -18,7 +18,7 @@ class JournalRecord(Message):
     type: Literal["journal_record"] = "journal_record"
     task: TaskId
     tenant: Tenant
-    step: StepId
+    step: JournalStep
     index: int = Field(ge=0, description="its place in the step; a later record of a place replaces all from it on")
     kind: Literal["call_begun", "call", "tool"]
     digest: Sha256 = Field(description="of what was asked; a replay that asks something else has left this path")

@@ -31,6 +31,10 @@ _WORK = (
     r"(?:changes?|changesets?|diffs?|patch(?:es)?|commits?|branch(?:es)?|prs?|pull[- ]requests?|mrs?|merge[- ]requests?"
     r"|code|codebase|repo|repository|implementation|project)"
 )
+_PAPER = (
+    r"(?:adrs?|rfcs?|specs?|specification|proposal|concept|approach|outline|diagrams?|plan|roadmap"
+    r"|design(?! system)|architecture|documents?|doc)"
+)
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ RULES: tuple[Rule, ...] = (
         "feature",
         "it asks for something to be built",
         _pattern(rf"{_POLITE}(?:(?:i|we) (?:want|need)(?: you)? to |let's |help me )?{_MAKE} "),
+        _pattern(rf"{_NOT_BUILT}|{_MAKE} (?:(?:up|down) )?(?:the |an? )?(?:[\w-]+ ){{0,3}}{_PAPER}\b|\bwork again\b"),
     ),
     Rule(
         "fix",
