@@ -97,9 +97,7 @@ class RouteDecision(Model):
     latency_ms: float
     cost_usd: float = 0
     difficulty: Difficulty | None = Field(default=None, description="decides which models the steps get; none: unknown")
-    model_use: tuple[ModelUse, ...] = Field(
-        default=(), description="what of the cost went to language models; by model"
-    )
+    model_use: tuple[ModelUse, ...] = Field(default=(), description="what it cost of language models; by model")
 
 
 class Question(Model):

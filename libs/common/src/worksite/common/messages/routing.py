@@ -33,6 +33,7 @@ class ExplainRoute(Message):
     request: RequestText
     route: Route | None = None
     new_project: bool = Field(default=False, description="there is nothing to review or to fix yet")
+    assume_model: bool = Field(default=False, description="as it would be if a language model could be asked")
 
 
 class StageReport(Model):
@@ -48,7 +49,10 @@ class StageReport(Model):
 
 
 class RouteExplained(Message):
-    """The decision that a task would get now, and how it came about."""
+    """The decision that a task would get now, and how it came about.
+
+    With stage `model` a model would be asked; the route is then the classifier's, which is not sure of it.
+    """
 
     type: Literal["route_explained"] = "route_explained"
     decision: RouteDecision

@@ -237,7 +237,9 @@ def all_messages() -> tuple[m.Message, ...]:
         ),
         m.EmbedText(text="Create auth system"),
         m.Embedding(embedder="ab" * 8, vector=(0.6, -0.8)),
-        m.ExplainRoute(tenant=TENANT, request="Create auth system", route="feature", new_project=True),
+        m.ExplainRoute(
+            tenant=TENANT, request="Create auth system", route="feature", new_project=True, assume_model=True
+        ),
         m.RouteExplained(
             decision=m.RouteDecision(
                 route="feature", stage="model", reason="it asks to build", confidence=0.9, latency_ms=800.5,

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from worksite.admin.domain.routes import NEEDS_CONTENT
 from worksite.common.messages import NewProject, Route, RouteDecision, SubmitTask
 
-CONFIDENCE = 0.9
-"""An estimate; the labelled phrases in the tests are its only ground."""
+CONFIDENCE = 0.98
+"""Of the labelled requests outside the test split 73 were decided by rules, none wrongly: (73 + 1) / (73 + 2), rounded
+down (Laplace's rule of succession)."""
 
 _POLITE = r"(?:(?:hi|hello|hey)[,!. ]+)?(?:please,? |kindly |(?:can|could|would|will) you (?:please )?)?"
 _MAKE = (
