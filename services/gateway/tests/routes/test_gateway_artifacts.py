@@ -122,6 +122,7 @@ async def test_the_cost_adds_up_per_step(client: httpx.AsyncClient, submit: Call
         "task": task,
         "currency": "USD",
         "total_usd": 0.25,
+        "routing": {"stage": "default", "usd": 0, "models": []},
         "steps": [
             {
                 "step": "1-import",

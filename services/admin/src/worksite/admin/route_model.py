@@ -7,6 +7,7 @@ what takes too long, is not within the budgets or answers nonsense leaves the de
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,12 +25,15 @@ from worksite.common.llm.calls import ModelCalls
 from worksite.common.llm.costs import Costs
 from worksite.common.llm.errors import UnknownPrice
 from worksite.common.llm.journal import Place
-from worksite.common.messages import Difficulty, Model, Route, RouteDecision, SubmitTask
+from worksite.common.messages import Difficulty, Model, ModelCallSize, Route, RouteDecision, SubmitTask
 from worksite.common.messages.base import ROUTE_STEP
 
 log = logging.getLogger(__name__)
 
 _MAX_TOKENS = 300
+_CHARACTERS_PER_TOKEN = 3
+_ANSWER_TOKENS = 60
+"""Of a reply in the form asked for, with a reason of twelve words: 170 to 180 characters."""
 _CONFIDENCE = 1 - MODEL_ERROR
 """An assumption (`expected_cost.MODEL_ERROR`): what models say of their own certainty is not calibrated."""
 
@@ -67,11 +71,18 @@ def asked(text: str, model: str, system: str) -> ModelRequest:
     )
 
 
+def size_of(text: str) -> ModelCallSize:
+    """Of a call, estimated; with the schema of the answer, which is part of the prompt."""
+    prompt = f"{instructions()}{json.dumps(schema_of(_Reply))}{text}"
+    return ModelCallSize(prompt_tokens=len(prompt) // _CHARACTERS_PER_TOKEN, answer_tokens=_ANSWER_TOKENS)
+
+
 def call_usd(model: str, own_prices: Path | None) -> float:
     """What asking is expected to cost; 0 where no price is known, with which no model is called anyway."""
     prices = Prices.shipped(datetime.now(UTC).date(), own_prices)
+    size = size_of("")
     try:
-        return float(prices.at_most(model, len(instructions()) // 3, _MAX_TOKENS))
+        return float(prices.at_most(model, size.prompt_tokens, size.answer_tokens))
     except UnknownPrice:
         return 0.0
 

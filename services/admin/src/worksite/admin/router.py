@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from worksite.admin import metrics
 from worksite.admin.cascade import Cascade, Clock
 from worksite.admin.reader import Reader
-from worksite.admin.route_model import RouteModel
+from worksite.admin.route_model import RouteModel, size_of
 from worksite.common.ids import new_id
 from worksite.common.messages import ExplainRoute, GitProject, NewProject, RouteDecision, RouteExplained, SubmitTask
 
@@ -58,4 +58,5 @@ class Router:
         )
         asking = self._asking_usd if self._model or asked.assume_model else None
         cascade = Cascade(task, self._reader, asking, None, self._clock)
-        return RouteExplained(decision=await cascade.decided(with_difficulty=True), stages=tuple(cascade.reports))
+        decision = await cascade.decided(with_difficulty=True)
+        return RouteExplained(decision=decision, stages=tuple(cascade.reports), asking=size_of(asked.request))

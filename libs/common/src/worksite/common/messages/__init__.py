@@ -64,7 +64,14 @@ from worksite.common.messages.report import (
     Report,
     Verdict,
 )
-from worksite.common.messages.routing import Embedding, EmbedText, ExplainRoute, RouteExplained, StageReport
+from worksite.common.messages.routing import (
+    Embedding,
+    EmbedText,
+    ExplainRoute,
+    ModelCallSize,
+    RouteExplained,
+    StageReport,
+)
 from worksite.common.messages.search import (
     RankFusion,
     RequestFailed,
@@ -192,6 +199,7 @@ __all__ = [
     "Judgement",
     "Message",
     "Model",
+    "ModelCallSize",
     "ModelUse",
     "NewProject",
     "Problem",

@@ -48,6 +48,13 @@ class StageReport(Model):
     probabilities: dict[Route, float] = Field(default={}, description="classifier: of each route, calibrated")
 
 
+class ModelCallSize(Model):
+    """What asking a model about this request takes, estimated: a token for three characters."""
+
+    prompt_tokens: int
+    answer_tokens: int
+
+
 class RouteExplained(Message):
     """The decision that a task would get now, and how it came about.
 
@@ -57,3 +64,4 @@ class RouteExplained(Message):
     type: Literal["route_explained"] = "route_explained"
     decision: RouteDecision
     stages: tuple[StageReport, ...] = Field(description="those that were asked, in order")
+    asking: ModelCallSize

@@ -252,5 +252,6 @@ def all_messages() -> tuple[m.Message, ...]:
                     probabilities={"feature": 0.5, "fix": 0.5},
                 ),
             ),
+            asking=m.ModelCallSize(prompt_tokens=500, answer_tokens=60),
         ),
     )  # fmt: skip

@@ -42,7 +42,7 @@ def available(state: TaskState) -> dict[str, ArtifactRef | Rendered]:
 
 def total_usd(state: TaskState) -> float:
     """What the task has cost so far; rounded to a millionth so that sums of floats read well."""
-    return round(sum(record.cost_usd for record in state.history), 6)
+    return round(state.route.cost_usd + sum(record.cost_usd for record in state.history), 6)
 
 
 def seconds(record: StepRecord) -> float:
@@ -73,6 +73,11 @@ def _cost_document(state: TaskState) -> bytes:
         "task": state.task,
         "currency": "USD",
         "total_usd": total_usd(state),
+        "routing": {
+            "stage": state.route.stage,
+            "usd": state.route.cost_usd,
+            "models": [_model_use(use) for use in state.route.model_use],
+        },
         "steps": [
             {
                 "step": record.step,
