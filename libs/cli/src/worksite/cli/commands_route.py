@@ -12,6 +12,7 @@ from worksite.cli.routing.evaluation import Answer, evaluation
 from worksite.cli.routing.labelled import Labelled, Split, read_labelled
 from worksite.cli.routing.report import report
 from worksite.cli.session import Session, StackOptions, on_some_stack
+from worksite.common.errors import Permanent
 from worksite.common.llm.pricing import Prices
 
 
@@ -31,6 +32,8 @@ async def explain(request: str, named: str | None, new: bool, session: Session, 
 async def evaluate(file: Path, split: Split, session: Session, stack: StackOptions) -> None:
     """Ask about every request of the split, and print what came of it."""
     labelled = [row for row in read_labelled(file) if split in ("all", row.split)]
+    if not labelled:
+        raise Permanent(f"{file} has no labelled requests of the split {split}")
     answers = await on_some_stack(session, stack, lambda: _asked(labelled, session))
     prices = Prices.shipped(_today())
     session.screen.tell(report(evaluation(answers), split, prices))

@@ -14,22 +14,23 @@ HAIKU, OPUS = "claude-haiku-5-5", "claude-opus-5-5"
 """What the cascade is compared with; what is asked in a stack is a setting."""
 HAIKU_MS = 597
 """Until the first token of Claude Haiku 4.5's answer to a prompt of about 200 tokens; the whole answer takes longer, so
-that this flatters Haiku. Measured by K. Ganglani in March 2026, www.kunalganglani.com/blog/llm-api-latency-benchmarks-2026.
+that this flatters Haiku. Measured by K. Ganglani in March 2026
+(www.kunalganglani.com/blog/llm-api-latency-benchmarks-2026).
 """
 
 
 def report(found: Evaluation, split: Split, prices: Prices) -> str:
     """Markdown."""
-    return "\n".join(
-        (*_head(found, split), *_stages(found), *_calibration(found), *_cost(found, prices), *_time(found))
-    )
+    parts = _head(found, split), _stages(found), _calibration(found), _cost(found, prices), _time(found)
+    return "\n".join(line for part in parts for line in part)
 
 
 def _head(found: Evaluation, split: Split) -> Iterable[str]:
     seen = "which no weight, rule or cue was tuned on" if split == "test" else "which was trained on: see --split test"
     yield f"{len(found.answers)} labelled requests, split {split}, {seen}."
-    yield f"Route, decided without a model: {_percent(found.accuracy_decided)} right, {_percent(1 - found.share_model)} of all."
-    yield f"Route, all of them with no model to ask: {_percent(found.accuracy)} right."
+    alone = _percent(1 - found.share_model)
+    yield f"Decided without a model: {alone}; the route is right for {_percent(found.accuracy_decided)} of these."
+    yield f"All of them, where there is no model to ask: the route is right for {_percent(found.accuracy)}."
     yield f"Difficulty: {_percent(found.difficulty)} right, {_percent(found.difficulty_near)} at most one step off."
 
 
