@@ -30,7 +30,8 @@ EXISTING = GitProject(git_url="https://git.example/shop.git")
 @pytest.fixture(scope="module")
 def tool() -> Any:
     spec = importlib.util.spec_from_file_location("train_classifier", ROOT / "services/admin/tools/train_classifier.py")
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules["train_classifier"] = module  # dataclasses look themselves up
     spec.loader.exec_module(module)

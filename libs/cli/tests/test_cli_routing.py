@@ -17,7 +17,7 @@ SAID = {
     "fix it": ("fix", "rules", 0.98),
     "a cache?": ("question", "model", 0.5),
     "what is it?": ("question", "classifier", 0.95),
-}  # noqa: E501
+}
 
 
 @pytest.fixture
@@ -36,7 +36,8 @@ def router(gateway):
                 "latency_ms": 4.0, "cost_usd": 0,
             },
             "stages": [
-                {"stage": "rules", "outcome": "passed", "reason": "no rule fits", "latency_ms": 0.1, "probabilities": {}},
+                {"stage": "rules", "outcome": "passed", "reason": "no rule fits", "latency_ms": 0.1,
+                 "probabilities": {}},
                 {"stage": "classifier", "outcome": "decided", "reason": "it reads like one", "latency_ms": 3.2,
                  "probabilities": {"fix": 0.1, "review": 0.9}},
             ],

@@ -14,13 +14,13 @@ from worksite.cli.routing.labelled import Split
 
 REQUESTS = Path("services/admin/tools/requests.jsonl")
 
-route = typer.Typer(help="How requests are routed.", no_args_is_help=True)
+commands = typer.Typer(help="How requests are routed.", no_args_is_help=True)
 
 
-@route.command("explain")
+@commands.command("explain")
 def explain(
     request: Request,
-    named: RouteName = None,
+    route: RouteName = None,
     new: Annotated[bool, typer.Option("--new", help="for a new project: nothing to review or fix yet")] = False,
     state: StateDir = STATE,
     root: Root = ROOT,
@@ -31,10 +31,10 @@ def explain(
     """Tell which route a request would take and why; makes no task and asks no model."""
     session = session_in(state, tenant)
     stack = stack_for(session, root, port, admin_port)
-    run_to_end(commands_route.explain(request, named, new, session, stack))
+    run_to_end(commands_route.explain(request, route, new, session, stack))
 
 
-@route.command("eval")
+@commands.command("eval")
 def evaluate(
     requests: Annotated[
         Path | None, typer.Argument(help="labelled requests; default: those of the checkout", show_default=False)

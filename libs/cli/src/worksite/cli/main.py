@@ -70,7 +70,7 @@ rag = typer.Typer(help="Measure the knowledge base, back it up, put a copy back.
 app.add_typer(rag, name="rag")
 dlq = typer.Typer(help="Dead letters: what no service could handle. For operators.", no_args_is_help=True)
 app.add_typer(dlq, name="dlq")
-app.add_typer(group_route.route, name="route")
+app.add_typer(group_route.commands, name="route")
 
 
 def _print_version(wanted: bool) -> None:

@@ -27,7 +27,7 @@ _PAPER = (
     r"|concepts?"
     r"|outline|roadmap|diagrams?|data model|blueprint of|whiteboard|guideline|threat model|er model"
     r"|(?:decision )?paper"
-    r"|design note|strategy|plan|contract|convention|state machine|sketch|requirements?|acceptance criteria"
+    r"|design note|strategy|plan|contract|convention|state machine|sketch|acceptance criteria"
     r"|schema|write-?up|approach)"
 )
 _PRODUCT = (

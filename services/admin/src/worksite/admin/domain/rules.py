@@ -34,7 +34,7 @@ _WORK = (
 )
 _PAPER = (
     r"(?:adrs?|rfcs?|specs?|specification|proposal|concept|approach|outline|diagrams?|plan|roadmap"
-    r"|design(?! system)|architecture|documents?|doc)"
+    r"|design(?! system)|architecture|documents?|doc|requirements)"
 )
 
 
