@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from pydantic import SecretStr
 from worksite.admin.domain import cues
 from worksite.admin.domain.classifier import Classifier
 from worksite.admin.handlers import Orchestrator
@@ -24,7 +25,11 @@ from worksite.common.llm.budgets import BudgetLimits
 from worksite.common.llm.calls import ModelCalls, Terms
 from worksite.common.llm.governor import Governor
 from worksite.common.llm.pricing import PriceRow, Rates
+from worksite.common.llm.settings import ModelSettings
+from worksite.common.llm.wiring import model_calls
 from worksite.common.messages import Embedding, EmbedText, ExplainRoute, RouteExplained
+from worksite.common.testing.messages_api import MessagesApi, serving
+from worksite.common.testing.messages_api.api import TEST_KEY
 
 pytestmark = pytest.mark.asyncio
 
@@ -138,6 +143,21 @@ async def test_a_model_is_asked_where_the_classifier_is_not_sure(bus: Bus, rag: 
     [use] = decision.model_use
     assert (use.model, use.calls) == (MODEL, 1)
     assert decision.cost_usd == use.cost_micro_usd / 1e6 > 0
+
+
+async def test_the_configured_provider_takes_the_request_as_it_is_sent(bus: Bus, rag: Rag, samples: Any) -> None:
+    """A strict server refuses what the real one refuses: effort, thinking, the schema of the answer."""
+    rag.vector = UNSURE
+    script = Script(conversations=(Conversation(opening="", replies=(Reply.saying(ROUTED),)),))
+    async with serving(MessagesApi(script)) as url:
+        settings = ModelSettings(anthropic_api_key=SecretStr(TEST_KEY), anthropic_base_url=url)
+        async with model_calls(settings, bus, "admin") as calls:
+            assert calls
+            small = settings.model_of("small")
+            decision = await router(bus, RouteModel(calls, small, 20)).route(samples.submission(request=NOBODY_KNOWS))
+
+    assert (decision.route, decision.stage) == ("design", "model")
+    assert decision.model_use[0].model == small
 
 
 async def test_no_model_is_asked_where_the_classifier_is_sure(bus: Bus, rag: Rag, samples: Any) -> None:
