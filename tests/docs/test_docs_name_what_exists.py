@@ -10,6 +10,7 @@ import pytest
 import typer.main
 from worksite.cli.client.access import ClientSettings
 from worksite.cli.main import app
+from worksite.common.llm.settings import ModelSettings
 from worksite.common.settings import ServiceSettings
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +75,7 @@ def setting_names() -> set[str]:
     for service, model in SETTINGS.items():
         fields = getattr(importlib.import_module(f"worksite.{service}.settings"), model).model_fields
         names |= {name.upper() for name in fields}
+    names |= {name.upper() for name in ModelSettings.model_fields}
     return names | {f"WORKSITE_{name.upper()}" for name in ClientSettings.model_fields}
 
 

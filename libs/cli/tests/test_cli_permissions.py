@@ -26,6 +26,10 @@ from worksite.common.bus.consumer import consume
 from worksite.common.dead_letters import bury, find
 from worksite.common.errors import PermissionDenied, ServiceUnavailable
 from worksite.common.ledger import Ledger
+from worksite.common.llm.budgets import BudgetLimits, Budgets
+from worksite.common.llm.governor import Governor
+from worksite.common.llm.journal import Journal, Place
+from worksite.common.llm.pacing import PaceLimits
 from worksite.common.messages import RedriveLetter, RedriveOutcome, SearchRequest, SearchResponse, StepProgress
 from worksite.common.subjects import SERVICES
 from worksite.common.testing import examples
@@ -34,6 +38,8 @@ from worksite.common.testing.nats import start_nats
 from worksite.common.worker import Reply, Worker
 
 AGENTS = ("architect", "builder", "validator")
+CALLERS = (*AGENTS, "admin")
+"""Of language models."""
 
 
 @pytest.fixture
@@ -314,3 +320,52 @@ async def test_a_worker_killed_between_publish_and_ack_may_see_that_its_result_i
 
 async def done(command, context):
     return Reply(examples.imported_project())
+
+
+def journal_of(bus, service, task=TASK):
+    async def holds():
+        return True
+
+    return Journal(bus, Artifacts(bus), Place(TENANT, task, service, "2-build"), "w1", holds)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("service", CALLERS)
+async def test_who_calls_models_has_its_own_journal_budgets_and_the_fleets_pace(connect, service):
+    bus, now = await connect(service), datetime.now(UTC)
+    body = "x" * (1_000 if service == "admin" else 100_000)  # what admin asks for, a route, is never an artifact
+    first = journal_of(bus, service)
+    await first.load()
+    assert await first.begin("ab" * 32) is None
+    await first.complete("ab" * 32, body)
+    again = journal_of(bus, service)
+    await again.load()
+    assert (await again.begin("ab" * 32)).body == body
+
+    budgets = Budgets(bus, BudgetLimits(10, 10, 10), TENANT, TASK, "2-build")
+    await budgets.reserve("1", 5, now)
+    await budgets.settle("1", 3, now)
+    governor = Governor(bus, {"m": PaceLimits(requests=1)})
+    await governor.settle(await governor.admit("m", 1, 1, 0), None)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("service", CALLERS)
+async def test_nobody_reads_or_writes_another_services_journal(connect, service):
+    bus = await connect(service)
+    for other in set(CALLERS) - {service}:
+        foreign = journal_of(bus, other)
+        with pytest.raises(PermissionDenied):
+            await foreign.load()
+        with pytest.raises(PermissionDenied):
+            await foreign.begin("ab" * 32)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("service", ["gateway", "rag"])
+async def test_who_calls_no_model_touches_neither_journal_nor_budgets(connect, service):
+    bus = await connect(service)
+    with pytest.raises(PermissionDenied):
+        await journal_of(bus, service).begin("ab" * 32)
+    with pytest.raises(PermissionDenied):
+        await KeyValue(bus, subjects.MODELS).create(f"tenant.{TENANT}.2026-11", b"{}")

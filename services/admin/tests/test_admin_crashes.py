@@ -11,8 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 import pytest
-from worksite.admin.domain.routing import Stage
-from worksite.admin.handlers import Orchestrator
+from worksite.admin.handlers import ChooseRoute, Orchestrator
 from worksite.admin.sweeper import PATIENCE, Sweeper
 from worksite.common import subjects
 from worksite.common.bus import Bus, KeyValue
@@ -234,7 +233,7 @@ async def test_a_recorded_state_binds_even_when_it_would_be_decided_differently_
     with pytest.raises(Killed):
         await Orchestrator(bus).handle(submission)
 
-    await Orchestrator(scene.bus, stages=()).handle(submission)
+    await Orchestrator(scene.bus, always("feature")).handle(submission)
 
     await bus.close()
     [command] = await scene.queued("architect")
@@ -273,7 +272,7 @@ async def test_two_admins_with_the_same_events_at_the_same_time_command_each_ste
 
 async def test_two_versions_of_admin_that_disagree_perform_only_what_was_recorded(scene: Any) -> None:
     other = await Bus.connect(scene.bus.settings)
-    admins = [Orchestrator(scene.bus, stages=(always("question"),)), Orchestrator(other, stages=(always("feature"),))]
+    admins = [Orchestrator(scene.bus, always("question")), Orchestrator(other, always("feature"))]
     async with scene.overheard("ws.v1.work.>") as said:
         for _ in range(10):
             await scene.submit(scene.samples.submission())
@@ -328,9 +327,13 @@ async def test_a_cancel_and_a_result_at_the_same_time_leave_the_task_cancelled_a
     assert outcomes <= {2, 3}
 
 
-def always(route: Route) -> Stage:
-    """A stage that is sure of one route."""
-    return lambda _: RouteDecision(route=route, stage="rules", reason="always", confidence=1, latency_ms=0)
+def always(route: Route) -> ChooseRoute:
+    """A cascade that is sure of one route."""
+
+    async def choose(_: Any) -> RouteDecision:
+        return RouteDecision(route=route, stage="rules", reason="always", confidence=1, latency_ms=0)
+
+    return choose
 
 
 def deaf(delivery: Any) -> Any:

@@ -237,10 +237,10 @@ async def test_writers_that_always_come_first_make_the_event_come_again(scene: A
 
 
 async def test_a_fault_of_our_own_puts_the_event_off_and_dead_letters_it_in_the_end(scene: Any) -> None:
-    def faulty(_: Any) -> None:
+    async def faulty(_: Any) -> Any:
         raise RuntimeError("a bug in a stage")
 
-    orchestrator = Orchestrator(scene.bus, (faulty,))
+    orchestrator = Orchestrator(scene.bus, faulty)
     await scene.submit(scene.samples.submission())
     delivery = await scene.next_delivery("TASKS")
 

@@ -35,6 +35,7 @@ from worksite.common.messages import (
     SpecWritten,
     StepResult,
 )
+from worksite.common.testing.steps import step_context
 from worksite.common.worker import StepContext, Worker
 
 
@@ -74,7 +75,7 @@ def context(bus: Bus, progress: list[str]) -> StepContext:
     async def note(text: str) -> None:
         progress.append(text)
 
-    return StepContext(Artifacts(bus), note)
+    return step_context(Artifacts(bus), note)
 
 
 def hit(name: str, cosine: float = 0.5) -> SearchResult:

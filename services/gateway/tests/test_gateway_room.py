@@ -40,6 +40,7 @@ async def fill(bus: Bus, stream: str, subject: str) -> None:
 
 FILLINGS = {
     "EVENTS": "ws.v1.event.acme.t.builder.1-import.progress",
+    "JOURNAL": "ws.v1.journal.acme.t.builder.3-build.{}",
     "KV_ledger": "$KV.ledger.builder.t.{}-build",
     "KV_tasks": "$KV.tasks.acme.{}",
     "OBJ_artifacts": "$O.artifacts.C.{}",

@@ -24,7 +24,7 @@ from worksite.common.messages import (
     Spec,
     ValidateChange,
 )
-from worksite.common.worker import StepContext
+from worksite.common.testing.steps import step_context
 from worksite.validator.bench import Bench
 from worksite.validator.handlers import validate
 from worksite.validator.main import open_bench
@@ -160,7 +160,7 @@ async def judge_bundle(bench: Bench, spec: Spec, bundle: bytes, head: str, base:
         progress.append(text)
 
     command = await _command(artifacts, spec, bundle, head, base)
-    reply = await validate(bench, command, StepContext(artifacts, tell))
+    reply = await validate(bench, command, step_context(artifacts, tell))
     assert isinstance(reply.data, Judgement)
     report = Report.consume(await artifacts.get(reply.data.report))
     document = (await artifacts.get(reply.data.document)).decode()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from worksite.admin.domain.decide import decide, open_task
 from worksite.admin.domain.events import Event, TaskEvent, Transition
-from worksite.admin.domain.routing import STAGES, choose_route
+from worksite.admin.domain.routing import explicit
 from worksite.admin.domain.timers import timer_of
 from worksite.common.messages import (
     TERMINAL,
@@ -37,7 +37,9 @@ class World:
         submitted = samples.submission(route=route, options=TaskOptions(max_rounds=max_rounds, approve=approve))
         self.submitted = submitted
         self.said = [Event("e0", samples.t0, submitted)]
-        opened = open_task(self.said[0], submitted, choose_route(submitted, STAGES, lambda: 0.0))
+        decided = explicit(submitted)
+        assert decided
+        opened = open_task(self.said[0], submitted, decided)
         self.state: TaskState = opened.after
         self.commands: list[Command] = list(self.state.commands)
         self.taken_away: set[str] = set()

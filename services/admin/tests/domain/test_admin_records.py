@@ -10,7 +10,7 @@ from worksite.admin.domain.events import Event
 from worksite.admin.domain.projection import entry_of, submission_of
 from worksite.admin.domain.records import MAX_SUMMARY_CHARACTERS, record_of
 from worksite.admin.domain.routes import action_of, agent_of, is_ahead
-from worksite.common.messages import AnswerQuestion, Delivered, Problem, Route, RouteDecision
+from worksite.common.messages import AnswerQuestion, Delivered, ModelUse, Problem, Route, RouteDecision
 
 ROUTED = RouteDecision(route="feature", stage="default", reason="nothing else", confidence=0, latency_ms=0.1)
 DELIVERED = Delivered(remote="origin", branch="worksite/x", head_sha="1" * 40)
@@ -42,6 +42,13 @@ def test_a_record_sums_up_what_the_step_made(samples: Any, sample: Any, summary:
     record = record_of(samples.result(a_command(samples), sample(samples)))
 
     assert (record.summary, record.engine) == (summary, engine)
+
+
+def test_a_record_holds_what_the_step_had_of_each_model_and_its_sum(samples: Any) -> None:
+    uses = (ModelUse(model="a", calls=2, cost_micro_usd=1_500), ModelUse(model="b", calls=1, cost_micro_usd=250_000))
+    result = samples.result(a_command(samples), samples.answer()).model_copy(update={"model_use": uses})
+
+    assert (record_of(result).cost_usd, record_of(result).model_use) == (0.2515, uses)
 
 
 def test_a_summary_is_cut_to_its_limit(samples: Any) -> None:

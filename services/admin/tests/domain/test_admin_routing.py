@@ -1,70 +1,163 @@
-"""The cascade: the first stage that is sure decides."""
+"""The pure half of the cascade: what each stage makes of a request."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
-from worksite.admin.domain.routing import STAGES, choose_route
-from worksite.common.messages import NewProject, RouteDecision, SubmitTask
+from pydantic import ValidationError
+from worksite.admin.domain import cues, routing
+from worksite.admin.domain.classifier import Classifier, Reading
+from worksite.admin.domain.commands import command
+from worksite.admin.domain.decide import open_task
+from worksite.admin.domain.events import Event
+from worksite.admin.domain.expected_cost import choice
+from worksite.admin.domain.rules import by_rules
+from worksite.admin.domain.tiers import tier_of
+from worksite.common.messages import Action, Difficulty, RouteDecision, Tier
+
+NOTHING = (0.0,) * len(cues.NAMES)
 
 
-class Clock:
-    """Advances by 2 ms with every look."""
+def classifier(**changes: Any) -> Classifier:
+    """Of two dimensions: the first speaks for a review, the second for a question; a feature it is else."""
+    document = {
+        "embedder": "e1",
+        "dimensions": 2,
+        "cues": cues.NAMES,
+        "trained_on": "",
+        "routes": {
+            "feature": (0, 0, *NOTHING, 1),
+            "review": (9, 0, *NOTHING, 0),
+            "question": (0, 9, *NOTHING, 0),
+        },
+        "difficulties": {"easy": (9, 0, *NOTHING, 0), "medium": (0, 0, *NOTHING, 1), "hard": (0, 9, *NOTHING, 0)},
+    }
+    return Classifier.model_validate(document | changes)
 
-    def __init__(self) -> None:
-        self._seconds = 100.0
 
-    def __call__(self) -> float:
-        self._seconds += 0.002
-        return self._seconds
+def reading(**routes: float) -> Reading:
+    return Reading(routes, "hard")  # pyright: ignore[reportArgumentType]
+
+
+def test_a_route_that_the_client_names_is_taken(samples: Any) -> None:
+    decision = routing.explicit(samples.submission(route="review", request="Create auth system"))
+
+    assert decision
+    assert (decision.route, decision.stage, decision.confidence) == ("review", "explicit", 1.0)
+    assert routing.explicit(samples.submission()) is None
+
+
+def test_the_classifier_reads_vector_and_wording_together() -> None:
+    by_vector = classifier().read("x", (0.1, 0.9), new_project=False)
+    asks = cues.NAMES.index("asks_at_end")
+    speaks_for_questions = tuple(20.0 if i == asks else 0.0 for i in range(len(cues.NAMES)))
+    weighed = classifier(routes={"feature": (0, 0, *NOTHING, 1), "question": (0, 0, *speaks_for_questions, 0)})
+
+    assert max(by_vector.routes, key=lambda r: by_vector.routes[r]) == "question"
+    assert sum(by_vector.routes.values()) == pytest.approx(1)
+    assert by_vector.difficulty == "hard"
+    assert weighed.read("is it so?", (0, 0), new_project=False).routes["question"] > 0.99
+    assert weighed.read("it is so", (0, 0), new_project=False).routes["question"] < 0.5
+
+
+def test_a_new_project_has_nothing_to_review_whatever_the_request_reads_like() -> None:
+    read = classifier().read("x", (1, 0), new_project=True)
+
+    assert set(read.routes) == {"feature", "question"}
+    assert sum(read.routes.values()) == pytest.approx(1)
+
+
+def test_weights_of_other_cues_or_dimensions_are_refused() -> None:
+    with pytest.raises(ValidationError, match="train it again"):
+        classifier(cues=("asks", *cues.NAMES[1:]))
+    with pytest.raises(ValidationError, match="every label needs"):
+        classifier(dimensions=3)
+
+
+def test_the_classifier_decides_where_its_mistakes_are_cheaper_than_asking() -> None:
+    sure, unsure = reading(feature=0.03, question=0.97), reading(feature=0.4, question=0.6)
+    alike = reading(feature=0.7, fix=0.3)
+
+    assert routing.by_classifier(sure, asking_usd=0.001)
+    assert routing.by_classifier(unsure, asking_usd=0.001) is None
+    assert routing.by_classifier(alike, asking_usd=0.001), "feature and fix take the same steps"
+    assert routing.by_classifier(unsure, asking_usd=1.0), "nobody pays a dollar to be sure"
+
+
+def test_where_nobody_can_be_asked_the_route_of_the_least_expected_loss_is_taken() -> None:
+    decision = routing.by_classifier(reading(feature=0.4, question=0.6), asking_usd=None)
+
+    assert decision
+    assert (decision.route, decision.stage, decision.confidence) == ("question", "classifier", 0.6)
+    assert decision.difficulty == "hard"
+
+
+def test_the_least_expected_loss_is_not_always_the_most_probable_route() -> None:
+    best = choice({"question": 0.36, "feature": 0.32, "fix": 0.32})
+
+    assert best.route in {"feature", "fix"}
+    assert best.confidence == 0.32
+
+
+def test_nobody_knowing_better_makes_it_a_feature() -> None:
+    assert (routing.default().route, routing.default().stage) == ("feature", "default")
 
 
 @pytest.mark.parametrize(
-    ("submission", "route", "stage"),
+    ("difficulty", "action", "tier"),
     [
-        ({"route": "review", "request": "Create auth system"}, "review", "explicit"),
-        ({"request": "How does the lockout work?"}, "question", "rules"),
-        ({"request": "Fix the login bug"}, "fix", "rules"),
-        ({"request": "Fix the login bug", "project": NewProject()}, "feature", "default"),
-        ({"request": "Auth system"}, "feature", "default"),
+        ("easy", "build", "small"),
+        ("medium", "design", "medium"),
+        ("hard", "build", "large"),
+        ("hard", "validate", "medium"),
+        ("medium", "answer", "small"),
+        (None, "build", "medium"),
+        ("hard", "import", None),
+        ("hard", "deliver", None),
     ],
 )
-def test_the_cheapest_stage_that_is_sure_decides(samples: Any, submission: Any, route: str, stage: str) -> None:
-    decision = choose_route(samples.submission(**submission), STAGES, Clock())
-
-    assert (decision.route, decision.stage) == (route, stage)
-
-
-def test_the_decision_records_how_long_the_cascade_took(samples: Any) -> None:
-    assert choose_route(samples.submission(), STAGES, Clock()).latency_ms == pytest.approx(2.0)
+def test_the_harder_the_request_the_larger_the_model(
+    difficulty: Difficulty | None, action: Action, tier: Tier | None
+) -> None:
+    assert tier_of(decided(difficulty), action) == tier
 
 
-def test_a_later_stage_is_asked_only_when_the_earlier_ones_pass(samples: Any) -> None:
-    asked: list[str] = []
-    sure = RouteDecision(route="design", stage="classifier", reason="near", confidence=0.8, latency_ms=0)
+def test_each_command_carries_the_tier_of_its_step(samples: Any) -> None:
+    submission = samples.submission()
+    opened = open_task(Event("e0", samples.t0, submission), submission, decided("hard")).after
+    imported = opened.model_copy(update={"imported": samples.imported()})
 
-    def unsure(_: SubmitTask) -> None:
-        asked.append("unsure")
-
-    def classifier(_: SubmitTask) -> RouteDecision:
-        asked.append("classifier")
-        return sure
-
-    def never(_: SubmitTask) -> RouteDecision:
-        raise AssertionError("asked although a stage was sure")
-
-    decision = choose_route(samples.submission(), (unsure, classifier, never), Clock())
-
-    assert asked == ["unsure", "classifier"]
-    assert decision.stage == "classifier"
+    assert opened.commands[0].tier is None
+    assert command(imported, "design").commands[0].tier == "large"
 
 
-def test_the_rules_take_far_less_than_five_milliseconds_even_for_the_longest_request(samples: Any) -> None:
-    import time
+def decided(difficulty: Difficulty | None) -> RouteDecision:
+    return RouteDecision(route="feature", stage="default", reason="", confidence=0, latency_ms=0, difficulty=difficulty)
 
-    task = samples.submission(request="the list that returns is broken into and design " * 240)
 
-    fastest = min(choose_route(task, STAGES, time.perf_counter).latency_ms for _ in range(5))
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the list that returns is broken into and design " * 240,
+        "a" * 12_000,
+        "review the " * 1_000,
+        ". write a " + "x " * 5_000,
+        "a/" * 6_000,
+        "make it, " * 1_300,
+        "at a." * 2_400,
+    ],
+    ids=lambda text: text[:12],
+)
+def test_no_request_however_long_keeps_rules_and_cues_busy(samples: Any, text: str) -> None:
+    """A bound with much room: what backtracks without end takes minutes."""
+    task = samples.submission(request=text)
+    spent = []
+    for _ in range(3):
+        started = time.process_time()
+        by_rules(task)
+        cues.found(text)
+        spent.append(time.process_time() - started)
 
-    assert fastest < 5
+    assert min(spent) < 0.25

@@ -132,6 +132,11 @@ DOUBTFUL = [
     "An exporter which fails with a clear message",
     "The shop is broken into modules; build a new one for payments",
     "Is there a login?",
+    "Write the specification of the permissions model, implementation is out of scope",
+    "Make a proposal for splitting the user table",
+    "Write up the approach for blue/green deployments",
+    "Write down the requirements for a membership system",
+    "Make the login work again for users with a plus sign in their address",
 ]
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Bus
-from worksite.common.messages import ArtifactRef, Changeset, Judgement, SpecWritten
+from worksite.common.messages import ArtifactRef, Changeset, Judgement, ModelUse, SpecWritten, StepRecord
 from worksite.gateway.gateway import Gateway
 from worksite.gateway.memory import ByteBudget
 
@@ -22,6 +23,7 @@ ALL = {
     "report.json": (b'{"verdict": "PASS"}', "application/json"),
     "report.md": (b"<script>alert(1)</script>", "text/markdown; charset=utf-8"),
 }
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -120,10 +122,50 @@ async def test_the_cost_adds_up_per_step(client: httpx.AsyncClient, submit: Call
         "task": task,
         "currency": "USD",
         "total_usd": 0.25,
+        "routing": {"stage": "default", "usd": 0, "models": []},
         "steps": [
-            {"step": "1-import", "agent": "builder", "round": 0, "engine": None, "usd": 0.25, "seconds": 1.5},
+            {
+                "step": "1-import",
+                "agent": "builder",
+                "round": 0,
+                "engine": None,
+                "usd": 0.25,
+                "seconds": 1.5,
+                "models": [],
+            },
         ],
     }
+
+
+@pytest.mark.asyncio
+async def test_the_cost_of_a_step_is_told_by_model_and_by_what_was_cached(
+    client: httpx.AsyncClient, submit: Callable[..., Any], admin: Any
+) -> None:
+    task = await submit()
+    use = ModelUse(
+        model="m", calls=2, wasted=1, input_tokens=3, cache_read_tokens=4, cache_write_5m_tokens=5,
+        cache_write_1h_tokens=6, output_tokens=7, cost_micro_usd=8, in_doubt_micro_usd=1,
+    )  # fmt: skip
+    record = StepRecord(
+        step="3-build", agent="builder", round=1, status="ok", summary="", engine="model:m",
+        started_at=NOW, finished_at=NOW, cost_usd=0.000008, model_use=(use,),
+    )  # fmt: skip
+    await admin.advance(task, history=(record,))
+
+    document = (await client.get(f"/v1/tasks/{task}/artifacts/cost.json")).json()
+
+    assert document["total_usd"] == 0.000008
+    assert document["steps"][0]["models"] == [
+        {
+            "model": "m",
+            "calls": 2,
+            "wasted": 1,
+            "input_tokens": {"uncached": 3, "cached": 4, "written_5m": 5, "written_1h": 6},
+            "output_tokens": 7,
+            "usd": 0.000008,
+            "usd_in_doubt": 0.000001,
+        }
+    ]
 
 
 @pytest.mark.asyncio

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import importlib.metadata
-import logging
 import os
-import signal
-import sys
-from collections.abc import Coroutine, Generator
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
 from pydantic import SecretStr
@@ -23,16 +17,20 @@ from worksite.cli import (
     commands_knowledge,
     commands_repository,
     commands_tasks,
+    group_route,
 )
-from worksite.cli.client.access import DEFAULT_ROLE, DEFAULT_TENANT, NoAccess
-from worksite.cli.client.refusals import GatewayError
+from worksite.cli.client.access import DEFAULT_ROLE, DEFAULT_TENANT
 from worksite.cli.commands_evaluation import Evaluation
 from worksite.cli.commands_knowledge import Ingestion
 from worksite.cli.commands_repository import Application, Review
 from worksite.cli.commands_tasks import Submission, Word
 from worksite.cli.doctor import finding
 from worksite.cli.doctor.checkup import examine
-from worksite.cli.knowledge.files import NothingThere
+from worksite.cli.entry import checked as _checked
+from worksite.cli.entry import end as _end
+from worksite.cli.entry import run_to_end as _await
+from worksite.cli.entry import session_in as _session
+from worksite.cli.entry import stack_for as _stack
 from worksite.cli.options import (
     OUT,
     ROOT,
@@ -55,18 +53,12 @@ from worksite.cli.options import (
     Task,
     Tenant,
 )
-from worksite.cli.repository.criteria import CriteriaError
-from worksite.cli.repository.git import RepositoryError
-from worksite.cli.session import Screen, Session, StackOptions
+from worksite.cli.session import Screen, StackOptions
 from worksite.cli.stack.embedded import Ports
-from worksite.cli.stack.errors import NotReady
 from worksite.cli.stack.state import State
 from worksite.common.bus import BusSettings
-from worksite.common.errors import WorksiteError
 from worksite.common.messages import DocumentState, Route, SearchMode, TaskStatus
-from worksite.common.retrieval.collections import CollectionError
 
-T = TypeVar("T")
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -78,19 +70,7 @@ rag = typer.Typer(help="Measure the knowledge base, back it up, put a copy back.
 app.add_typer(rag, name="rag")
 dlq = typer.Typer(help="Dead letters: what no service could handle. For operators.", no_args_is_help=True)
 app.add_typer(dlq, name="dlq")
-
-_FOR_A_PERSON = (
-    CollectionError,
-    CriteriaError,
-    GatewayError,
-    NoAccess,
-    NotReady,
-    NothingThere,
-    OSError,
-    RepositoryError,
-    WorksiteError,
-)
-"""Errors whose text says what to do."""
+app.add_typer(group_route.commands, name="route")
 
 
 def _print_version(wanted: bool) -> None:
@@ -426,10 +406,6 @@ def provision(
     print("provisioned")
 
 
-def _session(state: Path, tenant: str) -> Session:
-    return Session(state.absolute(), tenant)
-
-
 def _submission(
     request: str,
     route: str | None,
@@ -446,54 +422,6 @@ def _submission(
         raise typer.BadParameter("--ref needs --git-url or --repo")
     approve = ("design",) if approve_design else ()
     return Submission(request, route, name, git_url, ref, repo, approve=approve)
-
-
-def _stack(session: Session, root: Path, port: int, admin_port: int) -> StackOptions:
-    """What is needed to start a stack is asked for only where one has to be started."""
-    with _told():
-        running = session.has_gateway()
-    return StackOptions(root if running else _checked(root), Ports(port, admin_port))
-
-
-def _checked(root: Path) -> Path:
-    """Raises typer.BadParameter where there are no blueprints."""
-    if not (root / "blueprints").is_dir():
-        raise typer.BadParameter(f"{root.absolute()} has no blueprints/: run this in the repository or pass --root")
-    return root.absolute()
-
-
-def _await(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end."""
-    logging.getLogger("worksite").addHandler(logging.NullHandler())  # what matters here is said by the command
-    with _told():
-        return asyncio.run(_until_terminated(work))
-
-
-@contextlib.contextmanager
-def _told() -> Generator[None]:
-    """An error that a person can act on is one line and exit code 1."""
-    try:
-        yield
-    except _FOR_A_PERSON as error:
-        print(f"worksite: {error}", file=sys.stderr)
-        if isinstance(error, NotReady):
-            print("run 'worksite doctor' to see what this machine lacks and how to get it", file=sys.stderr)
-        raise typer.Exit(1) from None
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        raise typer.Exit(130) from None
-
-
-def _end(well: bool) -> None:
-    raise typer.Exit(0 if well else 1)
-
-
-async def _until_terminated(work: Coroutine[Any, Any, T]) -> T:
-    """SIGTERM, and a terminal that is closed, end the work as Ctrl-C does: in order."""
-    task = asyncio.ensure_future(work)
-    for request in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(request) is not signal.SIG_IGN:  # nohup
-            asyncio.get_running_loop().add_signal_handler(request, task.cancel)
-    return await task
 
 
 def main() -> None:

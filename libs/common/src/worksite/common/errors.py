@@ -5,7 +5,8 @@ WorksiteError
 │   ├── BusUnavailable      no answer from the message bus
 │   ├── QueueFull           a stream refuses more for this subject
 │   ├── UnknownMessageType  a newer producer is at work; hand the message back
-│   └── ServiceUnavailable  another service did not answer
+│   ├── ServiceUnavailable  another service did not answer
+│   └── ModelUnavailable    no usable reply of a language model this time (llm/errors.py)
 └── Permanent               trying again cannot help
     ├── Conflict            somebody else wrote first (compare-and-set failed)
     ├── Fenced              the step was taken over by another delivery
@@ -14,7 +15,11 @@ WorksiteError
     ├── PayloadTooLarge     belongs in the artifact store
     ├── ArtifactMissing     no blob of that hash
     ├── ArtifactCorrupt     content and hash disagree
-    └── StepRefused         the agent will not do this step, with a reason for the client
+    ├── StepRefused         the agent will not do this step, with a reason for the client
+    ├── ModelRequestRefused a language model's provider will never take the request (this and below: llm/errors.py)
+    ├── OutputRejected      a model's reply is not what was asked for
+    ├── UnknownPrice        nobody knows what a model costs
+    └── BudgetExceeded      a model call could cost more than is left
 """
 
 from __future__ import annotations

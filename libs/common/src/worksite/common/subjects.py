@@ -51,6 +51,11 @@ def task_events_filter(tenant: str, task: str) -> str:
     return f"{EVENT}.{tenant}.{task}.>"
 
 
+def journal_subject(tenant: str, task: str, service: str, step: str, number: int) -> str:
+    """One model call or tool result of a step."""
+    return f"{ROOT}.journal.{tenant}.{task}.{service}.{step}.{number}"
+
+
 def timer_subject(kind: Literal["set", "due"], task: str, purpose: TimerPurpose) -> str:
     """A timer of one task: on `set` it is put (a later one replaces it), on `due` the server says when."""
     return f"{ROOT}.timer.{kind}.{task}.{purpose}"
@@ -133,6 +138,15 @@ STREAMS: tuple[StreamSpec, ...] = (
         refuse_new=True,
         description="the truth: state, cost, replay",
     ),
+    StreamSpec(
+        "JOURNAL",
+        (f"{ROOT}.journal.*.*.*.*.*",),
+        "limits",
+        8 * DAY,  # a step is over before its command, which WORK keeps for 7 days
+        0.06,
+        refuse_new=True,
+        description="model calls and tool results, turn by turn",
+    ),
     StreamSpec("AUDIT", (f"{ROOT}.audit.*.*",), "limits", 365 * DAY, 0.05, description="denials, privileged actions"),
     StreamSpec(
         "DEAD",
@@ -173,6 +187,7 @@ CONSUMERS: tuple[ConsumerSpec, ...] = (
 
 LEDGER, TASKS, IDEMPOTENCY, REVOKED = "ledger", "tasks", "idempotency", "revoked"
 UPLOADS, DOCUMENTS, LETTERS = "uploads", "documents", "letters"
+MODELS = "models"
 FOR_EVER = 0.0
 BUCKETS: tuple[BucketSpec, ...] = (
     BucketSpec(LEDGER, 30 * DAY, 0.10),
@@ -182,10 +197,11 @@ BUCKETS: tuple[BucketSpec, ...] = (
     BucketSpec(UPLOADS, 7 * DAY, 0.01),
     BucketSpec(DOCUMENTS, FOR_EVER, 0.03, per_key_ttl=True),
     BucketSpec(LETTERS, 31 * DAY, 0.01),  # outlives the letters that it marks
+    BucketSpec(MODELS, 40 * DAY, 0.01),  # budgets count by the month
 )
 ARTIFACTS, KNOWLEDGE = "artifacts", "knowledge"
 OBJECT_STORES: tuple[BucketSpec, ...] = (
-    BucketSpec(ARTIFACTS, FOR_EVER, 0.225),  # admin's collector removes what no task names
+    BucketSpec(ARTIFACTS, FOR_EVER, 0.155),  # admin's collector removes what no task names
     BucketSpec(KNOWLEDGE, FOR_EVER, 0.09),
 )
 STORES: tuple[str, ...] = (
@@ -249,10 +265,17 @@ def _own(service: Service) -> tuple[str, ...]:
     return (f"{ROOT}.event.*.*.{service}.>", f"{ROOT}.dead.{service}.*")
 
 
+def _models(service: Service) -> tuple[str, ...]:
+    """What calling language models takes: its own journal, record by record, and the fleet's budgets and limits."""
+    journal = journal_subject("*", "*", service, "*", 0).removesuffix("0") + "*"
+    return (journal, *_read_stream("JOURNAL", journal), *_bucket(MODELS))
+
+
 def _agent(service: Service) -> Permissions:
     return Permissions(
         publish=(
             *_own(service),
+            *_models(service),
             *_consume("WORK", service),
             *_bucket(LEDGER, f"{service}.>"),
             *_read_stream("EVENTS", event_subject("*", "*", service, "*", "result")),  # is what is there its own?
@@ -287,6 +310,7 @@ PERMISSIONS: dict[Service, Permissions] = {
             work_subject("rag", "*"),
             rpc_subject("rag", "search"),
             rpc_subject("admin", "redrive"),
+            rpc_subject("admin", "explain"),
             *_info(*STORES),
         ),
         subscribe=(f"{inbox_prefix('gateway')}.>", "$SRV.>", f"{ROOT}.rpc.gateway.>", f"{ROOT}.event.>"),
@@ -294,6 +318,7 @@ PERMISSIONS: dict[Service, Permissions] = {
     "admin": Permissions(
         publish=(
             *_own("admin"),
+            *_models("admin"),
             *_consume("TASKS", "admin"),
             *_consume("EVENTS", "admin"),
             *_consume("TIMERS", "admin"),
@@ -305,6 +330,7 @@ PERMISSIONS: dict[Service, Permissions] = {
             *_newest("EVENTS", f"KV_{TASKS}", f"OBJ_{ARTIFACTS}"),
             f"{ROOT}.work.*.*",
             f"{ROOT}.timer.set.*.*",
+            rpc_subject("rag", "embed"),
             *_bucket(TASKS),
             *_bucket(LEDGER),
             *_read_stream(f"KV_{LEDGER}"),

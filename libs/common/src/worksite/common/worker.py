@@ -32,6 +32,7 @@ from worksite.common.errors import (
 )
 from worksite.common.ids import new_id
 from worksite.common.ledger import MAX_FAILURES, Claim, Ledger
+from worksite.common.llm.costs import Costs
 from worksite.common.messages import (
     BY_CE_TYPE,
     Agent,
@@ -66,6 +67,12 @@ class StepContext:
 
     artifacts: Artifacts
     progress: Callable[[str], Awaitable[None]]
+    holder: str
+    """Who has the step, until somebody else takes it over."""
+    holds: Callable[[], Awaitable[bool]]
+    """Is that still so? Raises BusUnavailable."""
+    costs: Costs
+    """What the step had of language models goes into its result, however it ends."""
 
 
 Handler = Callable[[Any, StepContext], Awaitable[Reply]]
@@ -142,9 +149,9 @@ class Worker:
         self, delivery: Delivery, claim: Claim, command: StepCommand, handler: Handler
     ) -> StepResult | None:
         """Run the handler under its claim; None when the delivery was handed back to be tried again."""
-        started = self._now()
+        started, costs = self._now(), Costs()
         try:
-            reply = await self._fenced(claim, command, handler)
+            reply = await self._fenced(claim, command, handler, costs)
         except StepRefused as error:
             reply = _problem(error.code, error.detail, "refused")
         except (Retryable, Fenced):
@@ -159,14 +166,16 @@ class Worker:
             await bury(self._bus, self._agent, delivery, f"{failures} failures, last: {error}", terminate=False)
             reply = _problem("failed", f"{self._agent} failed {failures} times: {error}", "failed")
             claim = await self._reclaimed(command)
-        return await self._recorded(claim, command, reply, started)
+        return await self._recorded(claim, command, reply, started, costs)
 
-    async def _recorded(self, claim: Claim, command: StepCommand, reply: Reply, started: datetime) -> StepResult:
+    async def _recorded(
+        self, claim: Claim, command: StepCommand, reply: Reply, started: datetime, costs: Costs
+    ) -> StepResult:
         """The effect, as the ledger keeps it; a result that fits no message is a failure that says so."""
-        result = self._result(command, reply, started)
+        result = self._result(command, reply, started, costs)
         if len(result.to_json()) > _MAX_RESULT_BYTES:
             told = _problem("too_large", f"{self._agent}'s result is larger than a message may be", "failed")
-            result = self._result(command, told, started)
+            result = self._result(command, told, started, costs)
         await self._ledger.record(claim, result)
         return result
 
@@ -177,12 +186,12 @@ class Worker:
             raise Fenced(f"{command.step} was decided elsewhere")
         return claim
 
-    async def _fenced(self, claim: Claim, command: StepCommand, handler: Handler) -> Reply:
+    async def _fenced(self, claim: Claim, command: StepCommand, handler: Handler, costs: Costs) -> Reply:
         """Run the handler, but no longer than the claim holds and the deadline allows."""
         seconds_left = (command.deadline - self._now()).total_seconds()
         if seconds_left <= 0:  # also what ends a step that is handed back again and again
             raise _too_late(command)
-        task = asyncio.ensure_future(handler(command, self._context(command)))
+        task = asyncio.ensure_future(handler(command, self._context(claim, command, costs)))
         watch = asyncio.create_task(self._lost(claim))
         try:
             done, _ = await asyncio.wait({task, watch}, timeout=seconds_left, return_when=asyncio.FIRST_COMPLETED)
@@ -208,16 +217,19 @@ class Worker:
                 if not await self._ledger.holds(claim):
                     return
 
-    def _context(self, command: StepCommand) -> StepContext:
+    def _context(self, claim: Claim, command: StepCommand, costs: Costs) -> StepContext:
         async def progress(text: str) -> None:
             event = StepProgress(task=command.task, tenant=command.tenant, step=command.step, text=text[:500])
             subject = subjects.event_subject(command.tenant, command.task, self._agent, command.step, "progress")
             with contextlib.suppress(Retryable):  # nothing depends on a progress line
                 await self._bus.publish(subject, event, self._envelope(event, command.tenant, command.task, None))
 
-        return StepContext(self._artifacts, progress)
+        async def holds() -> bool:
+            return await self._ledger.holds(claim)
 
-    def _result(self, command: StepCommand, reply: Reply, started: datetime) -> StepResult:
+        return StepContext(self._artifacts, progress, claim.entry.holder, holds, costs)
+
+    def _result(self, command: StepCommand, reply: Reply, started: datetime, costs: Costs) -> StepResult:
         return StepResult(
             task=command.task,
             tenant=command.tenant,
@@ -226,6 +238,7 @@ class Worker:
             reply=AgentReply(action=_action(command), agent=self._agent, status=reply.status, data=reply.data),
             started_at=started,
             finished_at=self._now(),
+            model_use=costs.uses,
         )
 
     async def _publish(self, cause: Envelope, result: StepResult) -> None:

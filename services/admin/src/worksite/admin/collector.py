@@ -9,6 +9,7 @@ removed that somebody needs:
 
 - A step puts an artifact (which renews one that is there) and names it at the end, within its deadline; GRACE is
   longer.
+- What the journal of a step names (large replies of models) is of use to that step alone, and so within its deadline.
 - Whoever names an artifact without putting it (a state that repeats the one before, a task of an upload) knows it from
   a message that was there within GRACE, and which was read.
 - Put and removal of the same hash exclude each other (`common/artifacts.py`).

@@ -2,9 +2,12 @@
 
     read the last state -> decide -> record the new state -> perform it -> show it -> ack
 
+A task that has no state yet has its route chosen in between (`router.py`).
+
 Killed at any point, admin loses nothing and does nothing twice:
 
-- Before the state is recorded nothing has happened. The event is not acked, so it comes again and is decided again.
+- Before the state is recorded nothing has happened. The event is not acked, so it comes again and is decided again. A
+  language model that was asked for the route is asked through the journal, so it is not paid twice.
 - Recording is a compare-and-set: the new state names the sequence of the state it was decided on. Of two admins with
   the same event, or two events of one task, one wins; the other gets a Conflict, reads again and decides again. The
   state's message id is fresh each time, so that JetStream's deduplication can never hide a Conflict.
@@ -29,8 +32,7 @@ the redelivery only publishes. The caps are the fairness between tenants.
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -39,10 +41,10 @@ from worksite.admin.domain.decide import TIME_TO_APPROVE, decide, open_task, wit
 from worksite.admin.domain.events import Event, Transition
 from worksite.admin.domain.projection import entry_of
 from worksite.admin.domain.routes import agent_of, is_ahead
-from worksite.admin.domain.routing import STAGES, Stage, choose_route
 from worksite.admin.domain.timers import timer_of
 from worksite.admin.inbox import parse
 from worksite.admin.read_model import ReadModel
+from worksite.admin.router import Router
 from worksite.admin.timers import Timers
 from worksite.common import subjects, telemetry
 from worksite.common.bus import Bus, Delivery, Envelope
@@ -51,10 +53,11 @@ from worksite.common.dead_letters import bury
 from worksite.common.errors import Conflict, MalformedMessage, Retryable, UnknownMessageType, WorksiteError
 from worksite.common.ids import new_id
 from worksite.common.ledger import Ledger
-from worksite.common.messages import StepResult, SubmitTask, TaskState, TimerDue
+from worksite.common.messages import RouteDecision, StepResult, SubmitTask, TaskState, TimerDue
 
 log = logging.getLogger(__name__)
 
+ChooseRoute = Callable[[SubmitTask], Awaitable[RouteDecision]]
 UNKNOWN_TYPE_DELAY_SECONDS = 30.0
 MAX_FAULTS = 50
 """Deliveries of an event that fails for no reason that time can mend; then it is a dead letter."""
@@ -78,10 +81,11 @@ class Orchestrator:
     """Handles the deliveries of admin's streams."""
 
     def __init__(
-        self, bus: Bus, stages: Sequence[Stage] = STAGES, time_to_approve: timedelta = TIME_TO_APPROVE
+        self, bus: Bus, route: ChooseRoute | None = None, time_to_approve: timedelta = TIME_TO_APPROVE
     ) -> None:
+        """`route`: how a route is chosen; by default without asking anybody."""
         self._bus = bus
-        self._stages = stages
+        self._route = route or Router().route
         self._time_to_approve = time_to_approve
         self._timers = Timers(bus)
         self._ledger = Ledger(bus, "admin")
@@ -115,12 +119,15 @@ class Orchestrator:
 
         Raises a Retryable or Conflict where the event has to come again.
         """
+        route: RouteDecision | None = None
         for _ in range(_ATTEMPTS_TO_RECORD):
             last, newest = await self._last(event)
             if last and event.id in last.state.applied:
                 await self._perform(await self._recorded(event), last)
                 return
-            transition = self._decided(last.state if last else None, event)
+            if last is None and isinstance(event.message, SubmitTask):
+                route = route or await self._route(event.message)
+            transition = self._decided(last.state if last else None, event, route)
             if transition is None:
                 if await self._has_moved(event, newest):
                     continue
@@ -137,12 +144,12 @@ class Orchestrator:
             return
         raise Conflict(f"task {event.message.task}: others kept writing first")
 
-    def _decided(self, state: TaskState | None, event: Event) -> Transition | None:
+    def _decided(self, state: TaskState | None, event: Event, route: RouteDecision | None) -> Transition | None:
         message = event.message
         if state is None and isinstance(message, TimerDue):
             return None  # set after the first state, so that state is no longer kept
-        if state is None and isinstance(message, SubmitTask):
-            transition = open_task(event, message, choose_route(message, self._stages, time.perf_counter))
+        if state is None and route and isinstance(message, SubmitTask):
+            transition = open_task(event, message, route)
         elif state is None or (isinstance(message, StepResult) and is_ahead(state, message)):
             raise NotYet(f"{message.type} of task {message.task} came before the state that it follows on")
         else:

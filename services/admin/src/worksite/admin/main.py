@@ -7,14 +7,19 @@ from datetime import timedelta
 
 from worksite.admin.collector import Collector
 from worksite.admin.handlers import Orchestrator
+from worksite.admin.reader import Reader, shipped_classifier
 from worksite.admin.redrive import Redriver
+from worksite.admin.route_model import RouteModel, call_usd
+from worksite.admin.router import Router
 from worksite.admin.settings import AdminSettings
 from worksite.admin.sweeper import Sweeper
 from worksite.common import service
-from worksite.common.bus import answer, consume
+from worksite.common.bus import Bus, answer, consume
 from worksite.common.bus.consumer import Progress
 from worksite.common.health import Probe
-from worksite.common.messages import RedriveLetter
+from worksite.common.llm.calls import ModelCalls
+from worksite.common.llm.wiring import model_calls
+from worksite.common.messages import ExplainRoute, RedriveLetter
 
 STREAMS = ("TASKS", "EVENTS", "TIMERS")
 
@@ -26,7 +31,21 @@ def main() -> None:
 
 async def run_admin(settings: AdminSettings, running: service.Running) -> None:
     """Consume intake, events and timers until told to stop."""
-    orchestrator = Orchestrator(running.bus, time_to_approve=timedelta(days=settings.approval_days))
+    async with model_calls(settings, running.bus, "admin") as calls:
+        router = _router(settings, running.bus, calls)
+        await answer(running.micro, "explain", ExplainRoute, router.explain)
+        await _run(settings, running, router)
+
+
+def _router(settings: AdminSettings, bus: Bus, calls: ModelCalls | None) -> Router:
+    reader = Reader(bus, shipped_classifier(), settings.route_embed_seconds)
+    small = settings.model_of("small")
+    model = RouteModel(calls, small, settings.route_model_seconds) if calls else None
+    return Router(reader, model, call_usd(small, settings.model_prices))
+
+
+async def _run(settings: AdminSettings, running: service.Running, router: Router) -> None:
+    orchestrator = Orchestrator(running.bus, router.route, timedelta(days=settings.approval_days))
     await answer(running.micro, "redrive", RedriveLetter, Redriver(running.bus, orchestrator).redrive)
     async with asyncio.TaskGroup() as loops:
         for stream in STREAMS:

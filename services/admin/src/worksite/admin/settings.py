@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pydantic import Field
+from worksite.common.llm.settings import ModelSettings
 from worksite.common.settings import ServiceSettings
 from worksite.common.subjects import LONGEST_TIMER_DAYS
 
 
-class AdminSettings(ServiceSettings):
+class AdminSettings(ServiceSettings, ModelSettings):
     """Environment variables (upper case) or files of the same name in SECRETS_DIR."""
 
     admin_port: int = Field(
@@ -21,6 +22,15 @@ class AdminSettings(ServiceSettings):
     )
     collect_seconds: float = Field(
         default=3600, gt=0, le=86_400, description="time between two removals of artifacts that no task names"
+    )
+    route_embed_seconds: float = Field(
+        default=0.5, gt=0, le=10, description="how long rag may take for a request's vector; then it is routed without"
+    )
+    route_model_seconds: float = Field(
+        default=20,
+        gt=0,
+        le=120,
+        description="how long a language model may take to choose a route; then it goes on without",
     )
     worker_concurrency: int = Field(
         default=16, ge=1, le=64, description="events handled at a time, per stream; they wait for the bus, not the CPU"

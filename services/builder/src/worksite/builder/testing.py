@@ -37,7 +37,7 @@ from worksite.common.messages import (
     Spec,
     UploadedProject,
 )
-from worksite.common.worker import StepContext
+from worksite.common.testing.steps import step_context
 
 TASK = "01990525fe007abcdef0123456789abc"
 """Submitted at NOW."""
@@ -103,7 +103,7 @@ class Desk:
             self.progress.append(text)
 
         handler = handlers(self.settings, now=lambda: NOW)[type(command)]
-        return (await handler(command, StepContext(self.artifacts, note))).data
+        return (await handler(command, step_context(self.artifacts, note))).data
 
     async def import_git(self, url: str, ref: str | None = None, **options: object) -> ImportedProject:
         data = await self.handle(import_command(GitProject(git_url=url, ref=ref), **options))

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 FULL = 0.85
 """From here on no new task is taken; the rest is for those at work, which write to the same stores until they end."""
-WRITTEN_BY_TASKS = ("EVENTS", f"KV_{subjects.LEDGER}", f"KV_{subjects.TASKS}", f"OBJ_{subjects.ARTIFACTS}")
+WRITTEN_BY_TASKS = ("EVENTS", "JOURNAL", f"KV_{subjects.LEDGER}", f"KV_{subjects.TASKS}", f"OBJ_{subjects.ARTIFACTS}")
 _LOOK_SECONDS = 5.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Protocol
 
@@ -9,6 +10,12 @@ from worksite.rag.domain.documents import Vector
 
 SHIPPED = Path(__file__).parent / "models" / "embedder-minilm-l6"
 """The model that comes with the engine, for ONNX Runtime."""
+
+
+def fingerprint(embedder: Embedder) -> str:
+    """By which others know whose vectors they have: all that decides about them, and nothing about indexes."""
+    parts = f"{embedder.backend}\n{embedder.model_hash}\n{embedder.tokenizer_hash}"
+    return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 
 class Embedder(Protocol):

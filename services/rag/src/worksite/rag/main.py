@@ -7,9 +7,12 @@ from contextlib import aclosing
 from pathlib import Path
 
 from worksite.common import service
+from worksite.common.bus import answer
+from worksite.common.messages import EmbedText
 from worksite.rag.backend import Backend
 from worksite.rag.domain.identity import Manifest
 from worksite.rag.embedder import Embedder
+from worksite.rag.embedding import embed_endpoint
 from worksite.rag.embedding_cache import EmbeddingCache
 from worksite.rag.index import manifest_of
 from worksite.rag.lane import Lane
@@ -41,6 +44,7 @@ async def _main(settings: RagSettings, running: service.Running) -> None:
         model = await asyncio.to_thread(embedder_of, former, embedder, _loaded) if former else None
         reranking = await _reranking(settings, backend, running)  # the last: torch has one number of threads for all
         lane = Lane(settings.rag_embedder_threads)  # texts side by side: they gain more than each does by threads
+        await answer(running.micro, "embed", EmbedText, embed_endpoint(embedder, lane))
         serving = Serving(settings, running, indexes, cache, reranking, lane)
         if former and model:
             await serving.rebuild(former, model, current, embedder)

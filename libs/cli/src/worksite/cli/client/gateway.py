@@ -80,6 +80,10 @@ class Gateway:
         """Search the knowledge base."""
         return dict((await self._connection.call("POST", "/v1/search", json=body)).json())
 
+    async def explain_route(self, body: dict[str, object]) -> dict[str, Any]:
+        """Which route a request would take, and why."""
+        return dict((await self._connection.call("POST", "/v1/route/explain", json=body)).json())
+
     async def artifact(self, task: str, name: str) -> bytes:
         """One artifact's bytes."""
         return (await self._connection.call("GET", f"/v1/tasks/{task}/artifacts/{name}")).content

@@ -12,6 +12,7 @@ from worksite.common.messages.commands import (
     DesignSpec,
     ImportProject,
     StepCommand,
+    Tier,
     ValidateChange,
 )
 from worksite.common.messages.events import (
@@ -22,6 +23,7 @@ from worksite.common.messages.events import (
     StepResult,
     TimerDue,
 )
+from worksite.common.messages.journal import JournalRecord, ModelUse
 from worksite.common.messages.knowledge import (
     DocumentEntry,
     DocumentFile,
@@ -40,6 +42,7 @@ from worksite.common.messages.replies import (
     Changeset,
     Citation,
     Delivered,
+    Difficulty,
     Gate,
     ImportedProject,
     Judgement,
@@ -49,6 +52,7 @@ from worksite.common.messages.replies import (
     ReplyStatus,
     Route,
     RouteDecision,
+    RouteStage,
     SpecWritten,
 )
 from worksite.common.messages.report import (
@@ -59,6 +63,14 @@ from worksite.common.messages.report import (
     Finding,
     Report,
     Verdict,
+)
+from worksite.common.messages.routing import (
+    Embedding,
+    EmbedText,
+    ExplainRoute,
+    ModelCallSize,
+    RouteExplained,
+    StageReport,
 )
 from worksite.common.messages.search import (
     RankFusion,
@@ -124,6 +136,11 @@ MESSAGES: tuple[type[Message], ...] = (
     AuditRecord,
     RedriveLetter,
     RedriveOutcome,
+    JournalRecord,
+    EmbedText,
+    Embedding,
+    ExplainRoute,
+    RouteExplained,
 )
 BY_CE_TYPE: dict[str, type[Message]] = {message.ce_type(): message for message in MESSAGES}
 
@@ -158,11 +175,15 @@ __all__ = [
     "DeliverBranch",
     "Delivered",
     "DesignSpec",
+    "Difficulty",
     "DocumentEntry",
     "DocumentFile",
     "DocumentState",
     "DocumentText",
+    "EmbedText",
+    "Embedding",
     "Environment",
+    "ExplainRoute",
     "FileNote",
     "Finding",
     "Gate",
@@ -174,9 +195,12 @@ __all__ = [
     "IndexDocuments",
     "InputGiven",
     "Interface",
+    "JournalRecord",
     "Judgement",
     "Message",
     "Model",
+    "ModelCallSize",
+    "ModelUse",
     "NewProject",
     "Problem",
     "ProjectSource",
@@ -191,6 +215,8 @@ __all__ = [
     "RequestFailed",
     "Route",
     "RouteDecision",
+    "RouteExplained",
+    "RouteStage",
     "Scores",
     "SearchFilters",
     "SearchMode",
@@ -199,6 +225,7 @@ __all__ = [
     "SearchResult",
     "Spec",
     "SpecWritten",
+    "StageReport",
     "StepCommand",
     "StepProgress",
     "StepRecord",
@@ -210,6 +237,7 @@ __all__ = [
     "TaskState",
     "TaskStatus",
     "TestFile",
+    "Tier",
     "TimerDue",
     "UploadedProject",
     "ValidateChange",

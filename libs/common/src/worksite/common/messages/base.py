@@ -16,6 +16,12 @@ SHARED_TENANT = "shared"
 """Owns the knowledge that every tenant may search. No principal may be of it."""
 StepId = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}-(import|design|build|validate|answer|deliver)$")]
 """`<n>-<action>`, n counting the task's commands."""
+ROUTE_STEP = "0-route"
+"""Before the first command: admin's own step, which chooses the route. It has a journal and a budget like any other."""
+JournalStep = Annotated[
+    str, StringConstraints(pattern=rf"^({ROUTE_STEP}|[1-9][0-9]{{0,3}}-(import|design|build|validate|answer|deliver))$")
+]
+"""A step that may call language models."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 CommitSha = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 

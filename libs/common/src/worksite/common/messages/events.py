@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 from worksite.common.messages.base import PLAIN, Message, StepId, TaskId, Tenant
+from worksite.common.messages.journal import ModelUse
 from worksite.common.messages.replies import AgentReply, Gate, Route
 from worksite.common.subjects import TimerPurpose
 
@@ -22,6 +23,7 @@ class StepResult(Message):
     reply: AgentReply
     started_at: datetime
     finished_at: datetime
+    model_use: tuple[ModelUse, ...] = Field(default=(), description="what language models cost; by model")
 
 
 class StepProgress(Message):

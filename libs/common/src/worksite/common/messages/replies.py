@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from worksite.common.messages.artifacts import ArtifactRef
 from worksite.common.messages.base import CommitSha, Model, Sha256
+from worksite.common.messages.journal import ModelUse
 from worksite.common.messages.report import Verdict
 
 Action = Literal["design", "build", "validate", "answer", "route", "import", "deliver"]
@@ -14,6 +15,9 @@ Agent = Literal["admin", "architect", "builder", "validator"]
 ReplyStatus = Literal["ok", "needs_input", "refused", "failed"]
 """Could the agent do its job? A FAIL verdict is an `ok` reply."""
 Route = Literal["feature", "fix", "review", "design", "question"]
+RouteStage = Literal["explicit", "rules", "classifier", "model", "default"]
+"""Of the cascade that chooses a route, cheapest first."""
+Difficulty = Literal["easy", "medium", "hard"]
 Gate = Literal["design", "deliver"]
 """What a person may have to approve before the task goes on."""
 
@@ -83,15 +87,17 @@ class Delivered(Model):
 
 
 class RouteDecision(Model):
-    """Which steps the task takes, and which stage of the cascade decided it."""
+    """Which steps the task takes and how hard they are, and which stage of the cascade decided it."""
 
     type: Literal["route_decision"] = "route_decision"
     route: Route
-    stage: Literal["explicit", "rules", "classifier", "model", "default"]
+    stage: RouteStage
     reason: str
     confidence: float = Field(ge=0, le=1)
     latency_ms: float
     cost_usd: float = 0
+    difficulty: Difficulty | None = Field(default=None, description="decides which models the steps get; none: unknown")
+    model_use: tuple[ModelUse, ...] = Field(default=(), description="what it cost of language models; by model")
 
 
 class Question(Model):

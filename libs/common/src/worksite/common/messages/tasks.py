@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 from worksite.common.messages.base import PLAIN, Message, Model, Sha256, StepId, TaskId, Tenant, json_bytes
 from worksite.common.messages.commands import Command
+from worksite.common.messages.journal import ModelUse
 from worksite.common.messages.replies import (
     Agent,
     Answer,
@@ -90,6 +91,7 @@ class StepRecord(Model):
     started_at: datetime
     finished_at: datetime
     cost_usd: float = 0
+    model_use: tuple[ModelUse, ...] = Field(default=(), description="what of it went to language models; by model")
 
 
 class Approval(Model):

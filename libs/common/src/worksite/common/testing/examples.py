@@ -232,4 +232,26 @@ def all_messages() -> tuple[m.Message, ...]:
         ),
         m.RedriveLetter(tenant=TENANT, sequence=7),
         m.RedriveOutcome(redriven=False, reason="its task has ended"),
+        m.JournalRecord(
+            task=TASK, tenant=TENANT, step="2-design", index=3, kind="call", digest=SHA, holder="w1", body="{}",
+        ),
+        m.EmbedText(text="Create auth system"),
+        m.Embedding(embedder="ab" * 8, vector=(0.6, -0.8)),
+        m.ExplainRoute(
+            tenant=TENANT, request="Create auth system", route="feature", new_project=True, assume_model=True
+        ),
+        m.RouteExplained(
+            decision=m.RouteDecision(
+                route="feature", stage="model", reason="it asks to build", confidence=0.9, latency_ms=800.5,
+                cost_usd=0.0001, difficulty="medium",
+                model_use=(m.ModelUse(model="small", calls=1, input_tokens=500, output_tokens=40, cost_micro_usd=100),),
+            ),
+            stages=(
+                m.StageReport(
+                    stage="classifier", outcome="passed", reason="unsure", latency_ms=2.5,
+                    probabilities={"feature": 0.5, "fix": 0.5},
+                ),
+            ),
+            asking=m.ModelCallSize(prompt_tokens=500, answer_tokens=60),
+        ),
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TypedDict
 
+from worksite.admin.domain.tiers import tier_of
 from worksite.common.messages import (
     AnswerQuestion,
     BuildChange,
@@ -14,6 +15,7 @@ from worksite.common.messages import (
     NewProject,
     ProjectSource,
     TaskState,
+    Tier,
     ValidateChange,
 )
 from worksite.common.messages.replies import Action
@@ -43,6 +45,7 @@ class _Common(TypedDict):
     step: str
     round: int
     deadline: datetime
+    tier: Tier | None
 
 
 def _message(state: TaskState, action: Action, step: str) -> Command:
@@ -52,6 +55,7 @@ def _message(state: TaskState, action: Action, step: str) -> Command:
         "step": step,
         "round": state.round,
         "deadline": state.deadline,
+        "tier": tier_of(state.route, action),
     }
     match action:
         case "import":

@@ -31,6 +31,8 @@ def record_of(result: StepResult) -> StepRecord:
         engine=data.engine if isinstance(data, SpecWritten | Changeset | Judgement | Answer) else None,
         started_at=result.started_at,
         finished_at=result.finished_at,
+        cost_usd=sum(use.cost_micro_usd for use in result.model_use) / 1e6,
+        model_use=result.model_use,
     )
 
 

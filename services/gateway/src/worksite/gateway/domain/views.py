@@ -21,6 +21,7 @@ from worksite.common.messages import (
     Verdict,
 )
 from worksite.gateway.domain import artifacts
+from worksite.gateway.domain.routing import RoutingView, routing_view
 
 _TASK_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -63,6 +64,7 @@ class TaskView(Model):
     status: TaskStatus
     request: str
     route: Route | None = Field(description="null until it is decided")
+    routing: RoutingView | None = Field(description="how it was decided")
     round: int
     verdict: Verdict | None = Field(description="the validator's; null before it and on routes without it")
     engine: str | None = Field(description="what made the newest result, e.g. blueprint:auth-service@1.0.0")
@@ -103,6 +105,7 @@ def task_view(entry: TaskEntry) -> TaskView:
         status=state.status,
         request=state.request,
         route=state.route.route,
+        routing=routing_view(state.route),
         round=state.round,
         verdict=state.judgement.verdict if state.judgement else None,
         engine=_engine(state),
@@ -142,6 +145,7 @@ def _queued(entry: TaskEntry) -> TaskView:
         status="queued",
         request=submitted.request,
         route=submitted.route,
+        routing=None,
         round=0,
         verdict=None,
         engine=None,

@@ -1,0 +1,90 @@
+"""How a command is run: in whose name, on which stack, and how it ends. Shared by the groups of commands."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Coroutine, Generator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import typer
+from worksite.cli.client.access import NoAccess
+from worksite.cli.client.refusals import GatewayError
+from worksite.cli.knowledge.files import NothingThere
+from worksite.cli.repository.criteria import CriteriaError
+from worksite.cli.repository.git import RepositoryError
+from worksite.cli.session import Session, StackOptions
+from worksite.cli.stack.embedded import Ports
+from worksite.cli.stack.errors import NotReady
+from worksite.common.errors import WorksiteError
+from worksite.common.retrieval.collections import CollectionError
+
+T = TypeVar("T")
+_FOR_A_PERSON = (
+    CollectionError,
+    CriteriaError,
+    GatewayError,
+    NoAccess,
+    NotReady,
+    NothingThere,
+    OSError,
+    RepositoryError,
+    WorksiteError,
+)
+"""Errors whose text says what to do."""
+
+
+def session_in(state: Path, tenant: str) -> Session:
+    return Session(state.absolute(), tenant)
+
+
+def stack_for(session: Session, root: Path, port: int, admin_port: int) -> StackOptions:
+    """What is needed to start a stack is asked for only where one has to be started."""
+    with _told():
+        running = session.has_gateway()
+    return StackOptions(root if running else checked(root), Ports(port, admin_port))
+
+
+def checked(root: Path) -> Path:
+    """Raises typer.BadParameter where there are no blueprints."""
+    if not (root / "blueprints").is_dir():
+        raise typer.BadParameter(f"{root.absolute()} has no blueprints/: run this in the repository or pass --root")
+    return root.absolute()
+
+
+def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end."""
+    logging.getLogger("worksite").addHandler(logging.NullHandler())  # what matters here is said by the command
+    with _told():
+        return asyncio.run(_until_terminated(work))
+
+
+def end(well: bool) -> None:
+    raise typer.Exit(0 if well else 1)
+
+
+@contextlib.contextmanager
+def _told() -> Generator[None]:
+    """An error that a person can act on is one line and exit code 1."""
+    try:
+        yield
+    except _FOR_A_PERSON as error:
+        print(f"worksite: {error}", file=sys.stderr)
+        if isinstance(error, NotReady):
+            print("run 'worksite doctor' to see what this machine lacks and how to get it", file=sys.stderr)
+        raise typer.Exit(1) from None
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise typer.Exit(130) from None
+
+
+async def _until_terminated(work: Coroutine[Any, Any, T]) -> T:
+    """SIGTERM, and a terminal that is closed, end the work as Ctrl-C does: in order."""
+    task = asyncio.ensure_future(work)
+    for request in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(request) is not signal.SIG_IGN:  # nohup
+            asyncio.get_running_loop().add_signal_handler(request, task.cancel)
+    return await task

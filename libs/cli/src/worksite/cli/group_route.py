@@ -1,0 +1,52 @@
+"""`worksite route`: which way a request would take, and how well that is found out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from worksite.cli import commands_route
+from worksite.cli.client.access import DEFAULT_TENANT
+from worksite.cli.entry import run_to_end, session_in, stack_for
+from worksite.cli.options import ROOT, STATE, AdminPort, GatewayPort, Request, Root, RouteName, StateDir, Tenant
+from worksite.cli.routing.labelled import Split
+
+REQUESTS = Path("services/admin/tools/requests.jsonl")
+
+commands = typer.Typer(help="How requests are routed.", no_args_is_help=True)
+
+
+@commands.command("explain")
+def explain(
+    request: Request,
+    route: RouteName = None,
+    new: Annotated[bool, typer.Option("--new", help="for a new project: nothing to review or fix yet")] = False,
+    state: StateDir = STATE,
+    root: Root = ROOT,
+    tenant: Tenant = DEFAULT_TENANT,
+    port: GatewayPort = 0,
+    admin_port: AdminPort = 0,
+) -> None:
+    """Tell which route a request would take and why; makes no task and asks no model."""
+    session = session_in(state, tenant)
+    stack = stack_for(session, root, port, admin_port)
+    run_to_end(commands_route.explain(request, route, new, session, stack))
+
+
+@commands.command("eval")
+def evaluate(
+    requests: Annotated[
+        Path | None, typer.Argument(help="labelled requests; default: those of the checkout", show_default=False)
+    ] = None,
+    split: Annotated[Split, typer.Option("--split", help="train and dev were trained on, test was not")] = "test",
+    state: StateDir = STATE,
+    root: Root = ROOT,
+    tenant: Tenant = DEFAULT_TENANT,
+    port: GatewayPort = 0,
+    admin_port: AdminPort = 0,
+) -> None:
+    """Measure routing on labelled requests: accuracy, calibration, cost, time. Asks no model."""
+    session = session_in(state, tenant)
+    stack = stack_for(session, root, port, admin_port)
+    run_to_end(commands_route.evaluate(requests or root / REQUESTS, split, session, stack))

@@ -1,0 +1,1 @@
+"""Measuring how requests are routed: labelled requests, figures, a report."""

@@ -1,0 +1,274 @@
+"""Model calls of one step: journaled, within budget, at the fleet's pace, tried again, counted.
+
+    known? -> claim -> reserve -> wait for a moment -> call -> write down -> settle -> use
+
+In this order, so that whatever is cut off in between is neither paid twice nor forgotten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from worksite.common.artifacts import Artifacts
+from worksite.common.bus import Bus
+from worksite.common.llm import genai
+from worksite.common.llm.budgets import BudgetLimits, Budgets
+from worksite.common.llm.conversation import Completion, ModelRequest, ToolResult, ToolUse
+from worksite.common.llm.costs import Charge, Costs, JournaledCall
+from worksite.common.llm.errors import BudgetExceeded, ModelRequestRefused, ModelUnavailable, UnknownPrice
+from worksite.common.llm.governor import Governor, Pass
+from worksite.common.llm.journal import Journal, Place
+from worksite.common.llm.port import Heard, LanguageModel
+from worksite.common.llm.pricing import Prices, micro_usd
+from worksite.common.llm.retrying import Retries
+from worksite.common.llm.usage import Usage
+from worksite.common.messages import StepCommand
+from worksite.common.worker import StepContext
+
+_BYTES_PER_TOKEN = 3.0
+"""A first guess; the provider's own count of the call before is better."""
+_COUNT_MARGIN = Decimal("1.1")
+_UNSENT = frozenset({"rate_limited", "overloaded", "server_error", "connection"})
+"""Troubles that cost nothing unless the reply had begun."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What holds for all calls of a process. `provider`: its name in traces."""
+
+    model: LanguageModel
+    prices: Prices
+    governor: Governor
+    retries: Retries = field(default_factory=Retries)
+    patience_seconds: float = 120.0
+    """How long a call waits for its moment before the step is handed back."""
+    provider: str = "anthropic"
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    chance: random.Random = field(default_factory=random.Random)
+
+
+@dataclass(frozen=True)
+class _Try:
+    """One try at a call. `name` is that of its reservation, and no other holder's: one that was taken over may still
+    settle its own. `charges` are those of all tries at the call."""
+
+    request: ModelRequest
+    name: str
+    reserved_at: datetime
+    charges: list[Charge]
+
+
+class StepCalls:
+    """The calls of one step, in order. Make it anew whenever the step is taken up, and `open` it first."""
+
+    def __init__(self, terms: Terms, journal: Journal, budgets: Budgets, costs: Costs, task: str) -> None:
+        """Fills in `costs`, for the step's result."""
+        self._terms, self._journal, self._budgets, self._task = terms, journal, budgets, task
+        self._costs = costs
+        self._last: tuple[int, Usage] | None = None
+
+    async def open(self) -> None:
+        """Read the journal; settle what an earlier holder did not, at its worst where nobody knows what came of it.
+
+        Raises BusUnavailable.
+        """
+        await self._journal.load()
+        if last := await self._journal.last_call():
+            await self._settle(JournaledCall.model_validate_json(last.body))
+        await self._budgets.forsake(self._terms.now())
+
+    async def ask(self, request: ModelRequest, heard: Heard | None = None) -> Completion:
+        """The reply, from the journal where it is known.
+
+        Raises UnknownPrice, BudgetExceeded, ModelRequestRefused; ModelUnavailable when the provider is not to be had
+        (the step is best handed back); Fenced, BusUnavailable.
+        """
+        self._terms.prices.row(request.model)
+        if found := await self._journal.begin(request.digest):
+            call = JournaledCall.model_validate_json(found.body)
+            genai.replayed(request.model)
+        else:
+            call, given = await self._made(request, heard)
+            try:
+                await self._journal.complete(request.digest, call.model_dump_json())
+            finally:  # it was paid, also where it came too late to be written down
+                await asyncio.gather(self._terms.governor.settle(given, call.completion.usage), self._settle(call))
+        for charge in call.charges:
+            self._costs.add(charge)
+        self._last = len(request.canonical()), call.completion.usage
+        return call.completion
+
+    async def _settle(self, call: JournaledCall) -> None:
+        await self._budgets.settle(call.reservation, call.charges[-1].micro_usd, call.reserved_at)
+
+    async def use(self, tool: ToolUse, run: Callable[[], Awaitable[ToolResult]], *, repeat: bool = False) -> ToolResult:
+        """A tool's result, from the journal where it is known. `repeat`: run it again all the same, because it changes
+        what later ones build on and does so in the same way each time, as an edit of a file; its result stays.
+        """
+        digest = hashlib.sha256(tool.model_dump_json().encode()).hexdigest()
+        if found := await self._journal.ran(digest):
+            if repeat:
+                await run()
+            return ToolResult.model_validate_json(found.body)
+        result = await run()
+        await self._journal.record(digest, result.model_dump_json())
+        return result
+
+    async def _made(self, request: ModelRequest, heard: Heard | None) -> tuple[JournaledCall, Pass]:
+        """With as many tries as it takes, or as there are."""
+        charges: list[Charge] = []
+        for tried in range(1, self._terms.retries.tries + 1):
+            name = f"{self._journal.holder}.{self._journal.position}.{tried}"
+            attempt = _Try(request, name, self._terms.now(), charges)
+            try:
+                return await self._tried(attempt, heard)
+            except ModelUnavailable as error:
+                wait = self._terms.retries.wait_after(error, tried, self._terms.chance)
+                if wait is None:
+                    for charge in charges:
+                        self._costs.add(charge)
+                    raise
+                await self._terms.sleep(wait)
+        raise AssertionError("the last try ends in a reply or in an error")
+
+    async def _tried(self, attempt: _Try, heard: Heard | None) -> tuple[JournaledCall, Pass]:
+        """A call that is cancelled counts at its worst: nobody knows whether it is billed."""
+        terms, request = self._terms, attempt.request
+        worst = await self._reserved(attempt)
+        given = await self._admitted(attempt)
+        with genai.calling(request, terms.provider, self._task) as call:
+            try:
+                completion = await terms.model.reply(request, heard)
+            except ModelUnavailable as error:
+                call.failed(error.trouble)
+                await self._without_reply(attempt, given, worst, error)
+                raise
+            except ModelRequestRefused as error:
+                call.failed(error.kind)
+                await terms.governor.settle(given, None)
+                await self._free(attempt)
+                raise
+            except asyncio.CancelledError:
+                call.failed("cancelled")
+                await self._budgets.settle(attempt.name, worst, attempt.reserved_at, in_doubt=True)
+                raise
+            call.answered(completion)
+        self._charge(attempt, completion.id, completion.usage, self._cost(request.model, completion.usage, worst))
+        return JournaledCall(
+            completion=completion,
+            charges=tuple(attempt.charges),
+            reservation=attempt.name,
+            reserved_at=attempt.reserved_at,
+        ), given
+
+    async def _admitted(self, attempt: _Try) -> Pass:
+        started, request = time.monotonic(), attempt.request
+        try:
+            return await self._terms.governor.admit(
+                request.model, self._expected_input(request), request.max_tokens, self._terms.patience_seconds
+            )
+        except ModelUnavailable:
+            await self._free(attempt)
+            raise
+        finally:
+            genai.waited(request.model, time.monotonic() - started)
+
+    async def _without_reply(self, attempt: _Try, given: Pass, worst: int, error: ModelUnavailable) -> None:
+        """Free; or its prompt is known and its output is not; or nothing is known, and it counts at its worst."""
+        governor, model = self._terms.governor, attempt.request.model
+        await governor.settle(given, error.usage)
+        if error.trouble == "rate_limited" and error.retry_after_seconds:
+            await governor.pause(model, error.retry_after_seconds)
+        if error.usage is None and error.trouble in _UNSENT:
+            await self._free(attempt)
+            return
+        cost = Decimal(worst) / 1_000_000
+        if error.usage:
+            most = error.usage.model_copy(update={"output_tokens": attempt.request.max_tokens})
+            cost = self._cost(model, most, worst)
+        charge = self._charge(attempt, error.response_id, error.usage or Usage(complete=False), cost, doubtful=True)
+        await self._budgets.settle(attempt.name, charge.micro_usd, attempt.reserved_at, in_doubt=True)
+
+    def _charge(
+        self, attempt: _Try, response_id: str | None, usage: Usage, cost: Decimal, *, doubtful: bool = False
+    ) -> Charge:
+        model, amount = attempt.request.model, micro_usd(cost)
+        charge = Charge(
+            response_id=response_id,
+            model=model,
+            usage=usage,
+            micro_usd=amount,
+            used=not doubtful,
+            doubtful=doubtful,
+        )
+        attempt.charges.append(charge)
+        genai.charged(model, usage, amount)
+        return charge
+
+    def _cost(self, model: str, usage: Usage, worst: int) -> Decimal:
+        """A reply is never lost because it came in a tier or from a place that has no price: it costs the worst."""
+        try:
+            return self._terms.prices.cost(model, usage)
+        except UnknownPrice:
+            return Decimal(worst) / 1_000_000
+
+    async def _free(self, attempt: _Try) -> None:
+        await self._budgets.settle(attempt.name, 0, attempt.reserved_at)
+
+    async def _reserved(self, attempt: _Try) -> int:
+        """What this call can cost at worst. A token is at least a byte, so that is what is reserved; only where the
+        budget has no room for that is the provider asked to count, which takes a round trip."""
+        request = attempt.request
+        worst = self._worst(request, len(request.canonical()))
+        try:
+            await self._budgets.reserve(attempt.name, worst, attempt.reserved_at)
+        except BudgetExceeded:
+            worst = self._worst(request, int(await self._terms.model.count_tokens(request) * _COUNT_MARGIN))
+            await self._budgets.reserve(attempt.name, worst, attempt.reserved_at)
+        return worst
+
+    def _worst(self, request: ModelRequest, prompt_tokens: int) -> int:
+        return micro_usd(self._terms.prices.at_most(request.model, prompt_tokens, request.max_tokens))
+
+    def _expected_input(self, request: ModelRequest) -> int:
+        """What will not come from the cache: of a conversation that goes on, what is new."""
+        size = len(request.canonical())
+        if self._last is None:
+            return round(size / _BYTES_PER_TOKEN)
+        before, used = self._last
+        ratio = before / max(1, used.prompt_tokens)
+        cached = used.prompt_tokens if used.cache_read_tokens + used.cache_write_tokens else 0
+        return max(1, round(size / ratio) - cached)
+
+
+@dataclass(frozen=True)
+class ModelCalls:
+    """What a service needs to open the calls of its steps."""
+
+    bus: Bus
+    service: str
+    terms: Terms
+    limits: BudgetLimits
+
+    async def of(self, command: StepCommand, context: StepContext) -> StepCalls:
+        """The calls of the step that is being handled. Raises BusUnavailable, MalformedMessage."""
+        place = Place(command.tenant, command.task, self.service, command.step)
+        return await self.at(place, context.artifacts, context.costs, context.holder, context.holds)
+
+    async def at(
+        self, place: Place, artifacts: Artifacts, costs: Costs, holder: str, holds: Callable[[], Awaitable[bool]]
+    ) -> StepCalls:
+        """The calls of a step that is no agent's. Raises BusUnavailable, MalformedMessage."""
+        journal = Journal(self.bus, artifacts, place, holder, holds)
+        budgets = Budgets(self.bus, self.limits, place.tenant, place.task, place.step)
+        calls = StepCalls(self.terms, journal, budgets, costs, place.task)
+        await calls.open()
+        return calls

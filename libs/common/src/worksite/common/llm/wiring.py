@@ -1,0 +1,34 @@
+"""Model calls as a service's settings say. Takes the extra `models` of this distribution."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+
+from worksite.common.bus import Bus
+from worksite.common.llm.anthropic_model import AnthropicModel, Patience
+from worksite.common.llm.calls import ModelCalls, Terms
+from worksite.common.llm.governor import Governor
+from worksite.common.llm.pricing import Prices
+from worksite.common.llm.settings import ModelSettings
+
+
+@contextlib.asynccontextmanager
+async def model_calls(settings: ModelSettings, bus: Bus, service: str) -> AsyncGenerator[ModelCalls | None]:
+    """While it is open; None without a key.
+
+    Raises Permanent for a table of prices that cannot be read, UnknownPrice where a tier's model has none.
+    """
+    if settings.anthropic_api_key is None:
+        yield None
+        return
+    prices = Prices.shipped(datetime.now(UTC).date(), settings.model_prices)
+    for tier in ("small", "medium", "large"):
+        prices.row(settings.model_of(tier))
+    patience = Patience(settings.model_reply_seconds, settings.model_silence_seconds)
+    model = AnthropicModel(settings.anthropic_api_key, settings.anthropic_base_url, patience)
+    try:
+        yield ModelCalls(bus, service, Terms(model, prices, Governor(bus, settings.paces)), settings.budgets)
+    finally:
+        await model.close()

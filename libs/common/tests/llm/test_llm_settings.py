@@ -1,0 +1,86 @@
+"""Models, limits and budgets as a service is told them."""
+
+from datetime import date
+
+import pytest
+from worksite.common.artifacts import Artifacts
+from worksite.common.llm import Conversation, ModelRequest, Prices, Reply, Script, user
+from worksite.common.llm.budgets import BudgetLimits
+from worksite.common.llm.errors import UnknownPrice
+from worksite.common.llm.pacing import PaceLimits
+from worksite.common.llm.settings import ModelSettings
+from worksite.common.llm.wiring import model_calls
+from worksite.common.settings import ServiceSettings, load
+from worksite.common.testing import examples
+from worksite.common.testing.messages_api import MessagesApi, serving
+from worksite.common.testing.messages_api.api import TEST_KEY
+from worksite.common.testing.steps import step_context
+
+TODAY = date(2026, 11, 23)
+
+
+class Settings(ServiceSettings, ModelSettings):
+    """As a service declares its own."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch):
+    for name in ModelSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_by_default_there_is_no_key_and_no_limit_and_every_tier_has_a_known_price():
+    settings = load(Settings)
+    assert (settings.anthropic_api_key, settings.paces) == (None, {})
+    for tier in ("small", "medium", "large"):
+        assert Prices.shipped(TODAY).row(settings.model_of(tier))
+
+
+def test_models_limits_and_budgets_come_from_the_environment(monkeypatch):
+    given = {
+        "MODEL_SMALL": "qwen", "MODEL_MEDIUM": "qwen", "MODEL_REQUESTS_PER_MINUTE": "50", "BUDGET_TASK_USD": "0.25",
+        "ANTHROPIC_API_KEY": "sk-secret",
+    }  # fmt: skip
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    settings = load(Settings)
+    assert settings.paces == {"qwen": PaceLimits(requests=50), "claude-opus-5-5": PaceLimits(requests=50)}
+    assert settings.budgets == BudgetLimits(200_000_000, 250_000, 3_000_000)
+    assert "sk-secret" not in repr(settings)
+
+
+def test_a_key_may_be_a_file(monkeypatch, tmp_path):
+    (tmp_path / "anthropic_api_key").write_text("sk-file")
+    monkeypatch.setenv("SECRETS_DIR", str(tmp_path))
+    key = load(Settings).anthropic_api_key
+    assert key
+    assert key.get_secret_value() == "sk-file"
+
+
+@pytest.mark.asyncio
+async def test_without_a_key_there_are_no_calls(bus):
+    async with model_calls(load(Settings), bus, "builder") as calls:
+        assert calls is None
+
+
+@pytest.mark.asyncio
+async def test_a_tier_without_a_price_is_told_at_the_start(bus, monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "any")
+    monkeypatch.setenv("MODEL_LARGE", "own-model")
+    with pytest.raises(UnknownPrice, match="own-model"):
+        async with model_calls(load(Settings), bus, "builder"):
+            pass
+
+
+@pytest.mark.asyncio
+async def test_another_server_is_one_setting_away(bus, monkeypatch):
+    script = Script(conversations=(Conversation(opening="work", replies=(Reply.saying("done"),)),))
+    async with serving(MessagesApi(script)) as url:
+        for name, value in {"ANTHROPIC_API_KEY": TEST_KEY, "ANTHROPIC_BASE_URL": url}.items():
+            monkeypatch.setenv(name, value)
+        settings = load(Settings)
+        async with model_calls(settings, bus, "builder") as calls:
+            assert calls
+            step = await calls.of(examples.commands()[2], step_context(Artifacts(bus), print))
+            reply = await step.ask(ModelRequest(model=settings.model_of("small"), max_tokens=10, turns=(user("work"),)))
+    assert reply.text == "done"

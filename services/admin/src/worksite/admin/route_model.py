@@ -1,0 +1,135 @@
+"""The stage of the cascade that asks a language model. Its call is journaled under the task's step `0-route`.
+
+A delivery that comes again after a crash gets the reply from the journal and pays nothing. A task is never held up:
+what takes too long, is not within the budgets or answers nonsense leaves the decision to the next stage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from worksite.admin.domain.expected_cost import MODEL_ERROR
+from worksite.common.artifacts import Artifacts
+from worksite.common.errors import WorksiteError
+from worksite.common.ids import new_id
+from worksite.common.llm import ModelRequest, Prices, parsed, schema_of, user
+from worksite.common.llm.calls import ModelCalls
+from worksite.common.llm.costs import Costs
+from worksite.common.llm.errors import UnknownPrice
+from worksite.common.llm.journal import Place
+from worksite.common.messages import Difficulty, Model, ModelCallSize, Route, RouteDecision, SubmitTask
+from worksite.common.messages.base import ROUTE_STEP
+
+log = logging.getLogger(__name__)
+
+_MAX_TOKENS = 300
+_CHARACTERS_PER_TOKEN = 3
+_ANSWER_TOKENS = 60
+"""Of a reply in the form asked for, with a reason of twelve words: 170 to 180 characters."""
+_CONFIDENCE = 1 - MODEL_ERROR
+"""An assumption (`expected_cost.MODEL_ERROR`): what models say of their own certainty is not calibrated."""
+
+
+class _Routed(Model):
+    route: Route
+    difficulty: Difficulty
+    reason: str = Field(description="at most twelve words")
+
+
+class _Reply(Model):
+    """The four fields of every agent's answer."""
+
+    action: Literal["route"]
+    agent: Literal["admin"]
+    status: Literal["ok"]
+    data: _Routed
+
+
+def instructions() -> str:
+    """The system prompt of this version."""
+    return (resources.files("worksite.admin") / "prompts" / "router.md").read_text()
+
+
+def asked(text: str, model: str, system: str) -> ModelRequest:
+    """The call for one request: short, without thinking."""
+    return ModelRequest(
+        model=model,
+        max_tokens=_MAX_TOKENS,
+        system=system,
+        turns=(user(text),),
+        output=schema_of(_Reply),
+        effort="low",
+        thinking="disabled",
+    )
+
+
+def size_of(text: str) -> ModelCallSize:
+    """Of a call, estimated; with the schema of the answer, which is part of the prompt."""
+    prompt = f"{instructions()}{json.dumps(schema_of(_Reply))}{text}"
+    return ModelCallSize(prompt_tokens=len(prompt) // _CHARACTERS_PER_TOKEN, answer_tokens=_ANSWER_TOKENS)
+
+
+def call_usd(model: str, own_prices: Path | None) -> float:
+    """What asking is expected to cost; 0 where no price is known, with which no model is called anyway."""
+    prices = Prices.shipped(datetime.now(UTC).date(), own_prices)
+    size = size_of("")
+    try:
+        return float(prices.at_most(model, size.prompt_tokens, size.answer_tokens))
+    except UnknownPrice:
+        return 0.0
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What came of asking: a decision or why there is none, and in either case what it cost."""
+
+    decision: RouteDecision | None
+    reason: str
+    costs: Costs
+
+
+class RouteModel:
+    """Asks the model of the small tier."""
+
+    def __init__(self, calls: ModelCalls, model: str, seconds: float) -> None:
+        self.calls, self._model, self._seconds = calls, model, seconds
+        self._system = instructions()
+
+    async def decide(self, task: SubmitTask) -> Answered:
+        """Never raises: there are other stages."""
+        costs = Costs()
+        try:
+            async with asyncio.timeout(self._seconds):
+                return Answered(await self._decided(task, costs), "", costs)
+        except TimeoutError:
+            reason = f"no answer within {self._seconds:g} s"
+        except WorksiteError as error:
+            reason = str(error)
+        log.warning("task %s is routed without a model: %s", task.task, reason)
+        return Answered(None, reason, costs)
+
+    async def _decided(self, task: SubmitTask, costs: Costs) -> RouteDecision:
+        place = Place(task.tenant, task.task, "admin", ROUTE_STEP)
+        calls = await self.calls.at(place, Artifacts(self.calls.bus), costs, new_id(), _always)
+        reply = parsed(await calls.ask(asked(task.request, self._model, self._system)), _Reply).data
+        return RouteDecision(
+            route=reply.route,
+            stage="model",
+            reason=reply.reason,
+            confidence=_CONFIDENCE,
+            latency_ms=0.0,
+            difficulty=reply.difficulty,
+        )
+
+
+async def _always() -> bool:
+    """Of two admins with the same submission neither is fenced: the compare-and-set of the task's state decides."""
+    return True
