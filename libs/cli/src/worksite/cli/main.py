@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import importlib.metadata
-import logging
 import os
-import signal
-import sys
-from collections.abc import Coroutine, Generator
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
 from pydantic import SecretStr
 from worksite.cli import (
     commands,
-    commands_backup,
-    commands_dead_letters,
-    commands_evaluation,
     commands_knowledge,
     commands_repository,
     commands_tasks,
 )
-from worksite.cli.client.access import DEFAULT_ROLE, DEFAULT_TENANT, NoAccess
-from worksite.cli.client.refusals import GatewayError
-from worksite.cli.commands_evaluation import Evaluation
+from worksite.cli.client.access import DEFAULT_ROLE, DEFAULT_TENANT
 from worksite.cli.commands_knowledge import Ingestion
 from worksite.cli.commands_repository import Application, Review
 from worksite.cli.commands_tasks import Submission, Word
 from worksite.cli.doctor import finding
 from worksite.cli.doctor.checkup import examine
-from worksite.cli.knowledge.files import NothingThere
+from worksite.cli.groups.dead_letters import dlq
+from worksite.cli.groups.knowledge import knowledge
+from worksite.cli.groups.rag import rag
+from worksite.cli.invocation import end, finished, session_of, told
 from worksite.cli.options import (
     OUT,
     ROOT,
@@ -42,8 +34,6 @@ from worksite.cli.options import (
     ApproveDesign,
     GatewayPort,
     GitUrl,
-    Letter,
-    Letters,
     Name,
     Out,
     Ref,
@@ -55,42 +45,20 @@ from worksite.cli.options import (
     Task,
     Tenant,
 )
-from worksite.cli.repository.criteria import CriteriaError
-from worksite.cli.repository.git import RepositoryError
 from worksite.cli.session import Screen, Session, StackOptions
 from worksite.cli.stack.embedded import Ports
-from worksite.cli.stack.errors import NotReady
 from worksite.cli.stack.state import State
 from worksite.common.bus import BusSettings
-from worksite.common.errors import WorksiteError
-from worksite.common.messages import DocumentState, Route, SearchMode, TaskStatus
-from worksite.common.retrieval.collections import CollectionError
+from worksite.common.messages import Route, SearchMode, TaskStatus
 
-T = TypeVar("T")
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-knowledge = typer.Typer(help="See and remove what was ingested.", no_args_is_help=True)
 app.add_typer(knowledge, name="knowledge")
-rag = typer.Typer(help="Measure the knowledge base, back it up, put a copy back.", no_args_is_help=True)
 app.add_typer(rag, name="rag")
-dlq = typer.Typer(help="Dead letters: what no service could handle. For operators.", no_args_is_help=True)
 app.add_typer(dlq, name="dlq")
-
-_FOR_A_PERSON = (
-    CollectionError,
-    CriteriaError,
-    GatewayError,
-    NoAccess,
-    NotReady,
-    NothingThere,
-    OSError,
-    RepositoryError,
-    WorksiteError,
-)
-"""Errors whose text says what to do."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -111,7 +79,7 @@ def worksite(
 @app.command()
 def up(state: StateDir = STATE, root: Root = ROOT, port: GatewayPort = 8000, admin_port: AdminPort = 8080) -> None:
     """Run the whole system on this machine until Ctrl-C."""
-    _await(commands.up(state.absolute(), StackOptions(_checked(root), Ports(port, admin_port)), Screen()))
+    finished(commands.up(state.absolute(), StackOptions(_checked(root), Ports(port, admin_port)), Screen()))
 
 
 @app.command()
@@ -134,10 +102,10 @@ def run(
 
     Ends with one line PASS|FAIL|NEEDS_INPUT|ENVIRONMENT and the exit code 0|1|3|4.
     """
-    session = _session(state, tenant)
+    session = session_of(state, tenant)
     stack = _stack(session, root, port, admin_port)
     raise typer.Exit(
-        _await(
+        finished(
             commands_tasks.run(
                 _submission(request, route, name, git_url, repo, ref, approve_design), session, stack, out
             )
@@ -162,13 +130,13 @@ def submit(
 ) -> None:
     """Submit a request to the running stack and print the task's id."""
     submission = _submission(request, route, name, git_url, repo, ref, approve_design)
-    print(_await(commands_tasks.submit(submission, _session(state, tenant), idempotency_key)))
+    print(finished(commands_tasks.submit(submission, session_of(state, tenant), idempotency_key)))
 
 
 @app.command()
 def watch(task: Task, state: StateDir = STATE, out: Out = OUT, tenant: Tenant = DEFAULT_TENANT) -> None:
     """Follow a task to its end and fetch what it made; exit code as for run."""
-    raise typer.Exit(_await(commands_tasks.watch(task, _session(state, tenant), out)))
+    raise typer.Exit(finished(commands_tasks.watch(task, session_of(state, tenant), out)))
 
 
 @app.command()
@@ -184,9 +152,9 @@ def answer(
     admin_port: AdminPort = 0,
 ) -> None:
     """Answer a task that ended NEEDS_INPUT, and follow it; exit code as for run."""
-    session = _session(state, tenant)
+    session = session_of(state, tenant)
     stack = _stack(session, root, port, admin_port)
-    raise typer.Exit(_await(commands_tasks.answer(task, text, route, session, stack, out)))
+    raise typer.Exit(finished(commands_tasks.answer(task, text, route, session, stack, out)))
 
 
 @app.command()
@@ -202,10 +170,10 @@ def approve(
     admin_port: AdminPort = 0,
 ) -> None:
     """Approve the design that a task waits with, and follow the task; exit code as for run."""
-    session = _session(state, tenant)
+    session = session_of(state, tenant)
     word = Word(not reject, comment)
     stack = _stack(session, root, port, admin_port)
-    raise typer.Exit(_await(commands_tasks.approve(task, word, session, stack, out)))
+    raise typer.Exit(finished(commands_tasks.approve(task, word, session, stack, out)))
 
 
 @app.command()
@@ -218,13 +186,13 @@ def tasks(
     tenant: Tenant = DEFAULT_TENANT,
 ) -> None:
     """List tasks, newest first."""
-    _await(commands_tasks.show(status, route, None if everything else limit, _session(state, tenant)))
+    finished(commands_tasks.show(status, route, None if everything else limit, session_of(state, tenant)))
 
 
 @app.command()
 def cancel(task: Task, state: StateDir = STATE, tenant: Tenant = DEFAULT_TENANT) -> None:
     """Ask a task to end."""
-    _await(commands_tasks.cancel(task, _session(state, tenant)))
+    finished(commands_tasks.cancel(task, session_of(state, tenant)))
 
 
 @app.command()
@@ -241,9 +209,9 @@ def apply(
     admin_port: AdminPort = 0,
 ) -> None:
     """Bring a task's branch into your repository, as a new branch; your files stay as they are."""
-    session = _session(state, tenant)
+    session = session_of(state, tenant)
     application = Application(task, path, branch, switch, unproved)
-    _await(commands_repository.apply(application, session, _stack(session, root, port, admin_port)))
+    finished(commands_repository.apply(application, session, _stack(session, root, port, admin_port)))
 
 
 @app.command()
@@ -266,9 +234,9 @@ def review(
     admin_port: AdminPort = 0,
 ) -> None:
     """Have a local repository judged, as it is committed; exit code as for run."""
-    session = _session(state, tenant)
+    session = session_of(state, tenant)
     stack = _stack(session, root, port, admin_port)
-    raise typer.Exit(_await(commands_repository.review(Review(path, ref, base, criteria), session, stack, out)))
+    raise typer.Exit(finished(commands_repository.review(Review(path, ref, base, criteria), session, stack, out)))
 
 
 @app.command()
@@ -283,27 +251,7 @@ def ingest(
 ) -> None:
     """Put files into the knowledge base and wait until they can be searched."""
     ingestion = Ingestion(tuple(paths), tuple(tag or ()), prune)
-    _end(_await(commands_knowledge.ingest(ingestion, _session(state, tenant))))
-
-
-@knowledge.command("ls")
-def list_documents(
-    status: Annotated[DocumentState | None, typer.Option("--status", help="only these")] = None,
-    state: StateDir = STATE,
-    tenant: Tenant = DEFAULT_TENANT,
-) -> None:
-    """List documents with their states."""
-    _await(commands_knowledge.show(status, _session(state, tenant)))
-
-
-@knowledge.command("rm")
-def remove_documents(
-    documents: Annotated[list[str], typer.Argument(help="paths or ids", show_default=False)],
-    state: StateDir = STATE,
-    tenant: Tenant = DEFAULT_TENANT,
-) -> None:
-    """Remove documents."""
-    _end(_await(commands_knowledge.remove(tuple(documents), _session(state, tenant))))
+    end(finished(commands_knowledge.ingest(ingestion, session_of(state, tenant))))
 
 
 @app.command()
@@ -317,68 +265,7 @@ def search(
 ) -> None:
     """Search the knowledge base."""
     body = {"query": query, "top_k": top_k, "mode": mode, "filters": {"blueprints": blueprints}}
-    _await(commands_knowledge.search(body, _session(state, tenant)))
-
-
-@rag.command("eval")
-def evaluate(
-    collection: Annotated[
-        Path, typer.Argument(help="folder with corpus.jsonl, queries.jsonl and qrels/test.tsv", show_default=False)
-    ],
-    keep: Annotated[bool, typer.Option("--keep", help="leave the documents in the knowledge base")] = False,
-    state: StateDir = STATE,
-    tenant: Tenant = DEFAULT_TENANT,
-) -> None:
-    """Measure search on a test collection: ingests it, asks its queries in four ways, removes it again."""
-    _await(commands_evaluation.run(Evaluation(collection, keep), _session(state, tenant)))
-
-
-@rag.command("backup")
-def back_up(
-    archive: Annotated[Path, typer.Argument(metavar="FILE", help="the file to write", show_default=False)],
-    state: StateDir = STATE,
-) -> None:
-    """Write the index, and what was embedded, to a file; while no stack is running."""
-    _end(_await(commands_backup.run("create", archive.absolute(), State(state.absolute()))))
-
-
-@rag.command("restore")
-def restore(
-    archive: Annotated[
-        Path, typer.Argument(metavar="FILE", help="a file of 'worksite rag backup'", show_default=False)
-    ],
-    state: StateDir = STATE,
-) -> None:
-    """Put the index of a backup in the place of the present one; while no stack is running."""
-    _end(_await(commands_backup.run("restore", archive.absolute(), State(state.absolute()))))
-
-
-@dlq.command("ls")
-def list_dead_letters(
-    service: Annotated[str | None, typer.Option("--service", help="only those of this service, e.g. builder")] = None,
-    state: StateDir = STATE,
-    tenant: Tenant = DEFAULT_TENANT,
-) -> None:
-    """List the letters that nothing was done about yet, oldest first."""
-    _await(commands_dead_letters.show_all(service, _session(state, tenant)))
-
-
-@dlq.command("show")
-def show_dead_letter(letter: Letter, state: StateDir = STATE, tenant: Tenant = DEFAULT_TENANT) -> None:
-    """Show one letter: the reason, the headers and the message itself."""
-    _await(commands_dead_letters.show(letter, _session(state, tenant)))
-
-
-@dlq.command("redrive")
-def redrive_dead_letters(letters: Letters, state: StateDir = STATE, tenant: Tenant = DEFAULT_TENANT) -> None:
-    """Have messages handled again; exit code 1 when one is refused."""
-    _end(_await(commands_dead_letters.redrive(tuple(letters), _session(state, tenant))))
-
-
-@dlq.command("purge")
-def purge_dead_letters(letters: Letters, state: StateDir = STATE, tenant: Tenant = DEFAULT_TENANT) -> None:
-    """Give letters up: nobody is shown them any more."""
-    _end(_await(commands_dead_letters.purge(tuple(letters), _session(state, tenant))))
+    finished(commands_knowledge.search(body, session_of(state, tenant)))
 
 
 @app.command()
@@ -388,7 +275,7 @@ def token(
     state: StateDir = STATE,
 ) -> None:
     """Print a bearer token for the running stack, e.g. for curl."""
-    print(_await(commands.token(state.absolute(), tenant, role, Screen())))
+    print(finished(commands.token(state.absolute(), tenant, role, Screen())))
 
 
 @app.command()
@@ -401,9 +288,9 @@ def doctor(
 ) -> None:
     """Say what this machine lacks to run Worksite, and how to get it; exit code 1 when something is missing."""
     work = examine(State(state.absolute()), root.absolute(), Ports(port, admin_port), os.environ)
-    findings = _await(work)
+    findings = finished(work)
     print(finding.as_json(findings) if as_json else "\n".join(finding.as_lines(findings)))
-    _end(finding.can_run(findings))
+    end(finding.can_run(findings))
 
 
 @app.command()
@@ -422,12 +309,8 @@ def provision(
     """Create or update the streams, buckets and consumers; the password comes from NATS_PASSWORD."""
     password = os.environ.get("NATS_PASSWORD")
     settings = BusSettings(nats_url, "provision", nats_user, SecretStr(password) if password else None)
-    _await(commands.create_streams(settings, int(disk_gib * (1 << 30)), replicas))
+    finished(commands.create_streams(settings, int(disk_gib * (1 << 30)), replicas))
     print("provisioned")
-
-
-def _session(state: Path, tenant: str) -> Session:
-    return Session(state.absolute(), tenant)
 
 
 def _submission(
@@ -450,7 +333,7 @@ def _submission(
 
 def _stack(session: Session, root: Path, port: int, admin_port: int) -> StackOptions:
     """What is needed to start a stack is asked for only where one has to be started."""
-    with _told():
+    with told():
         running = session.has_gateway()
     return StackOptions(root if running else _checked(root), Ports(port, admin_port))
 
@@ -460,40 +343,6 @@ def _checked(root: Path) -> Path:
     if not (root / "blueprints").is_dir():
         raise typer.BadParameter(f"{root.absolute()} has no blueprints/: run this in the repository or pass --root")
     return root.absolute()
-
-
-def _await(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end."""
-    logging.getLogger("worksite").addHandler(logging.NullHandler())  # what matters here is said by the command
-    with _told():
-        return asyncio.run(_until_terminated(work))
-
-
-@contextlib.contextmanager
-def _told() -> Generator[None]:
-    """An error that a person can act on is one line and exit code 1."""
-    try:
-        yield
-    except _FOR_A_PERSON as error:
-        print(f"worksite: {error}", file=sys.stderr)
-        if isinstance(error, NotReady):
-            print("run 'worksite doctor' to see what this machine lacks and how to get it", file=sys.stderr)
-        raise typer.Exit(1) from None
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        raise typer.Exit(130) from None
-
-
-def _end(well: bool) -> None:
-    raise typer.Exit(0 if well else 1)
-
-
-async def _until_terminated(work: Coroutine[Any, Any, T]) -> T:
-    """SIGTERM, and a terminal that is closed, end the work as Ctrl-C does: in order."""
-    task = asyncio.ensure_future(work)
-    for request in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(request) is not signal.SIG_IGN:  # nohup
-            asyncio.get_running_loop().add_signal_handler(request, task.cancel)
-    return await task
 
 
 def main() -> None:

@@ -1,0 +1,77 @@
+"""From a parsed command line to its work: run it to the end, and tell a person how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Coroutine, Generator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import typer
+from worksite.cli.client.access import NoAccess
+from worksite.cli.client.refusals import GatewayError
+from worksite.cli.knowledge.files import NothingThere
+from worksite.cli.repository.criteria import CriteriaError
+from worksite.cli.repository.git import RepositoryError
+from worksite.cli.session import Session
+from worksite.cli.stack.errors import NotReady
+from worksite.common.errors import WorksiteError
+from worksite.common.retrieval.collections import CollectionError
+
+T = TypeVar("T")
+_FOR_A_PERSON = (
+    CollectionError,
+    CriteriaError,
+    GatewayError,
+    NoAccess,
+    NotReady,
+    NothingThere,
+    OSError,
+    RepositoryError,
+    WorksiteError,
+)
+"""Errors whose text says what to do."""
+
+
+def session_of(state: Path, tenant: str) -> Session:
+    """Whose gateway, in whose name."""
+    return Session(state.absolute(), tenant)
+
+
+def finished(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end."""
+    logging.getLogger("worksite").addHandler(logging.NullHandler())  # what matters here is said by the command
+    with told():
+        return asyncio.run(_until_terminated(work))
+
+
+@contextlib.contextmanager
+def told() -> Generator[None]:
+    """An error that a person can act on is one line and exit code 1."""
+    try:
+        yield
+    except _FOR_A_PERSON as error:
+        print(f"worksite: {error}", file=sys.stderr)
+        if isinstance(error, NotReady):
+            print("run 'worksite doctor' to see what this machine lacks and how to get it", file=sys.stderr)
+        raise typer.Exit(1) from None
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise typer.Exit(130) from None
+
+
+def end(well: bool) -> None:
+    """Raises typer.Exit with the code that says so."""
+    raise typer.Exit(0 if well else 1)
+
+
+async def _until_terminated(work: Coroutine[Any, Any, T]) -> T:
+    """SIGTERM, and a terminal that is closed, end the work as Ctrl-C does: in order."""
+    task = asyncio.ensure_future(work)
+    for request in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(request) is not signal.SIG_IGN:  # nohup
+            asyncio.get_running_loop().add_signal_handler(request, task.cancel)
+    return await task
