@@ -24,6 +24,7 @@ from worksite.cli.doctor.checkup import examine
 from worksite.cli.groups.dead_letters import dlq
 from worksite.cli.groups.knowledge import knowledge
 from worksite.cli.groups.rag import rag
+from worksite.cli.groups.worktrees import worktrees
 from worksite.cli.invocation import end, finished, session_of, told
 from worksite.cli.options import (
     OUT,
@@ -59,6 +60,7 @@ app = typer.Typer(
 app.add_typer(knowledge, name="knowledge")
 app.add_typer(rag, name="rag")
 app.add_typer(dlq, name="dlq")
+app.add_typer(worktrees, name="worktrees")
 
 
 def _print_version(wanted: bool) -> None:
