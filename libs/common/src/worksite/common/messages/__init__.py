@@ -70,7 +70,15 @@ from worksite.common.messages.search import (
     SearchResponse,
     SearchResult,
 )
-from worksite.common.messages.sources import ArchiveFormat, GitProject, NewProject, ProjectSource, UploadedProject
+from worksite.common.messages.sources import (
+    ArchiveFormat,
+    Delivery,
+    GitProject,
+    NewProject,
+    ProjectSource,
+    Push,
+    UploadedProject,
+)
 from worksite.common.messages.spec import (
     BlueprintChoice,
     Criterion,
@@ -157,6 +165,7 @@ __all__ = [
     "Decision",
     "DeliverBranch",
     "Delivered",
+    "Delivery",
     "DesignSpec",
     "DocumentEntry",
     "DocumentFile",
@@ -180,6 +189,7 @@ __all__ = [
     "NewProject",
     "Problem",
     "ProjectSource",
+    "Push",
     "Question",
     "RankFusion",
     "RedriveLetter",

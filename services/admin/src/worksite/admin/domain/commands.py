@@ -9,6 +9,8 @@ from worksite.common.messages import (
     AnswerQuestion,
     BuildChange,
     Command,
+    DeliverBranch,
+    Delivery,
     DesignSpec,
     ImportProject,
     NewProject,
@@ -64,6 +66,8 @@ def _message(state: TaskState, action: Action, step: str) -> Command:
             return _validate(state, common)
         case "answer":
             return AnswerQuestion(**common, request=state.request, inputs=state.inputs)
+        case "deliver":
+            return _deliver(state, common)
         case _:
             raise ValueError(f"no route has the step {action}")
 
@@ -104,3 +108,17 @@ def _validate(state: TaskState, common: _Common) -> ValidateChange:
     assert state.spec
     assert state.changeset
     return ValidateChange(**common, spec=state.spec.spec, project=state.imported, changeset=state.changeset)
+
+
+def _deliver(state: TaskState, common: _Common) -> DeliverBranch:
+    assert state.spec
+    assert state.changeset
+    assert state.judgement
+    return DeliverBranch(
+        **common,
+        source=state.project,
+        changeset=state.changeset,
+        delivery=state.options.deliver or Delivery(),
+        title=state.spec.title,
+        document=state.judgement.document,
+    )
