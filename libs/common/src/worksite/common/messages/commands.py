@@ -67,7 +67,6 @@ class DeliverBranch(StepCommand):
     changeset: Changeset
     delivery: Delivery = Delivery()
     title: str | None = Field(default=None, description="of the merge request: the Spec's")
-    document: ArtifactRef | None = Field(default=None, description="the Report for people, Markdown")
 
 
 Command = Annotated[

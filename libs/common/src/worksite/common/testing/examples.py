@@ -148,7 +148,7 @@ def commands() -> tuple[m.Command, ...]:
         (m.ValidateChange, _step("4-validate", 1) | {"spec": artifact(), "project": project, "changeset": change}),
         (m.AnswerQuestion, _step("1-answer") | {"request": "How does login work?", "inputs": ("with a password",)}),
         (m.DeliverBranch, _step("5-deliver")
-         | {"source": source, "changeset": change, "title": "Authentication service", "document": artifact(),
+         | {"source": source, "changeset": change, "title": "Authentication service",
             "delivery": delivery()}),
     )  # fmt: skip
     return tuple(model.model_validate(body) for model, body in bodies)

@@ -113,12 +113,10 @@ def _validate(state: TaskState, common: _Common) -> ValidateChange:
 def _deliver(state: TaskState, common: _Common) -> DeliverBranch:
     assert state.spec
     assert state.changeset
-    assert state.judgement
     return DeliverBranch(
         **common,
         source=state.project,
         changeset=state.changeset,
         delivery=state.options.deliver or Delivery(),
         title=state.spec.title,
-        document=state.judgement.document,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from worksite.builder.domain.urls import Host
@@ -11,10 +11,26 @@ from worksite.builder.domain.urls import Host
 
 @dataclass(frozen=True)
 class Route:
-    """A URL for git, and the environment that it takes for it."""
+    """A URL for git, and the environment that it takes for it: configuration too, which no list of processes shows."""
 
     url: str
-    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    config: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """As git-config(1) has it, under GIT_CONFIG_COUNT."""
+        if not self.config:
+            return self.variables
+        pairs = {"GIT_CONFIG_COUNT": str(len(self.config))}
+        for number, (key, value) in enumerate(self.config):
+            pairs |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        return {**self.variables, **pairs}
+
+    def with_header(self, header: str) -> Route:
+        """The same, with a header for this host alone."""
+        parts = urlsplit(self.url)
+        return replace(self, config=(*self.config, (f"http.{parts.scheme}://{parts.netloc}/.extraHeader", header)))
 
 
 def pinned(url: str, host: Host, addresses: Sequence[str]) -> Route:
@@ -24,13 +40,14 @@ def pinned(url: str, host: Host, addresses: Sequence[str]) -> Route:
     """
     parts = urlsplit(url)
     if parts.scheme == "git":
-        there = parts._replace(netloc=f"{_bracketed(addresses[0])}:{host.port}").geturl()
+        there = parts._replace(netloc=f"{bracketed(addresses[0])}:{host.port}").geturl()
         return Route(there, {"GIT_OVERRIDE_VIRTUAL_HOST": parts.netloc})
     if ":" in host.name:  # an address already; curl has no way to write it here, and looks nothing up
         return Route(url)
-    pin = f"{host.name}:{host.port}:{','.join(map(_bracketed, addresses))}"
-    return Route(url, {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "http.curloptResolve", "GIT_CONFIG_VALUE_0": pin})
+    pin = f"{host.name}:{host.port}:{','.join(map(bracketed, addresses))}"
+    return Route(url, config=(("http.curloptResolve", pin),))
 
 
-def _bracketed(address: str) -> str:
+def bracketed(address: str) -> str:
+    """As it stands in a URL."""
     return f"[{address}]" if ":" in address else address
