@@ -18,7 +18,7 @@ from worksite.cli import (
 from worksite.cli.client.access import DEFAULT_ROLE, DEFAULT_TENANT
 from worksite.cli.commands_knowledge import Ingestion
 from worksite.cli.commands_repository import Application, Review
-from worksite.cli.commands_tasks import Submission, Word
+from worksite.cli.commands_tasks import Delivery, Submission, Word
 from worksite.cli.doctor import finding
 from worksite.cli.doctor.checkup import examine
 from worksite.cli.groups.dead_letters import dlq
@@ -32,11 +32,15 @@ from worksite.cli.options import (
     STATE,
     AdminPort,
     Answer,
+    ApproveDelivery,
     ApproveDesign,
     GatewayPort,
     GitUrl,
+    MergeRequest,
     Name,
     Out,
+    Push,
+    PushTo,
     Ref,
     Repo,
     Request,
@@ -93,6 +97,10 @@ def run(
     repo: Repo = None,
     ref: Ref = None,
     approve_design: ApproveDesign = False,
+    push: Push = False,
+    push_to: PushTo = None,
+    merge_request: MergeRequest = False,
+    approve_delivery: ApproveDelivery = False,
     state: StateDir = STATE,
     root: Root = ROOT,
     out: Out = OUT,
@@ -106,13 +114,9 @@ def run(
     """
     session = session_of(state, tenant)
     stack = _stack(session, root, port, admin_port)
-    raise typer.Exit(
-        finished(
-            commands_tasks.run(
-                _submission(request, route, name, git_url, repo, ref, approve_design), session, stack, out
-            )
-        )
-    )
+    delivery = _delivery(push, push_to, merge_request, approve_delivery, local=git_url is None)
+    submission = _submission(request, route, name, git_url, repo, ref, approve_design, delivery)
+    raise typer.Exit(finished(commands_tasks.run(submission, session, stack, out)))
 
 
 @app.command()
@@ -124,6 +128,10 @@ def submit(
     repo: Repo = None,
     ref: Ref = None,
     approve_design: ApproveDesign = False,
+    push: Push = False,
+    push_to: PushTo = None,
+    merge_request: MergeRequest = False,
+    approve_delivery: ApproveDelivery = False,
     idempotency_key: Annotated[
         str | None, typer.Option("--idempotency-key", help="repeat safely with the same key")
     ] = None,
@@ -131,7 +139,8 @@ def submit(
     tenant: Tenant = DEFAULT_TENANT,
 ) -> None:
     """Submit a request to the running stack and print the task's id."""
-    submission = _submission(request, route, name, git_url, repo, ref, approve_design)
+    delivery = _delivery(push, push_to, merge_request, approve_delivery, local=git_url is None)
+    submission = _submission(request, route, name, git_url, repo, ref, approve_design, delivery)
     print(finished(commands_tasks.submit(submission, session_of(state, tenant), idempotency_key)))
 
 
@@ -171,7 +180,7 @@ def approve(
     port: GatewayPort = 0,
     admin_port: AdminPort = 0,
 ) -> None:
-    """Approve the design that a task waits with, and follow the task; exit code as for run."""
+    """Approve the design or the delivery that a task waits with, and follow the task; exit code as for run."""
     session = session_of(state, tenant)
     word = Word(not reject, comment)
     stack = _stack(session, root, port, admin_port)
@@ -323,14 +332,27 @@ def _submission(
     repo: Path | None,
     ref: str | None,
     approve_design: bool,
+    delivery: Delivery | None,
 ) -> Submission:
     """Raises typer.BadParameter where it is not clear what to work on."""
     if sum(option is not None for option in (name, git_url, repo)) > 1:
         raise typer.BadParameter("give --name for a new project, --git-url or --repo for an existing one: one of them")
     if ref is not None and git_url is None and repo is None:
         raise typer.BadParameter("--ref needs --git-url or --repo")
-    approve = ("design",) if approve_design else ()
-    return Submission(request, route, name, git_url, ref, repo, approve=approve)
+    gates = {"design": approve_design, "deliver": delivery is not None and delivery.approved_first}
+    approve = tuple(gate for gate, shut in gates.items() if shut)
+    return Submission(request, route, name, git_url, ref, repo, approve=approve, delivery=delivery)
+
+
+def _delivery(push: bool, push_to: str | None, merge_request: bool, approve: bool, *, local: bool) -> Delivery | None:
+    """Raises typer.BadParameter where it is not clear what to push, or where to."""
+    if not (push or push_to or merge_request):
+        if approve:
+            raise typer.BadParameter("--approve-delivery needs --push, --push-to or --merge-request")
+        return None
+    if local and push_to is None:
+        raise typer.BadParameter("a project without --git-url is pushed nowhere by itself: say where with --push-to")
+    return Delivery(push_to, merge_request, approve)
 
 
 def _stack(session: Session, root: Path, port: int, admin_port: int) -> StackOptions:
