@@ -25,7 +25,7 @@ REPO ?= .
 override export REPO := $(value REPO)
 override export BASE := $(value BASE)
 
-.PHONY: help run up worktrees-start worktrees-clean test wordings simulate faults lint format typecheck schemas bench models clean
+.PHONY: help run up worktrees-start worktrees-clean worktrees-proof test wordings simulate faults lint format typecheck schemas bench models clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 17
@@ -82,6 +82,9 @@ simulate: $(DEV_INSTALLED) ## admin and workers under seeded faults: make simula
 
 faults: $(DEV_INSTALLED) $(WHEELHOUSE) ## a running stack under kills, stops, bad connections, a full disk: make faults RUNS=20 SEED=1 PROFILE=cluster
 	$(BIN)/python tests/faults --runs $(or $(RUNS),20) --seed $(or $(SEED),1) --profile $(or $(PROFILE),embedded)
+
+worktrees-proof: $(DEV_INSTALLED) ## worktrees whose workers are killed: make worktrees-proof WORKTREES=200 SEED=1
+	$(BIN)/python tests/worktrees --worktrees $(or $(WORKTREES),200) --seed $(or $(SEED),1)
 
 clean: ## remove everything that set-up, runs and tests have made
 	rm -rf $(VENV) .worksite out .pytest_cache .ruff_cache .hypothesis .coverage .coverage.txt
