@@ -163,9 +163,8 @@ def test_an_unknown_commit_is_refused(project: Any, judge: Callable[..., Any]) -
 
 def test_a_change_that_does_not_go_on_from_its_base_is_refused(project: Any, judge: Callable[..., Any]) -> None:
     base = project.commit(GOOD)
-    project.git("branch", "kept")
-    project.git("checkout", "--quiet", "--orphan", "elsewhere")
-    stale = project.commit(GOOD)
+    stale = project.git("commit-tree", f"{base}^{{tree}}", "-m", "the same files, and no history")
+    project.git("branch", "elsewhere", stale)
 
     with pytest.raises(StepRefused, match="does not go on from the imported commit") as refused:
         judge(spec(), stale, base)
