@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -14,7 +14,7 @@ from worksite.builder.domain.addresses import refuse_private
 from worksite.builder.domain.credentials import Credential
 from worksite.builder.domain.merge_requests import MergeRequest
 from worksite.builder.domain.redaction import presentable
-from worksite.builder.domain.routes import bracketed
+from worksite.builder.domain.routes import HttpRoute, pinned_http
 from worksite.builder.domain.urls import check_url
 from worksite.builder.lookup import Lookup, addresses_of
 from worksite.builder.remote import Limits, RemoteUnavailable
@@ -101,25 +101,24 @@ class GitLab:
         self, method: str, url: str, params: Mapping[str, str] | None, json: Mapping[str, str] | None
     ) -> httpx.Response:
         """Pinned to an address that was checked, under the host's own name; redirects are not followed."""
-        there, headers, extensions = await self._route(url)
-        headers["PRIVATE-TOKEN"] = self.credential.token.get_secret_value()
+        route = await self._route(url)
+        headers = {**route.headers, "PRIVATE-TOKEN": self.credential.token.get_secret_value()}
         async with httpx.AsyncClient(timeout=_SECONDS, headers=headers) as client:
-            request = client.build_request(method, there, params=params, json=json, extensions=extensions)
+            extensions = dict(route.extensions)
+            request = client.build_request(method, route.url, params=params, json=json, extensions=extensions)
             answer = await client.send(request, stream=True)
             try:
                 return await _read(answer)
             finally:
                 await answer.aclose()
 
-    async def _route(self, url: str) -> tuple[str, dict[str, str], dict[str, str]]:
+    async def _route(self, url: str) -> HttpRoute:
         host = check_url(url, allow_file=False)
         if host is None or self.limits.allow_private_hosts:
-            return url, {}, {}
+            return HttpRoute(url)
         addresses = await self.lookup(host)
         refuse_private(addresses)
-        parts = urlsplit(url)
-        there = parts._replace(netloc=f"{bracketed(addresses[0])}:{host.port}").geturl()
-        return there, {"Host": parts.netloc}, {"sni_hostname": host.name}
+        return pinned_http(url, host, addresses)
 
 
 async def _read(answer: httpx.Response) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""Telling git where to connect, so that a name cannot come to mean another address after it was checked."""
+"""Telling git and HTTP clients where to connect, so that no name comes to mean another address after it was checked."""
 
 from __future__ import annotations
 
@@ -40,14 +40,29 @@ def pinned(url: str, host: Host, addresses: Sequence[str]) -> Route:
     """
     parts = urlsplit(url)
     if parts.scheme == "git":
-        there = parts._replace(netloc=f"{bracketed(addresses[0])}:{host.port}").geturl()
+        there = parts._replace(netloc=f"{_bracketed(addresses[0])}:{host.port}").geturl()
         return Route(there, {"GIT_OVERRIDE_VIRTUAL_HOST": parts.netloc})
     if ":" in host.name:  # an address already; curl has no way to write it here, and looks nothing up
         return Route(url)
-    pin = f"{host.name}:{host.port}:{','.join(map(bracketed, addresses))}"
+    pin = f"{host.name}:{host.port}:{','.join(map(_bracketed, addresses))}"
     return Route(url, config=(("http.curloptResolve", pin),))
 
 
-def bracketed(address: str) -> str:
-    """As it stands in a URL."""
+@dataclass(frozen=True)
+class HttpRoute:
+    """A URL for httpx, the host that the server is asked for there, and the name that its certificate has to be of."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    extensions: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def pinned_http(url: str, host: Host, addresses: Sequence[str]) -> HttpRoute:
+    """The same for a request: the first address, under the host's own name."""
+    parts = urlsplit(url)
+    there = parts._replace(netloc=f"{_bracketed(addresses[0])}:{host.port}").geturl()
+    return HttpRoute(there, {"Host": parts.netloc}, {"sni_hostname": host.name})
+
+
+def _bracketed(address: str) -> str:
     return f"[{address}]" if ":" in address else address
