@@ -162,6 +162,18 @@ def test_a_route_without_a_branch_to_deliver_asks_before_it_begins(samples: Any,
     assert told.state.step == "1-import"
 
 
+def test_an_answer_that_leads_to_such_a_route_and_a_second_one_begin_it_anew(samples: Any) -> None:
+    """What the former route had asked is no longer what is asked."""
+    told = Delivering(samples).answered(None, None)
+    told.happens(samples.result(told.state.commands[0], samples.question(), "needs_input"))
+    told.happens(samples.input_given(told.task, route="design"))
+    told.happens(samples.input_given(told.task))
+
+    assert told.state.question
+    assert (told.state.status, told.state.commands) == ("needs_input", ())
+    assert told.state.question.reason == "Route design makes no branch that could be delivered."
+
+
 def test_a_delivery_is_not_begun_after_the_deadline(samples: Any) -> None:
     told = Delivering(samples).answered(None, None, None)
     told.now = told.state.deadline
