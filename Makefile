@@ -21,17 +21,26 @@ SOURCES := libs services tests benchmarks blueprints conftest.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # By the environment, not by the recipe: quotes, backticks and dollars in a request are text, not shell.
 override export REQUEST := $(value REQUEST)
+REPO ?= .
+override export REPO := $(value REPO)
+override export BASE := $(value BASE)
 
-.PHONY: help run up test wordings simulate faults lint format typecheck schemas bench models clean
+.PHONY: help run up worktrees-start worktrees-clean worktrees-proof test wordings simulate faults lint format typecheck schemas bench models clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 17
 
 run: $(INSTALLED) $(WHEELHOUSE) ## do the main job: make run REQUEST="Create auth system"
 	@$(BIN)/worksite run "$$REQUEST"
 
 up: $(INSTALLED) $(WHEELHOUSE) ## run the whole system here until Ctrl-C
 	@$(BIN)/worksite up
+
+worktrees-start: $(INSTALLED) ## worktrees architect, builder, validator beside a repository: make worktrees-start REPO=../shop BASE=main
+	@$(BIN)/worksite worktrees start "$$REPO" $${BASE:+--base "$$BASE"}
+
+worktrees-clean: $(INSTALLED) ## commit what is not committed there, and take them away: make worktrees-clean REPO=../shop
+	@$(BIN)/worksite worktrees clean "$$REPO"
 
 test: $(DEV_INSTALLED) $(WHEELHOUSE) ## run every test (no network, key or Docker needed)
 	$(BIN)/pytest -n 2 --dist worksteal -q --cov --cov-report=
@@ -73,6 +82,9 @@ simulate: $(DEV_INSTALLED) ## admin and workers under seeded faults: make simula
 
 faults: $(DEV_INSTALLED) $(WHEELHOUSE) ## a running stack under kills, stops, bad connections, a full disk: make faults RUNS=20 SEED=1 PROFILE=cluster
 	$(BIN)/python tests/faults --runs $(or $(RUNS),20) --seed $(or $(SEED),1) --profile $(or $(PROFILE),embedded)
+
+worktrees-proof: $(DEV_INSTALLED) ## worktrees whose workers are killed: make worktrees-proof WORKTREES=200 SEED=1
+	$(BIN)/python tests/worktrees --worktrees $(or $(WORKTREES),200) --seed $(or $(SEED),1)
 
 clean: ## remove everything that set-up, runs and tests have made
 	rm -rf $(VENV) .worksite out .pytest_cache .ruff_cache .hypothesis .coverage .coverage.txt

@@ -84,7 +84,7 @@ def sources() -> str:
 
 
 def make_targets() -> set[str]:
-    return set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.M))
+    return set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.M))
 
 
 @pytest.mark.parametrize(("document", "path"), named(r"(?<![\w/.$:-])((?:[\w.-]+/)+[\w.*{},-]*)(?![\w/<-])"))
@@ -107,7 +107,7 @@ def test_the_options_of_a_named_command_exist(document, line):
     assert set(re.findall(r"--[a-z-]+", line)) <= known
 
 
-@pytest.mark.parametrize(("document", "target"), named(r"(?:^|\s)make ([a-z]+)"))
+@pytest.mark.parametrize(("document", "target"), named(r"(?:^|\s)make ([a-z-]+)"))
 def test_a_named_make_target_exists(document, target):
     assert target in make_targets()
 

@@ -24,6 +24,9 @@ from worksite.common.messages import (
     BuildChange,
     CancelRequested,
     Changeset,
+    DeliverBranch,
+    Delivered,
+    Delivery,
     DesignSpec,
     GitProject,
     ImportedProject,
@@ -48,7 +51,7 @@ from worksite.common.worker import Handler, Reply, StepContext
 TENANT = "acme"
 AGENTS: dict[Agent, tuple[type[StepCommand], ...]] = {
     "architect": (DesignSpec, AnswerQuestion),
-    "builder": (ImportProject, BuildChange),
+    "builder": (ImportProject, BuildChange, DeliverBranch),
     "validator": (ValidateChange,),
 }
 _ROUTES: tuple[Route | None, ...] = ("feature", "feature", "fix", "review", "design", "question", None)
@@ -93,22 +96,26 @@ class Agents:
     def _made(self, command: StepCommand) -> ReplyData:
         match command:
             case ImportProject():
-                change = self._changeset() if command.review else None
+                base = self._hex(40)
+                change = self._changeset(base) if command.review else None
                 return ImportedProject(
-                    base_sha=self._hex(40), bundle=self._blob(), empty=self._rng.random() < 0.2, changeset=change
+                    base_sha=base, bundle=self._blob(), empty=self._rng.random() < 0.2, changeset=change
                 )
             case DesignSpec():
                 return SpecWritten(spec=self._blob(), document=_BLOB, title="x", engine="stub", criteria=1)
             case BuildChange():
-                return self._changeset()
+                return self._changeset(command.project.base_sha)
+            case DeliverBranch():
+                head = command.changeset.head_sha
+                return Delivered(remote="https://git.example/shop.git", branch=self._hex(8), head_sha=head)
             case ValidateChange():
                 return self._judgement()
             case _:
                 return Answer(text=self._hex(8), citations=(), engine="stub")
 
-    def _changeset(self) -> Changeset:
+    def _changeset(self, base: str) -> Changeset:
         return Changeset(
-            base_sha="b" * 40, head_sha=self._hex(40), branch="worksite/x", bundle=_BLOB, archive=_BLOB, summary="x",
+            base_sha=base, head_sha=self._hex(40), branch="worksite/x", bundle=_BLOB, archive=_BLOB, summary="x",
             engine="stub", files_changed=1,
         )  # fmt: skip
 
@@ -178,7 +185,7 @@ class Clients:
         """Most say yes, some no, some twice, some too late."""
         for _ in range(self._rng.choice((0, 1, 1, 2))):
             given = ApprovalGiven(
-                task=task, tenant=TENANT, principal="bob", gate="design", approved=self._rng.random() < 0.7,
+                task=task, tenant=TENANT, principal="bob", gate=asked["gate"], approved=self._rng.random() < 0.7,
                 digest=asked["digest"], expires_at=self._loop.today(),
             )  # fmt: skip
             self._later(self._rng.random() * 60, lambda given=given: self._say(given, "approval"))
@@ -186,10 +193,11 @@ class Clients:
     def _task(self) -> SubmitTask:
         rng = self._rng
         project = rng.choice((GitProject(git_url="https://git.example/shop.git"), NewProject(name="shop")))
-        approve = rng.choice(((), (), (), ("design",)))
+        approve = rng.choice(((), (), (), ("design",), ("deliver",)))
         options = TaskOptions(
-            max_rounds=rng.randint(1, 3), deadline_seconds=rng.choice((3600, 3600, 30)), approve=approve
-        )
+            max_rounds=rng.randint(1, 3), deadline_seconds=rng.choice((3600, 3600, 30)), approve=approve,
+            deliver=rng.choice((None, Delivery())),
+        )  # fmt: skip
         return SubmitTask(
             task=f"{rng.getrandbits(128):032x}", tenant=TENANT, principal="ada", request="Create auth system",
             route=rng.choice(_ROUTES), project=project, options=options, submitted_at=self._loop.today(),

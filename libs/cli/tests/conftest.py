@@ -1,5 +1,6 @@
 """A gateway that says what a test tells it to, on a real socket, and git repositories to work on."""
 
+import copy
 import json
 import re
 import subprocess
@@ -283,6 +284,12 @@ class Repository:
         done = subprocess.run(command, cwd=self.path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    def at(self, path):
+        """The same at another place, a worktree for one."""
+        found = copy.copy(self)
+        found.path = path
+        return found
 
     def commit(self, message="work", **files):
         """Files by name, `_` for the dot of the suffix; returns the commit."""

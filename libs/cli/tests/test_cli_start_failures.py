@@ -255,8 +255,8 @@ def test_a_reader_that_goes_away_does_not_stop_the_log(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 async def test_a_command_that_is_asked_to_end_tidies_up(name):
     tidy = "print('working', flush=True)\n  await asyncio.sleep(60)\n finally: print('tidied')"
-    imports = "import asyncio\nfrom worksite.cli.entry import run_to_end"
-    script = f"{imports}\nasync def work():\n try:\n  {tidy}\nrun_to_end(work())"
+    work = f"async def work():\n try:\n  {tidy}\n"
+    script = f"import asyncio\nfrom worksite.cli.invocation import finished\n{work}finished(work())"
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )

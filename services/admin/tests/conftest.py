@@ -30,6 +30,7 @@ from worksite.common.messages import (
     Citation,
     Command,
     DeadLetter,
+    Delivered,
     DesignSpec,
     Gate,
     GitProject,
@@ -63,6 +64,7 @@ AGENTS: dict[str, Agent] = {
     "build": "builder",
     "validate": "validator",
     "answer": "architect",
+    "deliver": "builder",
 }
 
 
@@ -124,6 +126,9 @@ class Samples:
         citation = Citation(path="docs/a.md", start_line=1, end_line=2, text="so")
         return Answer(text="so", citations=(citation,), engine="rag")
 
+    def delivered(self, mark: str = "1") -> Delivered:
+        return Delivered(remote=self.existing.git_url, branch="worksite/x", head_sha=mark * 40)
+
     def question(self) -> Question:
         return Question(reason="OAuth is not covered", missing=("OAuth",), hint="configure a model")
 
@@ -171,6 +176,7 @@ class Samples:
                     "build_change": self.changeset,
                     "validate_change": self.judgement,
                     "answer_question": self.answer,
+                    "deliver_branch": self.delivered,
                 }
                 return made[command.type]()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import random
 import shutil
 import zipfile
 from pathlib import Path
@@ -55,6 +56,33 @@ async def test_the_archive_holds_exactly_the_tree_at_head_files_that_it_ignores_
     clone = await desk.unbundle(made.bundle, tmp_path / "clone")
     assert archive.namelist() == sorted(run_git(clone, "ls-files").splitlines())
     assert all(archive.read(name) == (clone / name).read_bytes() for name in archive.namelist())
+
+
+async def test_the_patch_makes_the_same_files_of_the_base(desk: Desk, tmp_path: Path) -> None:
+    (desk.blueprints_dir / "greeting" / "template" / "crlf.txt").write_bytes(b"one\r\ntwo\r\n")
+    (desk.blueprints_dir / "greeting" / "template" / "data.bin").write_bytes(bytes(range(256)))
+    (desk.blueprints_dir / "greeting" / "template" / "odd name ü.txt").write_bytes(b"no newline at the end")
+    made = await _built(desk)
+
+    clone = await desk.unbundle(made.bundle, tmp_path / "clone")
+    run_git(clone, "switch", "--quiet", "--detach", made.base_sha)
+    patch = tmp_path / "branch.patch"
+    assert made.patch
+    patch.write_bytes(await desk.artifacts.get(made.patch))
+    run_git(clone, "am", "--quiet", "--keep-cr", str(patch))
+
+    assert run_git(clone, "rev-parse", "HEAD^{tree}") == run_git(clone, "rev-parse", f"{made.head_sha}^{{tree}}")
+    assert run_git(clone, "log", "-1", "--format=%an %s") == "Worksite Greeting service"
+    assert b"+def greeting" in patch.read_bytes()  # to be read by people, too
+
+
+async def test_a_patch_that_is_too_large_is_left_out(desk: Desk) -> None:
+    """What does not shrink takes more room in a patch than in the files."""
+    noise = bytes(random.Random(1).randrange(256) for _ in range(60_000))
+    (desk.blueprints_dir / "greeting" / "template" / "noise.bin").write_bytes(noise)
+    desk.options["max_repository_bytes"] = 62_000
+
+    assert (await _built(desk)).patch is None
 
 
 async def test_a_replay_in_another_place_and_a_later_round_make_the_same_changeset(desk: Desk, tmp_path: Path) -> None:

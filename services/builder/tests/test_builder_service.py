@@ -14,12 +14,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from worksite.builder.testing import TASK, TENANT, Desk, a_zip, import_command
+from worksite.builder.testing import TASK, TENANT, Desk, Origin, a_zip, deliver_command, import_command, run_git
+from worksite.builder.testing_forge import TOKEN, Forge, Hold, Stage, running_forge
 from worksite.common import subjects
 from worksite.common.bus import Bus, Envelope
 from worksite.common.messages import (
     BuildChange,
     Changeset,
+    DeliverBranch,
+    Delivered,
     GitProject,
     ImportProject,
     Problem,
@@ -36,6 +39,7 @@ ACK_WAIT_SECONDS = 6.0
 @asynccontextmanager
 async def _running(nats: NatsServer, desk: Desk) -> AsyncGenerator[Process, None]:
     settings = {"NATS_URL": nats.url, "STATE_DIR": str(desk.state_dir), "BLUEPRINTS_DIR": str(desk.blueprints_dir)}
+    settings |= {name.upper(): str(value) for name, value in desk.options.items()}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "worksite.builder.main", env=os.environ | settings
     )
@@ -52,7 +56,7 @@ def _soon() -> datetime:
     return datetime.now(UTC) + timedelta(hours=1)
 
 
-async def _send(bus: Bus, command: BuildChange | ImportProject) -> None:
+async def _send(bus: Bus, command: BuildChange | ImportProject | DeliverBranch) -> None:
     envelope = Envelope(command.ce_type(), "admin", TENANT, TASK)
     await bus.publish(subjects.work_subject("builder", TENANT), command, envelope)
 
@@ -122,6 +126,59 @@ async def test_a_builder_killed_while_it_unpacks_an_upload_leaves_one_result_the
     (result,) = map(StepResult.consume, results)
     assert result.reply.data == undisturbed
     assert desk.leftovers() == []
+
+
+@pytest.mark.parametrize("stage", ["before push", "after push", "before open", "after open"])
+async def test_a_builder_killed_while_it_delivers_leaves_one_branch_one_merge_request_and_one_result(
+    desk: Desk, bus: Bus, nats_server: NatsServer, origin: Origin, tmp_path: Path, stage: Stage
+) -> None:
+    await _hurry(bus)
+    with running_forge(tmp_path / "forge") as forge:
+        remote, command = await _deliverable(desk, origin, forge)
+        hold = forge.holds[stage] = Hold()
+        async with _running(nats_server, desk) as builder:
+            await _send(bus, command)
+            assert await asyncio.to_thread(hold.reached.wait, 60)
+            builder.kill()
+            await builder.wait()
+        hold.released.set()  # what it had asked for is still done, as it would be
+
+        async with _running(nats_server, desk):
+            results = await _events(bus, command.step, "result")
+
+        (result,) = map(StepResult.consume, results)
+        (opened,) = forge.merge_requests
+        assert result.reply.data == Delivered(
+            remote=forge.url(), branch=command.changeset.branch, head_sha=command.changeset.head_sha,
+            merge_request=opened["web_url"],
+        )  # fmt: skip
+        assert run_git(
+            remote, "for-each-ref", "--format=%(objectname) %(refname:short)", "refs/heads"
+        ).splitlines() == [
+            f"{command.changeset.base_sha} main",
+            f"{command.changeset.head_sha} {command.changeset.branch}",
+        ]
+    assert desk.leftovers() == []
+    said = [StepProgress.consume(data).text for data in await _events(bus, command.step, "progress")]
+    assert not any(TOKEN in text for text in said)
+
+
+async def _deliverable(desk: Desk, origin: Origin, forge: Forge) -> tuple[Path, DeliverBranch]:
+    """A commit on a task's branch, and the project on the forge where its base is main."""
+    base = origin.commit(README__md="mine")
+    remote = forge.project()
+    origin.git("push", "--quiet", str(remote), "HEAD:refs/heads/main")
+    branch = f"worksite/{TASK}"
+    origin.git("switch", "--quiet", "-c", branch)
+    head = origin.commit(greeting__py="print('hello')\n")
+    bundle = await desk.artifacts.put(origin.bundle("HEAD", branch), "application/x-git-bundle")
+    desk.options |= {"git_credentials": forge.credentials(), "allow_private_hosts": True}
+    made = Changeset(
+        base_sha=base, head_sha=head, branch=branch, bundle=bundle, archive=bundle, summary="Greets", engine="test",
+        files_changed=1,
+    )  # fmt: skip
+    source = GitProject(git_url=forge.url())
+    return remote, deliver_command(source, made, delivery={"merge_request": True}, deadline=_soon())
 
 
 async def test_a_refusal_is_told_as_a_result_with_code_and_words(desk: Desk, bus: Bus, nats_server: NatsServer) -> None:

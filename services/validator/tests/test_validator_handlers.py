@@ -161,6 +161,17 @@ def test_an_unknown_commit_is_refused(project: Any, judge: Callable[..., Any]) -
         judge(spec(), "1" * 40)
 
 
+def test_a_change_that_does_not_go_on_from_its_base_is_refused(project: Any, judge: Callable[..., Any]) -> None:
+    base = project.commit(GOOD)
+    stale = project.git("commit-tree", f"{base}^{{tree}}", "-m", "the same files, and no history")
+    project.git("branch", "elsewhere", stale)
+
+    with pytest.raises(StepRefused, match="does not go on from the imported commit") as refused:
+        judge(spec(), stale, base)
+
+    assert refused.value.code == "stale-base"
+
+
 def test_nothing_is_left_in_the_sandbox_after_a_judgement(bench: Any, project: Any, judge: Callable[..., Any]) -> None:
     def kept() -> set[str]:
         ours = (f"workspace-{os.getpid()}-", f"scratch-{os.getpid()}-")  # the root is shared with other processes

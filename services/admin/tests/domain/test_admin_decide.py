@@ -155,6 +155,15 @@ def test_a_failed_round_is_followed_by_another_with_the_findings(story: Callable
     assert (told.state.status, told.state.round, told.state.reason) == ("completed", 2, "Passed in round 2.")
 
 
+def test_a_change_of_another_base_than_the_imported_fails_the_task(story: Callable[..., Story], samples: Any) -> None:
+    stale = samples.changeset().model_copy(update={"base_sha": "0" * 40})
+
+    told = story().answered(None, None, stale)
+
+    assert (told.state.status, told.state.problem.code) == ("failed", "bad_reply")
+    assert "0" * 40 in told.state.reason
+
+
 def test_a_verdict_never_stands_beside_a_changeset_it_does_not_speak_of(
     story: Callable[..., Story], samples: Any
 ) -> None:
@@ -508,5 +517,5 @@ def test_a_submission_that_does_not_fit_fails_the_task_without_a_command(
 
 
 def test_no_command_is_made_for_a_step_that_no_route_has(story: Callable[..., Story]) -> None:
-    with pytest.raises(ValueError, match="no route has the step deliver"):
-        command(story().state, "deliver")
+    with pytest.raises(ValueError, match="no route has the step route"):
+        command(story().state, "route")

@@ -16,6 +16,7 @@ from worksite.common.messages import (
     ApprovalGiven,
     CancelRequested,
     Command,
+    Delivery,
     Gate,
     TaskOptions,
     TaskState,
@@ -29,12 +30,20 @@ ROUTES = st.sampled_from(("feature", "fix", "review", "design", "question"))
 class World:
     """A task and everything that was ever said about it; the shell's part is done as the shell does it."""
 
-    def __init__(self, samples: Any, route: str, max_rounds: int, approve: tuple[Gate, ...] = ()) -> None:
+    def __init__(
+        self,
+        samples: Any,
+        route: str,
+        max_rounds: int,
+        approve: tuple[Gate, ...] = (),
+        deliver: Delivery | None = None,
+    ) -> None:
         self.samples = samples
         self.now: datetime = samples.t0
         self.timers: set[TimerDue] = set()
         """Every timer that was ever put: any may run out, in any order and more than once."""
-        submitted = samples.submission(route=route, options=TaskOptions(max_rounds=max_rounds, approve=approve))
+        options = TaskOptions(max_rounds=max_rounds, approve=approve, deliver=deliver)
+        submitted = samples.submission(route=route, options=options)
         self.submitted = submitted
         self.said = [Event("e0", samples.t0, submitted)]
         decided = explicit(submitted)
@@ -79,11 +88,22 @@ class World:
 
 
 @settings(max_examples=150, deadline=None)
-@given(route=ROUTES, max_rounds=st.integers(1, 3), approve=st.sampled_from(((), ("design",))), data=st.data())
+@given(
+    route=ROUTES,
+    max_rounds=st.integers(1, 3),
+    approve=st.sampled_from(((), ("design",), ("design", "deliver"), ("deliver",))),
+    deliver=st.sampled_from((None, Delivery())),
+    data=st.data(),
+)
 def test_no_order_of_events_commands_a_step_twice_or_leaves_a_task_without_an_end(
-    samples: Any, route: str, max_rounds: int, approve: tuple[Gate, ...], data: st.DataObject
+    samples: Any,
+    route: str,
+    max_rounds: int,
+    approve: tuple[Gate, ...],
+    deliver: Delivery | None,
+    data: st.DataObject,
 ) -> None:
-    world = World(samples, route, max_rounds, approve)
+    world = World(samples, route, max_rounds, approve, deliver)
     for _ in range(data.draw(st.integers(0, 25))):
         world.now += timedelta(minutes=data.draw(st.integers(0, 5)))
         something_happens(world, data)
@@ -109,23 +129,28 @@ def check(world: World, max_rounds: int) -> None:
     assert (state.status == "running") == (state.step is not None) == bool(state.step and steps[-1] == state.step)
     assert len(state.applied) == len(set(state.applied))
     assert (state.approval is None) or (state.status, state.question) == ("needs_input", None)
-    approved = any(isinstance(e.message, ApprovalGiven) and e.id in state.applied for e in world.said)
-    assert approved or not state.options.approve or not {"build", "validate"} & {s.split("-")[1] for s in steps}
+    approved = {e.message.gate for e in world.said if isinstance(e.message, ApprovalGiven) and e.id in state.applied}
+    done = {s.split("-")[1] for s in steps}
+    assert "design" in approved or "design" not in state.options.approve or not {"build", "validate"} & done
+    assert "deliver" in approved or "deliver" not in state.options.approve or "deliver" not in done
     assert world.state.step not in world.taken_away
     passed = state.judgement is not None and state.judgement.verdict == "PASS"
-    assert not passed or state.status == "completed"
+    assert not passed or state.status == "completed" or state.options.deliver
+    assert passed or "deliver" not in done or state.options.deliver is None or state.judgement is None
     assert TaskState.consume(state.to_json()) == state
 
 
 def something_happens(world: World, data: st.DataObject) -> None:
     match data.draw(st.sampled_from(("answer", "answer", "answer", "repeat", "cancel", "input", "word", "timer"))):
-        case "answer":
+        case "answer" if world.commands:
             world.answer(data.draw(st.sampled_from(world.commands)), data.draw(st.sampled_from(ANSWERS)))
         case "repeat":
             world.hear(data.draw(st.sampled_from(world.said)))
         case "word":
-            digest = data.draw(st.sampled_from(("c" * 64, "c" * 64, "0" * 64)))
-            world.say(world.samples.approval_given(world.submitted, approved=data.draw(st.booleans()), digest=digest))
+            gate, right = data.draw(st.sampled_from((("design", "c"), ("deliver", "e"))))
+            digest = data.draw(st.sampled_from((right, right, "0"))) * 64
+            word = {"approved": data.draw(st.booleans()), "digest": digest, "gate": gate}
+            world.say(world.samples.approval_given(world.submitted, **word))
         case "timer" if world.timers:
             world.say(data.draw(st.sampled_from(sorted(world.timers, key=str))))
         case "input":

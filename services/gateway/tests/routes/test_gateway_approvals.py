@@ -145,5 +145,5 @@ async def test_gates_that_would_never_be_reached_are_refused_at_submission(clien
     design = await client.post("/v1/tasks", json={"request": "x", "options": {"approve": ["design"]}})
 
     assert [slug(answer) for answer in (deliver, question)] == [(422, "invalid-request")] * 2
-    assert "not delivered yet" in deliver.json()["errors"][0]["message"]
+    assert "needs the option deliver" in deliver.json()["errors"][0]["message"]
     assert design.status_code == 202

@@ -20,6 +20,7 @@ ALL = {
     "spec.md": (b"# x", "text/markdown; charset=utf-8"),
     "branch.bundle": (b"bundle" * 100_000, "application/x-git-bundle"),
     "branch.zip": (b"zip", "application/zip"),
+    "branch.patch": (b"From 0", "text/x-patch; charset=utf-8"),
     "report.json": (b'{"verdict": "PASS"}', "application/json"),
     "report.md": (b"<script>alert(1)</script>", "text/markdown; charset=utf-8"),
 }
@@ -46,6 +47,7 @@ async def _finished(submit: Callable[..., Any], admin: Any, refs: dict[str, Arti
         branch=f"worksite/{task}",
         bundle=refs["branch.bundle"],
         archive=refs["branch.zip"],
+        patch=refs["branch.patch"],
         summary="x",
         engine="blueprint:x@1",
         files_changed=1,

@@ -1,4 +1,4 @@
-"""`worksite dlq`: what no service could handle, and what to do about it; `main.py` only parses."""
+"""`worksite dlq`: what no service could handle, and what to do about it."""
 
 from __future__ import annotations
 

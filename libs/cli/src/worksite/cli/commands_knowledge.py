@@ -1,4 +1,4 @@
-"""What the commands about the knowledge base do; `main.py` only parses."""
+"""What the commands about the knowledge base do."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def _check(view: dict[str, Any], application: Application) -> None:
         raise RepositoryError(f"task {task} has not ended yet: 'worksite watch {task}' follows it")
     if view["route"] == "review":
         raise RepositoryError(f"task {task} is a review, which makes no branch")
-    if word != "PASS" and not application.unproved:
+    if view["verdict"] != "PASS" and not application.unproved:  # which may not have been delivered
         raise RepositoryError(f"task {task} ended {word}: only a PASS is applied, anything else with --unproved")
     if _BUNDLE not in view["artifacts"]:
         raise RepositoryError(f"task {task} has made no branch")

@@ -1,4 +1,4 @@
-"""What `worksite route` does, through the public API; `group_route.py` only parses."""
+"""What `worksite route` does, through the public API; `groups/route.py` only parses."""
 
 from __future__ import annotations
 

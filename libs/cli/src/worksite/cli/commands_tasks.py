@@ -20,9 +20,23 @@ from worksite.cli.repository.bundle import Bundle, LocalRepository
 from worksite.cli.session import Session, StackOptions, on_some_stack
 from worksite.common.messages import Criterion
 
-_REPORT, _SPEC = "report.md", "spec.md"
+_REPORT = "report.md"
+_AT_GATES = {"design": ("the design", "spec.md"), "deliver": ("the branch", "project")}
 APPROVER = "approver"
 _LOOKS, _LOOK_AGAIN_SECONDS = 40, 0.1
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Where a branch goes that has passed; `url` None: where the project came from."""
+
+    url: str | None = None
+    merge_request: bool = False
+    approved_first: bool = False
+
+    def body(self) -> dict[str, object]:
+        """As `POST /v1/tasks` takes it."""
+        return {"push": _given({"url": self.url}), "merge_request": self.merge_request}
 
 
 @dataclass(frozen=True)
@@ -38,13 +52,15 @@ class Submission:
     base: str | None = None
     criteria: tuple[Criterion, ...] = ()
     approve: tuple[str, ...] = ()
+    delivery: Delivery | None = None
 
     def body(self, upload: str | None = None, bundle: Bundle | None = None) -> dict[str, object]:
         """What `POST /v1/tasks` takes."""
         ref = bundle.head.short if bundle else self.ref
         base = bundle.base.short if bundle and bundle.base else None
         criteria = [each.model_dump(mode="json") for each in self.criteria]
-        options = {"base": base, "criteria": criteria, "approve": list(self.approve)}
+        options: dict[str, object] = {"base": base, "criteria": criteria, "approve": list(self.approve)}
+        options |= {"deliver": self.delivery.body() if self.delivery else None}
         name = bundle.name if bundle else self.name
         project = {"git_url": self.git_url, "upload": upload, "ref": ref, "name": name}
         body: dict[str, object] = {"request": self.request, "route": self.route}
@@ -201,8 +217,9 @@ async def _conclude(gateway: Gateway, session: Session, view: dict[str, Any], ou
         session.screen.say(f"the reasons are in {target / _REPORT}")
     line, code = verdict.conclusion(view, target)
     if view.get("approval"):
-        if target and (target / _SPEC).exists():
-            session.screen.say(f"the design is in {target / _SPEC}")
+        what, name = _AT_GATES[view["approval"]["gate"]]
+        if target and (target / name).exists():
+            session.screen.say(f"{what} is in {target / name}")
         session.screen.tell("approve with: " + session.command("approve", str(view["id"])))
     elif code == verdict.EXIT_NEEDS_INPUT:
         session.screen.tell("answer with: " + session.command("answer", str(view["id"]), "your answer"))

@@ -11,39 +11,37 @@ import typer
 from pydantic import SecretStr
 from worksite.cli import (
     commands,
-    commands_backup,
-    commands_dead_letters,
-    commands_evaluation,
     commands_knowledge,
     commands_repository,
     commands_tasks,
-    group_route,
 )
 from worksite.cli.client.access import DEFAULT_ROLE, DEFAULT_TENANT
-from worksite.cli.commands_evaluation import Evaluation
 from worksite.cli.commands_knowledge import Ingestion
 from worksite.cli.commands_repository import Application, Review
-from worksite.cli.commands_tasks import Submission, Word
+from worksite.cli.commands_tasks import Delivery, Submission, Word
 from worksite.cli.doctor import finding
 from worksite.cli.doctor.checkup import examine
-from worksite.cli.entry import checked as _checked
-from worksite.cli.entry import end as _end
-from worksite.cli.entry import run_to_end as _await
-from worksite.cli.entry import session_in as _session
-from worksite.cli.entry import stack_for as _stack
+from worksite.cli.groups.dead_letters import dlq
+from worksite.cli.groups.knowledge import knowledge
+from worksite.cli.groups.rag import rag
+from worksite.cli.groups.route import commands as routing
+from worksite.cli.groups.worktrees import worktrees
+from worksite.cli.invocation import checked, end, finished, session_of, stack_for
 from worksite.cli.options import (
     OUT,
     ROOT,
     STATE,
     AdminPort,
     Answer,
+    ApproveDelivery,
     ApproveDesign,
     GatewayPort,
     GitUrl,
-    Letter,
-    Letters,
+    MergeRequest,
     Name,
     Out,
+    Push,
+    PushTo,
     Ref,
     Repo,
     Request,
@@ -57,20 +55,18 @@ from worksite.cli.session import Screen, StackOptions
 from worksite.cli.stack.embedded import Ports
 from worksite.cli.stack.state import State
 from worksite.common.bus import BusSettings
-from worksite.common.messages import DocumentState, Route, SearchMode, TaskStatus
+from worksite.common.messages import Route, SearchMode, TaskStatus
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-knowledge = typer.Typer(help="See and remove what was ingested.", no_args_is_help=True)
 app.add_typer(knowledge, name="knowledge")
-rag = typer.Typer(help="Measure the knowledge base, back it up, put a copy back.", no_args_is_help=True)
 app.add_typer(rag, name="rag")
-dlq = typer.Typer(help="Dead letters: what no service could handle. For operators.", no_args_is_help=True)
 app.add_typer(dlq, name="dlq")
-app.add_typer(group_route.commands, name="route")
+app.add_typer(routing, name="route")
+app.add_typer(worktrees, name="worktrees")
 
 
 def _print_version(wanted: bool) -> None:
@@ -91,7 +87,7 @@ def worksite(
 @app.command()
 def up(state: StateDir = STATE, root: Root = ROOT, port: GatewayPort = 8000, admin_port: AdminPort = 8080) -> None:
     """Run the whole system on this machine until Ctrl-C."""
-    _await(commands.up(state.absolute(), StackOptions(_checked(root), Ports(port, admin_port)), Screen()))
+    finished(commands.up(state.absolute(), StackOptions(checked(root), Ports(port, admin_port)), Screen()))
 
 
 @app.command()
@@ -103,6 +99,10 @@ def run(
     repo: Repo = None,
     ref: Ref = None,
     approve_design: ApproveDesign = False,
+    push: Push = False,
+    push_to: PushTo = None,
+    merge_request: MergeRequest = False,
+    approve_delivery: ApproveDelivery = False,
     state: StateDir = STATE,
     root: Root = ROOT,
     out: Out = OUT,
@@ -114,15 +114,11 @@ def run(
 
     Ends with one line PASS|FAIL|NEEDS_INPUT|ENVIRONMENT and the exit code 0|1|3|4.
     """
-    session = _session(state, tenant)
-    stack = _stack(session, root, port, admin_port)
-    raise typer.Exit(
-        _await(
-            commands_tasks.run(
-                _submission(request, route, name, git_url, repo, ref, approve_design), session, stack, out
-            )
-        )
-    )
+    session = session_of(state, tenant)
+    stack = stack_for(session, root, port, admin_port)
+    delivery = _delivery(push, push_to, merge_request, approve_delivery, local=git_url is None)
+    submission = _submission(request, route, name, git_url, repo, ref, approve_design, delivery)
+    raise typer.Exit(finished(commands_tasks.run(submission, session, stack, out)))
 
 
 @app.command()
@@ -134,6 +130,10 @@ def submit(
     repo: Repo = None,
     ref: Ref = None,
     approve_design: ApproveDesign = False,
+    push: Push = False,
+    push_to: PushTo = None,
+    merge_request: MergeRequest = False,
+    approve_delivery: ApproveDelivery = False,
     idempotency_key: Annotated[
         str | None, typer.Option("--idempotency-key", help="repeat safely with the same key")
     ] = None,
@@ -141,14 +141,15 @@ def submit(
     tenant: Tenant = DEFAULT_TENANT,
 ) -> None:
     """Submit a request to the running stack and print the task's id."""
-    submission = _submission(request, route, name, git_url, repo, ref, approve_design)
-    print(_await(commands_tasks.submit(submission, _session(state, tenant), idempotency_key)))
+    delivery = _delivery(push, push_to, merge_request, approve_delivery, local=git_url is None)
+    submission = _submission(request, route, name, git_url, repo, ref, approve_design, delivery)
+    print(finished(commands_tasks.submit(submission, session_of(state, tenant), idempotency_key)))
 
 
 @app.command()
 def watch(task: Task, state: StateDir = STATE, out: Out = OUT, tenant: Tenant = DEFAULT_TENANT) -> None:
     """Follow a task to its end and fetch what it made; exit code as for run."""
-    raise typer.Exit(_await(commands_tasks.watch(task, _session(state, tenant), out)))
+    raise typer.Exit(finished(commands_tasks.watch(task, session_of(state, tenant), out)))
 
 
 @app.command()
@@ -164,9 +165,9 @@ def answer(
     admin_port: AdminPort = 0,
 ) -> None:
     """Answer a task that ended NEEDS_INPUT, and follow it; exit code as for run."""
-    session = _session(state, tenant)
-    stack = _stack(session, root, port, admin_port)
-    raise typer.Exit(_await(commands_tasks.answer(task, text, route, session, stack, out)))
+    session = session_of(state, tenant)
+    stack = stack_for(session, root, port, admin_port)
+    raise typer.Exit(finished(commands_tasks.answer(task, text, route, session, stack, out)))
 
 
 @app.command()
@@ -181,11 +182,11 @@ def approve(
     port: GatewayPort = 0,
     admin_port: AdminPort = 0,
 ) -> None:
-    """Approve the design that a task waits with, and follow the task; exit code as for run."""
-    session = _session(state, tenant)
+    """Approve the design or the delivery that a task waits with, and follow the task; exit code as for run."""
+    session = session_of(state, tenant)
     word = Word(not reject, comment)
-    stack = _stack(session, root, port, admin_port)
-    raise typer.Exit(_await(commands_tasks.approve(task, word, session, stack, out)))
+    stack = stack_for(session, root, port, admin_port)
+    raise typer.Exit(finished(commands_tasks.approve(task, word, session, stack, out)))
 
 
 @app.command()
@@ -198,13 +199,13 @@ def tasks(
     tenant: Tenant = DEFAULT_TENANT,
 ) -> None:
     """List tasks, newest first."""
-    _await(commands_tasks.show(status, route, None if everything else limit, _session(state, tenant)))
+    finished(commands_tasks.show(status, route, None if everything else limit, session_of(state, tenant)))
 
 
 @app.command()
 def cancel(task: Task, state: StateDir = STATE, tenant: Tenant = DEFAULT_TENANT) -> None:
     """Ask a task to end."""
-    _await(commands_tasks.cancel(task, _session(state, tenant)))
+    finished(commands_tasks.cancel(task, session_of(state, tenant)))
 
 
 @app.command()
@@ -221,9 +222,9 @@ def apply(
     admin_port: AdminPort = 0,
 ) -> None:
     """Bring a task's branch into your repository, as a new branch; your files stay as they are."""
-    session = _session(state, tenant)
+    session = session_of(state, tenant)
     application = Application(task, path, branch, switch, unproved)
-    _await(commands_repository.apply(application, session, _stack(session, root, port, admin_port)))
+    finished(commands_repository.apply(application, session, stack_for(session, root, port, admin_port)))
 
 
 @app.command()
@@ -246,9 +247,9 @@ def review(
     admin_port: AdminPort = 0,
 ) -> None:
     """Have a local repository judged, as it is committed; exit code as for run."""
-    session = _session(state, tenant)
-    stack = _stack(session, root, port, admin_port)
-    raise typer.Exit(_await(commands_repository.review(Review(path, ref, base, criteria), session, stack, out)))
+    session = session_of(state, tenant)
+    stack = stack_for(session, root, port, admin_port)
+    raise typer.Exit(finished(commands_repository.review(Review(path, ref, base, criteria), session, stack, out)))
 
 
 @app.command()
@@ -263,27 +264,7 @@ def ingest(
 ) -> None:
     """Put files into the knowledge base and wait until they can be searched."""
     ingestion = Ingestion(tuple(paths), tuple(tag or ()), prune)
-    _end(_await(commands_knowledge.ingest(ingestion, _session(state, tenant))))
-
-
-@knowledge.command("ls")
-def list_documents(
-    status: Annotated[DocumentState | None, typer.Option("--status", help="only these")] = None,
-    state: StateDir = STATE,
-    tenant: Tenant = DEFAULT_TENANT,
-) -> None:
-    """List documents with their states."""
-    _await(commands_knowledge.show(status, _session(state, tenant)))
-
-
-@knowledge.command("rm")
-def remove_documents(
-    documents: Annotated[list[str], typer.Argument(help="paths or ids", show_default=False)],
-    state: StateDir = STATE,
-    tenant: Tenant = DEFAULT_TENANT,
-) -> None:
-    """Remove documents."""
-    _end(_await(commands_knowledge.remove(tuple(documents), _session(state, tenant))))
+    end(finished(commands_knowledge.ingest(ingestion, session_of(state, tenant))))
 
 
 @app.command()
@@ -297,68 +278,7 @@ def search(
 ) -> None:
     """Search the knowledge base."""
     body = {"query": query, "top_k": top_k, "mode": mode, "filters": {"blueprints": blueprints}}
-    _await(commands_knowledge.search(body, _session(state, tenant)))
-
-
-@rag.command("eval")
-def evaluate(
-    collection: Annotated[
-        Path, typer.Argument(help="folder with corpus.jsonl, queries.jsonl and qrels/test.tsv", show_default=False)
-    ],
-    keep: Annotated[bool, typer.Option("--keep", help="leave the documents in the knowledge base")] = False,
-    state: StateDir = STATE,
-    tenant: Tenant = DEFAULT_TENANT,
-) -> None:
-    """Measure search on a test collection: ingests it, asks its queries in four ways, removes it again."""
-    _await(commands_evaluation.run(Evaluation(collection, keep), _session(state, tenant)))
-
-
-@rag.command("backup")
-def back_up(
-    archive: Annotated[Path, typer.Argument(metavar="FILE", help="the file to write", show_default=False)],
-    state: StateDir = STATE,
-) -> None:
-    """Write the index, and what was embedded, to a file; while no stack is running."""
-    _end(_await(commands_backup.run("create", archive.absolute(), State(state.absolute()))))
-
-
-@rag.command("restore")
-def restore(
-    archive: Annotated[
-        Path, typer.Argument(metavar="FILE", help="a file of 'worksite rag backup'", show_default=False)
-    ],
-    state: StateDir = STATE,
-) -> None:
-    """Put the index of a backup in the place of the present one; while no stack is running."""
-    _end(_await(commands_backup.run("restore", archive.absolute(), State(state.absolute()))))
-
-
-@dlq.command("ls")
-def list_dead_letters(
-    service: Annotated[str | None, typer.Option("--service", help="only those of this service, e.g. builder")] = None,
-    state: StateDir = STATE,
-    tenant: Tenant = DEFAULT_TENANT,
-) -> None:
-    """List the letters that nothing was done about yet, oldest first."""
-    _await(commands_dead_letters.show_all(service, _session(state, tenant)))
-
-
-@dlq.command("show")
-def show_dead_letter(letter: Letter, state: StateDir = STATE, tenant: Tenant = DEFAULT_TENANT) -> None:
-    """Show one letter: the reason, the headers and the message itself."""
-    _await(commands_dead_letters.show(letter, _session(state, tenant)))
-
-
-@dlq.command("redrive")
-def redrive_dead_letters(letters: Letters, state: StateDir = STATE, tenant: Tenant = DEFAULT_TENANT) -> None:
-    """Have messages handled again; exit code 1 when one is refused."""
-    _end(_await(commands_dead_letters.redrive(tuple(letters), _session(state, tenant))))
-
-
-@dlq.command("purge")
-def purge_dead_letters(letters: Letters, state: StateDir = STATE, tenant: Tenant = DEFAULT_TENANT) -> None:
-    """Give letters up: nobody is shown them any more."""
-    _end(_await(commands_dead_letters.purge(tuple(letters), _session(state, tenant))))
+    finished(commands_knowledge.search(body, session_of(state, tenant)))
 
 
 @app.command()
@@ -368,7 +288,7 @@ def token(
     state: StateDir = STATE,
 ) -> None:
     """Print a bearer token for the running stack, e.g. for curl."""
-    print(_await(commands.token(state.absolute(), tenant, role, Screen())))
+    print(finished(commands.token(state.absolute(), tenant, role, Screen())))
 
 
 @app.command()
@@ -381,9 +301,9 @@ def doctor(
 ) -> None:
     """Say what this machine lacks to run Worksite, and how to get it; exit code 1 when something is missing."""
     work = examine(State(state.absolute()), root.absolute(), Ports(port, admin_port), os.environ)
-    findings = _await(work)
+    findings = finished(work)
     print(finding.as_json(findings) if as_json else "\n".join(finding.as_lines(findings)))
-    _end(finding.can_run(findings))
+    end(finding.can_run(findings))
 
 
 @app.command()
@@ -402,7 +322,7 @@ def provision(
     """Create or update the streams, buckets and consumers; the password comes from NATS_PASSWORD."""
     password = os.environ.get("NATS_PASSWORD")
     settings = BusSettings(nats_url, "provision", nats_user, SecretStr(password) if password else None)
-    _await(commands.create_streams(settings, int(disk_gib * (1 << 30)), replicas))
+    finished(commands.create_streams(settings, int(disk_gib * (1 << 30)), replicas))
     print("provisioned")
 
 
@@ -414,14 +334,27 @@ def _submission(
     repo: Path | None,
     ref: str | None,
     approve_design: bool,
+    delivery: Delivery | None,
 ) -> Submission:
     """Raises typer.BadParameter where it is not clear what to work on."""
     if sum(option is not None for option in (name, git_url, repo)) > 1:
         raise typer.BadParameter("give --name for a new project, --git-url or --repo for an existing one: one of them")
     if ref is not None and git_url is None and repo is None:
         raise typer.BadParameter("--ref needs --git-url or --repo")
-    approve = ("design",) if approve_design else ()
-    return Submission(request, route, name, git_url, ref, repo, approve=approve)
+    gates = {"design": approve_design, "deliver": delivery is not None and delivery.approved_first}
+    approve = tuple(gate for gate, shut in gates.items() if shut)
+    return Submission(request, route, name, git_url, ref, repo, approve=approve, delivery=delivery)
+
+
+def _delivery(push: bool, push_to: str | None, merge_request: bool, approve: bool, *, local: bool) -> Delivery | None:
+    """Raises typer.BadParameter where it is not clear what to push, or where to."""
+    if not (push or push_to or merge_request):
+        if approve:
+            raise typer.BadParameter("--approve-delivery needs --push, --push-to or --merge-request")
+        return None
+    if local and push_to is None:
+        raise typer.BadParameter("a project without --git-url is pushed nowhere by itself: say where with --push-to")
+    return Delivery(push_to, merge_request, approve)
 
 
 def main() -> None:

@@ -36,6 +36,12 @@ Name = Annotated[str | None, typer.Option("--name", help="name of the new projec
 ApproveDesign = Annotated[
     bool, typer.Option("--approve-design", help="wait for 'worksite approve' before anything is built")
 ]
+Push = Annotated[bool, typer.Option("--push", help="push the branch to where the project came from once it has passed")]
+PushTo = Annotated[str | None, typer.Option("--push-to", help="push it to this URL instead")]
+MergeRequest = Annotated[bool, typer.Option("--merge-request", help="push it, and open a merge request")]
+ApproveDelivery = Annotated[
+    bool, typer.Option("--approve-delivery", help="wait for 'worksite approve' before anything is pushed")
+]
 Task = Annotated[
     str, typer.Argument(help="the task's id, 8 or more of its first digits, or 'last'", show_default=False)
 ]

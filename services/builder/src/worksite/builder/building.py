@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from worksite.builder import templates
-from worksite.builder.changesets import Work, changeset, store_archive, store_bundle
+from worksite.builder.changesets import Work, changeset, refuse_stale, store_archive, store_bundle, store_patch
 from worksite.builder.domain import authorship
 from worksite.builder.repository import Repository
 from worksite.common.artifacts import Artifacts
@@ -38,10 +38,12 @@ class Builder:
             await self.progress(f"what {engine} makes is fixed: round {command.round} makes the same commit again")
         repository = await self._repository(command.project)
         work = await self._commit(repository, command, spec, choice, engine)
+        await refuse_stale(work)
         bundle = await store_bundle(self.artifacts, repository, self.workplace, [f"refs/heads/{work.branch}"])
         archive = await store_archive(self.artifacts, work, self.workplace, self.max_bytes)
+        patch = await store_patch(self.artifacts, work, self.workplace, self.max_bytes)
         summary = f"{spec.title}: rendered from {engine}"
-        return await changeset(work, bundle=bundle, archive=archive, summary=summary, engine=engine)
+        return await changeset(work, bundle=bundle, archive=archive, summary=summary, engine=engine, patch=patch)
 
     async def _spec(self, ref: ArtifactRef) -> Spec:
         try:

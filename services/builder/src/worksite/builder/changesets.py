@@ -10,9 +10,10 @@ from pathlib import Path
 from worksite.builder.archive import write_archive
 from worksite.builder.repository import Repository
 from worksite.common.artifacts import Artifacts
+from worksite.common.errors import StepRefused
 from worksite.common.messages import ArtifactRef, Changeset
 
-BUNDLE, ARCHIVE = "application/x-git-bundle", "application/zip"
+BUNDLE, ARCHIVE, PATCH = "application/x-git-bundle", "application/zip", "text/x-patch"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,30 @@ async def store_archive(artifacts: Artifacts, work: Work, workplace: Path, max_b
     return await artifacts.put(await asyncio.to_thread(archive.read_bytes), ARCHIVE)
 
 
-async def changeset(work: Work, *, bundle: ArtifactRef, archive: ArtifactRef, summary: str, engine: str) -> Changeset:
+async def store_patch(artifacts: Artifacts, work: Work, workplace: Path, max_bytes: int) -> ArtifactRef | None:
+    """The commits as patches; None where they take more than `max_bytes`."""
+    patch = workplace / "result.patch"
+    await work.repository.write_patch(work.base, work.head, patch)
+    if patch.stat().st_size > max_bytes:
+        return None
+    return await artifacts.put(await asyncio.to_thread(patch.read_bytes), PATCH)
+
+
+async def refuse_stale(work: Work) -> None:
+    """Raises StepRefused for work that does not go on from its base: it would undo what is in between."""
+    if not await work.repository.descends(work.head, work.base):
+        raise StepRefused("stale_base", f"the work at {work.head} does not go on from {work.base}")
+
+
+async def changeset(
+    work: Work,
+    *,
+    bundle: ArtifactRef,
+    archive: ArtifactRef,
+    summary: str,
+    engine: str,
+    patch: ArtifactRef | None = None,
+) -> Changeset:
     """The typed result."""
     return Changeset(
         base_sha=work.base,
@@ -49,6 +73,7 @@ async def changeset(work: Work, *, bundle: ArtifactRef, archive: ArtifactRef, su
         branch=work.branch,
         bundle=bundle,
         archive=archive,
+        patch=patch,
         summary=summary,
         engine=engine,
         files_changed=await work.repository.files_changed(work.base, work.head),

@@ -7,7 +7,7 @@ runs them, and here every piece of configuration is ours.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -43,8 +43,8 @@ _CONFIG = (
 )
 STRICT = f"--strict={','.join(f'{fault}=ignore' for fault in _TOLERATED)}"
 """For `git index-pack`, which does not go by the configuration: the same checks as on arrival from a remote."""
-ATTRIBUTES = "* -text -eol -ident -filter -working-tree-encoding -export-ignore -export-subst -diff -merge\n"
-"""For `info/attributes`, which wins over every `.gitattributes` of a tree."""
+ATTRIBUTES = "* -text -eol -ident -filter -working-tree-encoding -export-ignore -export-subst !diff -merge\n"
+"""For `info/attributes`, which wins over every `.gitattributes` of a tree. Diffs go by the content alone."""
 
 
 class GitFailed(Exception):
@@ -66,8 +66,12 @@ class Git:
         env: Mapping[str, str] | None = None,
         protocols: str = NO_PROTOCOLS,
         timeout_seconds: float = LOCAL_TIMEOUT_SECONDS,
+        secrets: Sequence[str] = (),
     ) -> bytes:
-        """Standard output of one git command. Raises GitFailed, TimeoutError, StepRefused when it lists too much."""
+        """Standard output of one git command; no error repeats `secrets`.
+
+        Raises GitFailed, TimeoutError, StepRefused when it lists too much.
+        """
         try:
             finished = await process.run(
                 self._command(arguments),
@@ -80,7 +84,7 @@ class Git:
         except process.OutputTooLarge as error:  # a few objects can make a tree of a billion files
             raise StepRefused("repository_too_large", f"git {arguments[0]} lists {error}") from error
         if finished.returncode != 0:
-            said = presentable(finished.errors) or f"exit status {finished.returncode}"
+            said = presentable(finished.errors, secrets) or f"exit status {finished.returncode}"
             raise GitFailed(f"git {arguments[0]}: {said}")
         return finished.output
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from worksite.builder.building import Builder
+from worksite.builder.delivering import Deliverer
 from worksite.builder.importing import Importer
 from worksite.builder.remote import Limits, RemoteUnavailable
 from worksite.builder.settings import BuilderSettings
 from worksite.builder.steps import Workplaces
 from worksite.common.errors import StepRefused
-from worksite.common.messages import BuildChange, ImportProject, NewProject, StepCommand, UploadedProject
+from worksite.common.messages import (
+    BuildChange,
+    DeliverBranch,
+    ImportProject,
+    NewProject,
+    StepCommand,
+    UploadedProject,
+)
 from worksite.common.worker import Handler, Reply, StepContext
 
 
@@ -20,6 +29,7 @@ def handlers(
 ) -> dict[type[StepCommand], Handler]:
     """What the builder answers to."""
     workplaces = Workplaces(settings.state_dir, settings.max_leftover_bytes)
+    credentials = settings.credentials()
     limits = Limits(
         max_bytes=settings.max_repository_bytes,
         max_upload_bytes=settings.max_upload_bytes,
@@ -32,13 +42,8 @@ def handlers(
         if not isinstance(command.source, NewProject):
             uploaded = isinstance(command.source, UploadedProject)
             await context.progress("unpacking the upload" if uploaded else "cloning the repository")
-        async with workplaces.attempt(command.task, command.step) as workplace:
-            try:
-                imported = await Importer(workplace, context.artifacts, limits).run(command)
-            except RemoteUnavailable as error:
-                if now() < command.deadline:
-                    raise
-                raise StepRefused("repository_unreachable", f"tried until the deadline: {error}") from error
+        async with workplaces.attempt(command.task, command.step) as workplace, _patience(command, now):
+            imported = await Importer(workplace, context.artifacts, limits, credentials).run(command)
         await context.progress(f"base is {imported.base_sha[:12]}")
         return Reply(imported)
 
@@ -50,4 +55,20 @@ def handlers(
             )
             return Reply(await builder.run(command))
 
-    return {ImportProject: import_project, BuildChange: build_change}
+    async def deliver_branch(command: DeliverBranch, context: StepContext) -> Reply:
+        async with workplaces.attempt(command.task, command.step) as workplace, _patience(command, now):
+            deliverer = Deliverer(workplace, context.artifacts, context.progress, limits, credentials)
+            return Reply(await deliverer.run(command))
+
+    return {ImportProject: import_project, BuildChange: build_change, DeliverBranch: deliver_branch}
+
+
+@asynccontextmanager
+async def _patience(command: StepCommand, now: Callable[[], datetime]) -> AsyncIterator[None]:
+    """What may pass by itself is tried again until the deadline, and refused after it."""
+    try:
+        yield
+    except RemoteUnavailable as error:
+        if now() < command.deadline:
+            raise
+        raise StepRefused("repository_unreachable", f"tried until the deadline: {error}") from error

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from worksite.builder.changesets import Work, changeset, store_archive, store_bundle
 from worksite.builder.domain import authorship
+from worksite.builder.domain.credentials import Credential, chosen
 from worksite.builder.domain.remote_refs import RemoteRefs, WantedRef, choose
 from worksite.builder.filters import refuse_filters
 from worksite.builder.remote import Limits, Remote
@@ -29,13 +31,14 @@ class Importer:
     workplace: Path
     artifacts: Artifacts
     limits: Limits
+    credentials: Sequence[Credential] = ()
 
     async def run(self, command: ImportProject) -> ImportedProject:
         """Raises StepRefused and RemoteUnavailable."""
         repository, source = await Repository.create(self.workplace / "repository.git"), command.source
         if isinstance(source, NewProject):
             return await self._new(repository, command)
-        origin = await self._origin(source)
+        origin = await self._origin(source, command.tenant)
         refs = await origin.refs(repository)
         if refs.empty and source.ref is None:
             return await self._new(repository, command)
@@ -43,9 +46,10 @@ class Importer:
             return await self._review(repository, origin, refs, source.ref, command.review_base)
         return await self._existing(repository, origin, refs, source.ref)
 
-    async def _origin(self, source: GitProject | UploadedProject) -> Origin:
+    async def _origin(self, source: GitProject | UploadedProject, tenant: str) -> Origin:
         if isinstance(source, GitProject):
-            return Remote(source.git_url, self.limits)
+            credential = chosen(self.credentials, tenant, source.git_url)
+            return Remote(source.git_url, self.limits, credential=credential)
         return await open_upload(source, self.artifacts, self.workplace, self.limits)
 
     async def _new(self, repository: Repository, command: ImportProject) -> ImportedProject:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from worksite.builder.domain.addresses import refuse_private
+from worksite.builder.domain.credentials import Credential
 from worksite.builder.domain.failures import classify
 from worksite.builder.domain.remote_refs import RemoteRefs, Wanted, WantedRef, parse_refs
 from worksite.builder.domain.routes import Route, pinned
@@ -49,6 +50,7 @@ class Remote:
     url: str
     limits: Limits
     lookup: Lookup = addresses_of
+    credential: Credential | None = None
 
     async def refs(self, repository: Repository) -> RemoteRefs:
         """What it offers."""
@@ -66,6 +68,18 @@ class Remote:
         await _within(self.limits.max_bytes, repository.git.directory, fetching)
         return [await _commit(repository, one, name) for one, name in zip(wanted, names, strict=True)]
 
+    async def head_of(self, repository: Repository, branch: str) -> str | None:
+        """The commit of a branch; None where there is no such branch."""
+        listing = await self._git(repository, "ls-remote", [], [f"refs/heads/{branch}"], _LIST_SECONDS)
+        lines = [line.split("\t") for line in listing.decode(errors="replace").splitlines()]
+        return next((commit for commit, name in lines if name == f"refs/heads/{branch}"), None)
+
+    async def push(self, repository: Repository, commit: str, branch: str) -> None:
+        """Make a branch. One that is there already is never moved, whoever made it meanwhile."""
+        name = f"refs/heads/{branch}"
+        options = ("--quiet", "--no-verify", f"--force-with-lease={name}:")
+        await self._git(repository, "push", options, [f"{commit}:{name}"], self.limits.timeout_seconds)
+
     async def _git(
         self, repository: Repository, command: str, options: Sequence[str], refspecs: Sequence[str], seconds: float
     ) -> bytes:
@@ -73,14 +87,24 @@ class Remote:
         arguments = (command, *options, "--", route.url, *refspecs)
         allowed = protocols(self.limits.allow_file_urls)
         try:
-            return await repository.git(*arguments, env=route.env, protocols=allowed, timeout_seconds=seconds)
+            return await repository.git(
+                *arguments, env=route.env, protocols=allowed, timeout_seconds=seconds, secrets=self._secrets
+            )
         except TimeoutError as error:
             raise RemoteUnavailable(str(error)) from error
         except GitFailed as error:
             raise _translated(error) from error
 
+    @property
+    def _secrets(self) -> tuple[str, ...]:
+        return self.credential.secrets if self.credential else ()
+
     async def _route(self) -> Route:
-        """Looked up once per command, checked, and pinned."""
+        """Looked up once per command, checked, and pinned; the credential goes to the host of the URL alone."""
+        route = await self._checked_route()
+        return route.with_header(self.credential.header) if self.credential else route
+
+    async def _checked_route(self) -> Route:
         host = check_url(self.url, self.limits.allow_file_urls)
         if host is None or self.limits.allow_private_hosts:
             return Route(self.url)

@@ -91,6 +91,16 @@ class Repository:
         except GitFailed:
             return None
 
+    async def descends(self, head: str, base: str) -> bool:
+        """Is the base an ancestor of the head, or the head itself?"""
+        return await self.merge_base(base, head) == base
+
+    async def write_patch(self, base: str, head: str, output_file: Path) -> None:
+        """The commits between them for `git am`. What is no text is in it too, encoded."""
+        plain = ("--no-signature", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
+        options = ("--stdout", "--binary", "--full-index", *plain)
+        await self.git("format-patch", *options, f"{base}..{head}", output_file=output_file)
+
     async def write_bundle(self, bundle: Path, refs: Sequence[str]) -> None:
         """HEAD and the refs, with their whole history."""
         await self.git("bundle", "create", "--quiet", bundle, "HEAD", *refs)
@@ -123,8 +133,10 @@ class Repository:
     async def add_worktree(self, folder: Path, branch: str, base: str) -> Worktree:
         """A new branch at exactly `base`, checked out in a new folder."""
         await self.git("worktree", "add", "--quiet", "--no-track", "-b", branch, folder, base)
-        directory = self.git.directory / "worktrees" / folder.name
-        return Worktree(self, Git(directory, folder), branch, base)
+        worktree = Git(self.git.directory / "worktrees" / folder.name, folder)
+        if (found := (await worktree("rev-parse", "HEAD")).decode().strip()) != base:
+            raise GitFailed(f"the worktree is at {found}, not at {base}")
+        return Worktree(self, worktree, branch, base)
 
 
 @dataclass(frozen=True)

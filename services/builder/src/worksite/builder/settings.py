@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, SecretStr, model_validator
+from worksite.builder.domain.credentials import Credential, parse
 from worksite.common.settings import ServiceSettings
 
 _LARGEST_BYTES = 512 * 1024 * 1024
@@ -38,5 +40,22 @@ class BuilderSettings(ServiceSettings):
     )
     allow_file_urls: bool = Field(default=False, description="clone file:// URLs too, for trusted clients")
     allow_private_hosts: bool = Field(
-        default=False, description="clone from loopback, link-local and private addresses too, for trusted clients"
+        default=False,
+        description="talk to git hosts at private and loopback addresses too, for trusted clients",
     )
+    git_credentials: SecretStr | None = Field(
+        default=None, description='JSON list of {"url", "tenants": [...] or "*", "token", "username", "api"} (a secret)'
+    )
+
+    def credentials(self) -> tuple[Credential, ...]:
+        """Tokens for private repositories, pushes and merge requests."""
+        return parse(self.git_credentials.get_secret_value()) if self.git_credentials else ()
+
+    @model_validator(mode="after")
+    def _tokens_are_kept_secret(self) -> Self:
+        """Raises ValueError, for what cannot be read and for tokens that anybody on the way could."""
+        for credential in self.credentials():
+            for url in (credential.url, credential.api_url):
+                if not url.startswith("https://") and not self.allow_private_hosts:
+                    raise ValueError(f"GIT_CREDENTIALS: {url} must be https, or ALLOW_PRIVATE_HOSTS be set")
+        return self

@@ -28,6 +28,8 @@ from worksite.common.messages import (
     BuildChange,
     Changeset,
     Criterion,
+    DeliverBranch,
+    Delivered,
     GitProject,
     ImportedProject,
     ImportProject,
@@ -98,7 +100,7 @@ class Desk:
         reach = {"allow_file_urls": True, "allow_private_hosts": True}
         return BuilderSettings.model_validate(folders | reach | self.options)
 
-    async def handle(self, command: ImportProject | BuildChange) -> ReplyData:
+    async def handle(self, command: ImportProject | BuildChange | DeliverBranch) -> ReplyData:
         async def note(text: str) -> None:
             self.progress.append(text)
 
@@ -138,6 +140,11 @@ class Desk:
         assert isinstance(data, Changeset)
         return data
 
+    async def deliver(self, command: DeliverBranch) -> Delivered:
+        data = await self.handle(command)
+        assert isinstance(data, Delivered)
+        return data
+
     def choice(self, parameters: object, name: str = "greeting") -> BlueprintChoice:
         folder = self.blueprints_dir / name
         manifest = blueprints.load(folder)
@@ -163,6 +170,11 @@ def import_command(source: ProjectSource, **options: object) -> ImportProject:
 def build_command(spec: ArtifactRef, project: ImportedProject, **options: object) -> BuildChange:
     fixed = {"task": TASK, "tenant": TENANT, "step": "3-build", "round": 1, "deadline": NOW + timedelta(hours=1)}
     return BuildChange.model_validate(fixed | {"spec": spec, "project": project} | options)
+
+
+def deliver_command(source: ProjectSource, changeset: Changeset, **options: object) -> DeliverBranch:
+    fixed = {"task": TASK, "tenant": TENANT, "step": "5-deliver", "round": 1, "deadline": NOW + timedelta(hours=1)}
+    return DeliverBranch.model_validate(fixed | {"source": source, "changeset": changeset} | options)
 
 
 def a_spec(choice: BlueprintChoice | None) -> Spec:
@@ -203,7 +215,7 @@ def a_tar(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """The address of a web server that knows nothing of git."""
-    with _server(partial(SimpleHTTPRequestHandler, directory=str(folder))) as address:
+    with web_server(partial(SimpleHTTPRequestHandler, directory=str(folder))) as address:
         yield address
 
 
@@ -224,12 +236,13 @@ def answering(status: int, body: str = "", location: str = "") -> Iterator[tuple
             self.end_headers()
             self.wfile.write(body.encode())
 
-    with _server(Answer) as address:
+    with web_server(Answer) as address:
         yield address, asked
 
 
 @contextmanager
-def _server(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
+def web_server(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The address of a web server that answers as the handler does."""
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()

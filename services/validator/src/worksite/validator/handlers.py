@@ -67,11 +67,20 @@ async def _trees(command: ValidateChange, context: StepContext, directory: Path)
     repository = await Repository.create(directory / "repository")
     await repository.add(await context.artifacts.get(changeset.bundle))
     head = await repository.export(changeset.head_sha, directory / "head")
+    if command.project.changeset is None:  # a review compares with whatever base it was asked to
+        await _refuse_stale(command, repository)
     if command.project.empty or changeset.base_sha == changeset.head_sha:
         return head, None
     if not await repository.has(changeset.base_sha):
         await repository.add(await context.artifacts.get(command.project.bundle))
     return head, await repository.export(changeset.base_sha, directory / "base")
+
+
+async def _refuse_stale(command: ValidateChange, repository: Repository) -> None:
+    """A change that does not go on from the imported commit would undo what others have done, tests and all."""
+    base = command.project.base_sha
+    if command.changeset.base_sha != base or not await repository.descends(command.changeset.head_sha, base):
+        raise StepRefused("stale-base", f"the change does not go on from the imported commit {base}")
 
 
 async def _evidence(

@@ -93,6 +93,14 @@ class Repository:
         except GitFailed:
             return False
 
+    async def descends(self, head: str, base: str) -> bool:
+        """Is the base an ancestor of the head, or the head itself?"""
+        try:
+            await _git(self._directory, "merge-base", "--is-ancestor", base, head)
+        except GitFailed:
+            return False
+        return True
+
     async def export(self, commit: str, target: Path) -> Tree:
         """Write the commit's regular files below `target`. Raises StepRefused when it is unknown, broken or too big."""
         if not await self.has(commit):

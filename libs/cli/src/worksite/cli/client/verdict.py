@@ -45,6 +45,9 @@ def documents(view: dict[str, Any]) -> dict[str, str]:
 def explanation(view: dict[str, Any]) -> list[str]:
     """The answer, or why it did not pass, in lines a person can act on."""
     lines = [str(view["reason"])] if view.get("reason") else []
+    delivered = view.get("delivered")
+    if delivered and delivered["merge_request"]:
+        lines.append(f"merge request: {delivered['merge_request']}")
     if answer := view.get("answer"):
         lines = str(answer["text"]).splitlines()
     question = view.get("question")

@@ -17,7 +17,7 @@ from worksite.common.subjects import SERVICES
 
 _ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
 _LOAD = "set -a; . ./.env; set +a"
-_SECRET = re.compile("SECRET|PASSWORD|TOKEN|_KEY$")
+_SECRET = re.compile("SECRET|PASSWORD|TOKEN|CREDENTIALS|_KEY$")
 _LOADING = (
     "from worksite.common import settings; from worksite.{0}.settings import {1}Settings as chosen; "
     "settings.load(chosen)"

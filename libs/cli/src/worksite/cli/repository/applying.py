@@ -8,18 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worksite.cli.repository.git import Git, GitFailed, RepositoryError, directory
+from worksite.cli.repository.operations import underway
 
 _HEADS = "refs/heads/"
 _OURS = f"{_HEADS}worksite/"
 _LISTED = 5
-_OPERATIONS = {
-    "MERGE_HEAD": "a merge",
-    "rebase-merge": "a rebase",
-    "rebase-apply": "a rebase or am",
-    "CHERRY_PICK_HEAD": "a cherry-pick",
-    "REVERT_HEAD": "a revert",
-    "BISECT_LOG": "a bisect",
-}
 
 
 @dataclass(frozen=True)
@@ -154,10 +147,8 @@ class _Target:
     async def _check_nothing_can_be_lost(self) -> None:
         if await self.git.says("rev-parse", "--is-inside-work-tree") != "true":
             raise RepositoryError(f"{self.git.directory} has no working tree: leave --switch out")
-        for name, operation in _OPERATIONS.items():
-            place = await self.git("rev-parse", "--git-path", name)
-            if (self.git.directory / place.rstrip("\n")).exists():
-                raise RepositoryError(f"{self.git.directory} is in the middle of {operation}: end it first")
+        if operation := await underway(self.git):
+            raise RepositoryError(f"{self.git.directory} is in the middle of {operation}: end it first")
         changed = await self.git.lines("status", "--porcelain", "--no-renames", "--untracked-files=no", "-z")
         if changed:
             paths = _some([entry[3:] for entry in changed])

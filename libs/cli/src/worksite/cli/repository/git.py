@@ -51,10 +51,14 @@ def directory(path: Path) -> Path:
 
 @dataclass(frozen=True)
 class Git:
-    """git in one directory; `settings` (name=value) come before all others."""
+    """git in one directory; `settings` (name=value) come before all others.
+
+    It holds the descriptors `inherited` for as long as it runs, even when we are killed: locks, for one.
+    """
 
     directory: Path
     settings: tuple[str, ...] = ()
+    inherited: tuple[int, ...] = ()
 
     async def without_filters(self) -> Git:
         """The same, but the filters that the repository's configuration names run no program (they run on `status`)."""
@@ -90,6 +94,7 @@ class Git:
         process = await asyncio.create_subprocess_exec(
             *command, cwd=self.directory, env=_environment(), stdin=nothing, stdout=pipe, stderr=pipe,
             start_new_session=True,  # Ctrl-C reaches only us
+            pass_fds=self.inherited,
         )  # fmt: skip
         try:
             async with asyncio.timeout(timeout_seconds):

@@ -53,7 +53,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "architect": (),
     "builder": (
         "MAX_REPOSITORY_BYTES", "MAX_UPLOAD_BYTES", "MAX_LEFTOVER_BYTES",
-        "CLONE_TIMEOUT_SECONDS", "ALLOW_FILE_URLS", "ALLOW_PRIVATE_HOSTS",
+        "CLONE_TIMEOUT_SECONDS", "ALLOW_FILE_URLS", "ALLOW_PRIVATE_HOSTS", "GIT_CREDENTIALS",
     ),
     "validator": ("SANDBOX", "ALLOW_INDEX", "MAX_ENVIRONMENT_CACHE_BYTES"),
     "rag": (

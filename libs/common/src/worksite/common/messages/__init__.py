@@ -82,7 +82,15 @@ from worksite.common.messages.search import (
     SearchResponse,
     SearchResult,
 )
-from worksite.common.messages.sources import ArchiveFormat, GitProject, NewProject, ProjectSource, UploadedProject
+from worksite.common.messages.sources import (
+    ArchiveFormat,
+    Delivery,
+    GitProject,
+    NewProject,
+    ProjectSource,
+    Push,
+    UploadedProject,
+)
 from worksite.common.messages.spec import (
     BlueprintChoice,
     Criterion,
@@ -174,6 +182,7 @@ __all__ = [
     "Decision",
     "DeliverBranch",
     "Delivered",
+    "Delivery",
     "DesignSpec",
     "Difficulty",
     "DocumentEntry",
@@ -204,6 +213,7 @@ __all__ = [
     "NewProject",
     "Problem",
     "ProjectSource",
+    "Push",
     "Question",
     "RankFusion",
     "RedriveLetter",

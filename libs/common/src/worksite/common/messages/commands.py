@@ -9,7 +9,7 @@ from pydantic import Field
 from worksite.common.messages.artifacts import ArtifactRef
 from worksite.common.messages.base import Message, StepId, TaskId, Tenant
 from worksite.common.messages.replies import Changeset, ImportedProject, Route
-from worksite.common.messages.sources import ProjectName, ProjectSource
+from worksite.common.messages.sources import Delivery, ProjectName, ProjectSource
 from worksite.common.messages.spec import Criterion
 
 Tier = Literal["small", "medium", "large"]
@@ -69,6 +69,8 @@ class DeliverBranch(StepCommand):
     type: Literal["deliver_branch"] = "deliver_branch"
     source: ProjectSource
     changeset: Changeset
+    delivery: Delivery = Delivery()
+    title: str | None = Field(default=None, description="of the merge request: the Spec's")
 
 
 Command = Annotated[

@@ -50,6 +50,9 @@ class Changeset(Model):
     branch: str
     bundle: ArtifactRef
     archive: ArtifactRef = Field(description="the tree at head, zipped, without .git")
+    patch: ArtifactRef | None = Field(
+        default=None, description="the commits from base to head for `git am --keep-cr`; null: not as patches"
+    )
     summary: str
     engine: str
     files_changed: int
@@ -84,6 +87,7 @@ class Delivered(Model):
     remote: str
     branch: str
     head_sha: CommitSha
+    merge_request: str | None = Field(default=None, description="its address")
 
 
 class RouteDecision(Model):

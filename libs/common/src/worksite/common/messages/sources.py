@@ -72,4 +72,18 @@ class UploadedProject(Model):
     ref: GitRef | None = Field(default=None, description="of a bundle: branch, tag or commit; default: its HEAD")
 
 
+class Push(Model):
+    """Where the branch of a task goes. A branch that is there at another commit is never moved."""
+
+    url: GitUrl | None = Field(default=None, description="default: the project's git_url")
+    branch: GitRef | None = Field(default=None, description="its name there; default: worksite/<task>")
+
+
+class Delivery(Model):
+    """What becomes of a branch that passed."""
+
+    push: Push = Push()
+    merge_request: bool = Field(default=False, description="open one, into the branch that the project came from")
+
+
 ProjectSource = Annotated[NewProject | GitProject | UploadedProject, Field(discriminator="kind")]

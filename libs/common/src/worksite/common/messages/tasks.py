@@ -24,7 +24,7 @@ from worksite.common.messages.replies import (
     RouteDecision,
     SpecWritten,
 )
-from worksite.common.messages.sources import GitRef, NewProject, ProjectSource
+from worksite.common.messages.sources import Delivery, GitRef, NewProject, ProjectSource
 from worksite.common.messages.spec import Criterion
 
 MAX_REQUEST_BYTES = 12_000
@@ -62,7 +62,10 @@ class TaskOptions(Model):
     criteria: Criteria = Field(default=(), description="review: what must hold")
     max_rounds: int = Field(default=MAX_ROUNDS, ge=1, le=MAX_ROUNDS)
     deadline_seconds: int = Field(default=3600, ge=10, le=86_400, description="from acceptance")
-    approve: tuple[Gate, ...] = Field(default=(), max_length=2, description="wait for an approver after these steps")
+    approve: tuple[Gate, ...] = Field(
+        default=(), max_length=2, description="wait for an approver: of the design, before the delivery"
+    )
+    deliver: Delivery | None = Field(default=None, description="feature and fix: push the branch once it has passed")
 
 
 class SubmitTask(Message):
@@ -98,7 +101,7 @@ class Approval(Model):
     """What a task waits for while a gate is shut: a person's word on exactly this."""
 
     gate: Gate
-    digest: Sha256 = Field(description="of what is to be approved; gate design: the Spec's")
+    digest: Sha256 = Field(description="of what is to be approved: the Spec's, or that of the branch's bundle")
     expires_at: datetime
 
 

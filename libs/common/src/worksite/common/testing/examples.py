@@ -45,8 +45,13 @@ def changeset() -> m.Changeset:
     return m.Changeset(
         base_sha=COMMIT, head_sha="ef" * 20, branch=f"worksite/{TASK}", bundle=artifact("application/x-git-bundle"),
         archive=artifact("application/zip"), summary="the blueprint", engine="blueprint:auth-service@1.0.0",
-        files_changed=30,
+        files_changed=30, patch=artifact("text/x-patch"),
     )  # fmt: skip
+
+
+def delivery() -> m.Delivery:
+    push = m.Push(url="https://git.example.org/team/app.git", branch="feature/login")
+    return m.Delivery(push=push, merge_request=True)
 
 
 def judgement(verdict: m.Verdict = "PASS", signature: str | None = None) -> m.Judgement:
@@ -142,7 +147,9 @@ def commands() -> tuple[m.Command, ...]:
          | {"spec": artifact(), "project": project, "report": artifact(), "previous": change}),
         (m.ValidateChange, _step("4-validate", 1) | {"spec": artifact(), "project": project, "changeset": change}),
         (m.AnswerQuestion, _step("1-answer") | {"request": "How does login work?", "inputs": ("with a password",)}),
-        (m.DeliverBranch, _step("5-deliver") | {"source": source, "changeset": change}),
+        (m.DeliverBranch, _step("5-deliver")
+         | {"source": source, "changeset": change, "title": "Authentication service",
+            "delivery": delivery()}),
     )  # fmt: skip
     return tuple(model.model_validate(body) for model, body in bodies)
 
@@ -164,7 +171,10 @@ def task_state() -> m.TaskState:
             text="See the README.", engine="search",
             citations=(m.Citation(path="README.md", start_line=1, end_line=3, text="# App"),),
         ),
-        delivered=m.Delivered(remote="https://git.example.org/team/app.git", branch="worksite/x", head_sha=COMMIT),
+        delivered=m.Delivered(
+            remote="https://git.example.org/team/app.git", branch="worksite/x", head_sha=COMMIT,
+            merge_request="https://git.example.org/team/app/-/merge_requests/1",
+        ),
         question=m.Question(reason="more than is covered", covered=("login",), missing=("oauth",), hint="ask for less"),
         approval=m.Approval(gate="design", digest=SHA, expires_at=NOW),
         problem=m.Problem(code="failed", detail="five times"),
@@ -179,7 +189,8 @@ def all_messages() -> tuple[m.Message, ...]:
         submit_task(
             route="feature", project=m.GitProject(git_url="https://git.example.org/team/app.git", ref="main"),
             options=m.TaskOptions(
-                base="main", criteria=spec().criteria, max_rounds=2, deadline_seconds=600, approve=("design",)
+                base="main", criteria=spec().criteria, max_rounds=2, deadline_seconds=600, approve=("design",),
+                deliver=delivery(),
             ),
         ),
         *commands(),

@@ -10,6 +10,8 @@ from worksite.common.messages import (
     AnswerQuestion,
     BuildChange,
     Command,
+    DeliverBranch,
+    Delivery,
     DesignSpec,
     ImportProject,
     NewProject,
@@ -68,6 +70,8 @@ def _message(state: TaskState, action: Action, step: str) -> Command:
             return _validate(state, common)
         case "answer":
             return AnswerQuestion(**common, request=state.request, inputs=state.inputs)
+        case "deliver":
+            return _deliver(state, common)
         case _:
             raise ValueError(f"no route has the step {action}")
 
@@ -108,3 +112,15 @@ def _validate(state: TaskState, common: _Common) -> ValidateChange:
     assert state.spec
     assert state.changeset
     return ValidateChange(**common, spec=state.spec.spec, project=state.imported, changeset=state.changeset)
+
+
+def _deliver(state: TaskState, common: _Common) -> DeliverBranch:
+    assert state.spec
+    assert state.changeset
+    return DeliverBranch(
+        **common,
+        source=state.project,
+        changeset=state.changeset,
+        delivery=state.options.deliver or Delivery(),
+        title=state.spec.title,
+    )

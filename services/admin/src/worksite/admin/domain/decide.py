@@ -12,13 +12,14 @@ from worksite.admin.domain import gates, resuming, stopping, timers
 from worksite.admin.domain.commands import command
 from worksite.admin.domain.events import Event, Transition
 from worksite.admin.domain.records import record_of
-from worksite.admin.domain.routes import NEEDS_CONTENT, action_of, first_step, step_after
+from worksite.admin.domain.routes import BUILDS, NEEDS_CONTENT, action_of, first_step, step_after
 from worksite.common.messages import (
     TERMINAL,
     Answer,
     ApprovalGiven,
     CancelRequested,
     Changeset,
+    Delivered,
     ImportedProject,
     InputGiven,
     Judgement,
@@ -97,6 +98,8 @@ def _begun(state: TaskState) -> TaskState:
         return stopping.waiting(state, _nothing_there(route))
     if route != "review" and (options.criteria or options.base):
         return stopping.waiting(state, _only_for_review(options, route))
+    if options.deliver and route not in BUILDS:
+        return stopping.waiting(state, _nothing_to_deliver(route))
     return _go_on(state, first_step(route))
 
 
@@ -112,7 +115,8 @@ def _resumed(state: TaskState, event: Event, given: InputGiven) -> TaskState:
 def _approved(state: TaskState, event: Event, given: ApprovalGiven) -> TaskState:
     if not given.approved:
         return gates.rejected(_moved(state, event), given)
-    return _designed(_moved(resuming.at_work_again(state, event.time), event))
+    approved = _moved(resuming.at_work_again(state, event.time), event)
+    return _designed(approved) if given.gate == "design" else _go_on(approved, "deliver")
 
 
 def _timed_out(state: TaskState, event: Event) -> TaskState:
@@ -152,21 +156,32 @@ def _taken_up(state: TaskState, action: Action, data: ReplyData, time_to_approve
         case "import", ImportedProject(changeset=None) if route == "review":
             return stopping.failed(state, _contradiction("import", "no changeset to review"))
         case "import", ImportedProject():
-            kept = {"imported": data, "changeset": data.changeset}
+            imported = state.model_copy(update={"imported": data, "changeset": data.changeset})
+            return _after(imported, action)
         case "design", SpecWritten():
             designed = state.model_copy(update={"spec": data})
-            if gates.is_shut(designed):
-                return gates.waiting_for_approval(designed, time_to_approve)
+            if gates.is_shut(designed, "design"):
+                return gates.waiting_for_approval(designed, "design", time_to_approve)
             return _designed(designed)
         case "build", Changeset():
-            kept = {"changeset": data, "judgement": None}  # a verdict speaks only of the changeset beside it
+            return _built(state, data)
         case "validate", Judgement():
-            return _judged(state, data)
+            return _judged(state, data, time_to_approve)
+        case "deliver", Delivered():
+            return _delivered(state, data)
         case "answer", Answer():
             return stopping.completed(state.model_copy(update={"answer": data}), "The question is answered.")
         case _:
             return stopping.failed(state, _contradiction(action, f"ok with {data.type}"))
-    return _after(state.model_copy(update=kept), action)
+
+
+def _built(state: TaskState, changeset: Changeset) -> TaskState:
+    """Of the commit that was imported: a change of a stale one would undo what others have done since."""
+    if state.imported is None or changeset.base_sha != state.imported.base_sha:
+        said = f"a change of {changeset.base_sha}, which was not imported"
+        return stopping.failed(state, _contradiction("build", said))
+    update = {"changeset": changeset, "judgement": None}  # a verdict speaks only of the changeset beside it
+    return _after(state.model_copy(update=update), "build")
 
 
 def _designed(state: TaskState) -> TaskState:
@@ -180,11 +195,25 @@ def _after(state: TaskState, action: Action) -> TaskState:
     return _go_on(state, following)
 
 
-def _judged(state: TaskState, judgement: Judgement) -> TaskState:
+def _judged(state: TaskState, judgement: Judgement, time_to_approve: timedelta) -> TaskState:
     signature = (judgement.failure_signature,) if judgement.failure_signature else ()
     judged = state.model_copy(update={"judgement": judgement, "signatures": (*state.signatures, *signature)})
     reason = stopping.reason_to_stop(state, judgement)
-    return stopping.completed(judged, reason) if reason else command(judged, "build")
+    if reason is None:
+        return command(judged, "build")
+    if judgement.verdict != "PASS" or state.options.deliver is None:
+        return stopping.completed(judged, reason)
+    if gates.is_shut(state, "deliver"):
+        return gates.waiting_for_approval(judged, "deliver", time_to_approve)
+    return _go_on(judged, "deliver")
+
+
+def _delivered(state: TaskState, delivered: Delivered) -> TaskState:
+    """Nothing but what has passed."""
+    if state.changeset is None or delivered.head_sha != state.changeset.head_sha:
+        return stopping.failed(state, _contradiction("deliver", f"{delivered.head_sha} has not passed"))
+    reason = f"Passed in round {state.round}, delivered as {delivered.branch} to {delivered.remote}."
+    return stopping.completed(state.model_copy(update={"delivered": delivered}), reason)
 
 
 def _go_on(state: TaskState, action: Action) -> TaskState:
@@ -207,6 +236,14 @@ def _only_for_review(options: TaskOptions, route: Route) -> Question:
         reason=f"On route {route} the architect writes the criteria; your own count only on route review.",
         missing=missing + base,
         hint="Put what you want into the request of a new task, or answer with route review to have it judged.",
+    )
+
+
+def _nothing_to_deliver(route: Route) -> Question:
+    return Question(
+        reason=f"Route {route} makes no branch that could be delivered.",
+        missing=("a branch that passed",),
+        hint="Submit the task again without options.deliver, or answer with route feature to have something built.",
     )
 
 

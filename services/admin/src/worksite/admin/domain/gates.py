@@ -5,21 +5,30 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from worksite.admin.domain import stopping
-from worksite.common.messages import Approval, ApprovalGiven, Problem, TaskState
+from worksite.common.messages import Approval, ApprovalGiven, Gate, Problem, TaskState
+
+_WORDS: dict[Gate, str] = {"design": "design", "deliver": "delivery"}
 
 
-def is_shut(state: TaskState) -> bool:
-    """Does the design that has just been written need somebody's word?"""
-    return "design" in state.options.approve
+def is_shut(state: TaskState, gate: Gate) -> bool:
+    """Does what lies behind it need somebody's word?"""
+    return gate in state.options.approve
 
 
-def waiting_for_approval(state: TaskState, time_to_approve: timedelta) -> TaskState:
-    """Bound to the Spec's digest: what is approved is what is built, and nothing else."""
-    assert state.spec
-    asked = Approval(gate="design", digest=state.spec.spec.sha256, expires_at=state.updated_at + time_to_approve)
-    return stopping.stopped(state, "needs_input", "The design waits for an approver.").model_copy(
+def waiting_for_approval(state: TaskState, gate: Gate, time_to_approve: timedelta) -> TaskState:
+    """Bound to a digest: what is approved is what is built, or pushed, and nothing else."""
+    asked = Approval(gate=gate, digest=_digest(state, gate), expires_at=state.updated_at + time_to_approve)
+    return stopping.stopped(state, "needs_input", f"The {_WORDS[gate]} waits for an approver.").model_copy(
         update={"approval": asked}
     )
+
+
+def _digest(state: TaskState, gate: Gate) -> str:
+    if gate == "design":
+        assert state.spec
+        return state.spec.spec.sha256
+    assert state.changeset
+    return state.changeset.bundle.sha256
 
 
 def answers(given: ApprovalGiven, at: datetime, state: TaskState) -> bool:
@@ -36,12 +45,12 @@ def answers(given: ApprovalGiven, at: datetime, state: TaskState) -> bool:
 def rejected(state: TaskState, given: ApprovalGiven) -> TaskState:
     """The approver calls the task off."""
     why = f": {given.comment}" if given.comment else ""
-    reason = f"The {given.gate} was rejected by {given.principal}{why}"
+    reason = f"The {_WORDS[given.gate]} was rejected by {given.principal}{why}"
     return stopping.stopped(state, "cancelled", reason)
 
 
 def expired(state: TaskState, asked: Approval) -> TaskState:
     """Nobody spoke in time."""
     until = asked.expires_at.isoformat(timespec="seconds")
-    detail = f"Nobody approved the {asked.gate} until {until}. Submit the task again when an approver is there."
+    detail = f"Nobody approved the {_WORDS[asked.gate]} until {until}. Submit the task again when an approver is there."
     return stopping.failed(state, Problem(code="approval_expired", detail=detail))

@@ -52,8 +52,11 @@ def rerouted(state: TaskState, given: InputGiven) -> TaskState:
 
 
 def step_that_asked(state: TaskState) -> Action | None:
-    """The step whose agent needs input; None where admin itself asked."""
-    last = state.history[-1] if state.history else None
+    """The step whose agent needs input; None where the route has yet to begin, as after another one was left.
+
+    Then admin itself has asked, or the first step did, which is where the route begins.
+    """
+    last = state.history[-1] if state.history and state.imported else None
     return action_of(last.step) if last and last.status == "needs_input" else None
 
 

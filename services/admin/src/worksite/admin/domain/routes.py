@@ -23,6 +23,8 @@ AGENTS: dict[Action, Agent] = {
     "deliver": "builder",
     "route": "admin",
 }
+BUILDS: frozenset[Route] = frozenset(route for route, steps in STEPS.items() if "build" in steps)
+"""Routes that make a branch, which may be delivered: after a PASS they go on with that step."""
 NEEDS_CONTENT: frozenset[Route] = frozenset({"review", "fix"})
 """Routes that make no sense on an empty project."""
 

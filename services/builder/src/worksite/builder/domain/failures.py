@@ -14,11 +14,15 @@ class RemoteProblem:
 
 
 _PASSING = RemoteProblem(None, "the remote does not answer")
-_ACCESS = RemoteProblem("access_denied", "it is private or does not exist; the builder holds no credentials")
+_ACCESS = RemoteProblem(
+    "access_denied", "it is private or does not exist, or what GIT_CREDENTIALS has for this tenant does not open it"
+)
 _ABSENT = RemoteProblem("repository_not_found", "there is no such repository")
 _UNREACHABLE = RemoteProblem("repository_unreachable", "the repository's host cannot be reached")
 _UNSAFE = RemoteProblem("unsafe_repository", "git refuses objects of this repository")
 _REFUSED = RemoteProblem("url_refused", "this kind of URL may not be cloned")
+_TAKEN = RemoteProblem("branch_taken", "the remote has a branch of this name, with other work in it")
+_FORBIDDEN = RemoteProblem("push_refused", "a rule of the remote forbids this branch: it may be protected")
 _GONE = RemoteProblem("unknown_ref", "the ref is gone")
 _MOVED = RemoteProblem(
     "url_refused",
@@ -42,6 +46,8 @@ _SIGNS: tuple[tuple[str, RemoteProblem], ...] = (
     ("returned error: 429", _PASSING),
     ("returned error: 5", _PASSING),
     ("returned error: 3", _MOVED),
+    ("stale info", _TAKEN),
+    ("remote rejected", _FORBIDDEN),
     ("could not read username", _ACCESS),
     ("could not read password", _ACCESS),
     ("authentication failed", _ACCESS),

@@ -11,7 +11,7 @@ _COMMIT_ID = re.compile(r"[0-9a-fA-F]{40}")
 _SHORT_COMMIT_ID = re.compile(r"[0-9a-f]{7,39}")
 REF_NAME = re.compile(r"(?!.*(\.\.|//|/\.|@\{|\.lock(/|$)|[/.]$)|[/.])[^\x00-\x20\x7f~^:?*\[\\]+")
 """As git-check-ref-format(1) has it; a remote could announce anything."""
-_HEADS, _TAGS = "refs/heads/", "refs/tags/"
+HEADS, _TAGS = "refs/heads/", "refs/tags/"
 _SHOWN_NAMES, _SHOWN_CHARACTERS = 5, 40
 _IMPORTED = "worksite/imported"
 
@@ -39,7 +39,7 @@ class WantedRef:
     @property
     def local_branch(self) -> str:
         """The branch of the bundle: the client's own where it named one."""
-        return self.name.removeprefix(_HEADS) if self.name.startswith(_HEADS) else _IMPORTED
+        return self.name.removeprefix(HEADS) if self.name.startswith(HEADS) else _IMPORTED
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def choose(refs: RemoteRefs, asked: str | None) -> Wanted:
         return _default(refs)
     if _COMMIT_ID.fullmatch(asked):
         return WantedCommit(asked.lower())
-    for name in (_HEADS + asked, _TAGS + asked, "refs/remotes/" + asked, "refs/" + asked, asked):
+    for name in (HEADS + asked, _TAGS + asked, "refs/remotes/" + asked, "refs/" + asked, asked):
         if name in refs.names:
             return WantedRef(name)
     if _SHORT_COMMIT_ID.fullmatch(asked):
@@ -103,7 +103,7 @@ def examples(refs: RemoteRefs) -> str:
     """A few names to choose from, branches first; they are the repository's, so they are kept short."""
     named = [
         f"{name.removeprefix(kind)[:_SHOWN_CHARACTERS]!r}"
-        for kind in (_HEADS, _TAGS)
+        for kind in (HEADS, _TAGS)
         for name in sorted(refs.names)
         if name.startswith(kind)
     ]

@@ -1,9 +1,9 @@
-"""Telling git where to connect, so that a name cannot come to mean another address after it was checked."""
+"""Telling git and HTTP clients where to connect, so that no name comes to mean another address after it was checked."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from worksite.builder.domain.urls import Host
@@ -11,10 +11,26 @@ from worksite.builder.domain.urls import Host
 
 @dataclass(frozen=True)
 class Route:
-    """A URL for git, and the environment that it takes for it."""
+    """A URL for git, and the environment that it takes for it: configuration too, which no list of processes shows."""
 
     url: str
-    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    config: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """As git-config(1) has it, under GIT_CONFIG_COUNT."""
+        if not self.config:
+            return self.variables
+        pairs = {"GIT_CONFIG_COUNT": str(len(self.config))}
+        for number, (key, value) in enumerate(self.config):
+            pairs |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        return {**self.variables, **pairs}
+
+    def with_header(self, header: str) -> Route:
+        """The same, with a header for this host alone."""
+        parts = urlsplit(self.url)
+        return replace(self, config=(*self.config, (f"http.{parts.scheme}://{parts.netloc}/.extraHeader", header)))
 
 
 def pinned(url: str, host: Host, addresses: Sequence[str]) -> Route:
@@ -29,7 +45,23 @@ def pinned(url: str, host: Host, addresses: Sequence[str]) -> Route:
     if ":" in host.name:  # an address already; curl has no way to write it here, and looks nothing up
         return Route(url)
     pin = f"{host.name}:{host.port}:{','.join(map(_bracketed, addresses))}"
-    return Route(url, {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "http.curloptResolve", "GIT_CONFIG_VALUE_0": pin})
+    return Route(url, config=(("http.curloptResolve", pin),))
+
+
+@dataclass(frozen=True)
+class HttpRoute:
+    """A URL for httpx, the host that the server is asked for there, and the name that its certificate has to be of."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    extensions: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def pinned_http(url: str, host: Host, addresses: Sequence[str]) -> HttpRoute:
+    """The same for a request: the first address, under the host's own name."""
+    parts = urlsplit(url)
+    there = parts._replace(netloc=f"{_bracketed(addresses[0])}:{host.port}").geturl()
+    return HttpRoute(there, {"Host": parts.netloc}, {"sni_hostname": host.name})
 
 
 def _bracketed(address: str) -> str:

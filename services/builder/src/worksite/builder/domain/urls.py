@@ -42,6 +42,21 @@ def check_url(url: str, allow_file: bool) -> Host | None:
     return None if parts.scheme == "file" else _host(parts, port)
 
 
+def place_of(url: str) -> tuple[str, ...] | None:
+    """Scheme, host, port and the parts of the path, to compare; None where somebody could read another place in it.
+
+    Programs resolve dots and percent signs, each in its own way.
+    """
+    parts = urlsplit(url)
+    path = [part for part in parts.path.split("/") if part]
+    if "%" in parts.path or {".", ".."} & {*path} or parts.query or parts.fragment:
+        return None
+    if parts.hostname is None or not _HOST_AND_PORT.fullmatch(parts.netloc):
+        return None
+    port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
+    return (parts.scheme, parts.hostname, str(port), *path)
+
+
 def _host(parts: SplitResult, port: int | None) -> Host:
     if parts.query or parts.fragment:  # a favourite place for tokens, and no part of a repository's address
         raise StepRefused(

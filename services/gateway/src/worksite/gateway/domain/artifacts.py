@@ -17,6 +17,7 @@ MEDIA_TYPES: Mapping[str, str] = {
     "report.md": _MARKDOWN,
     "branch.bundle": "application/x-git-bundle",
     "branch.zip": "application/zip",
+    "branch.patch": "text/x-patch; charset=utf-8",
     COST: _JSON,
 }
 
@@ -35,6 +36,7 @@ def available(state: TaskState) -> dict[str, ArtifactRef | Rendered]:
         found |= {"spec.json": state.spec.spec, "spec.md": state.spec.document}
     if state.changeset:
         found |= {"branch.bundle": state.changeset.bundle, "branch.zip": state.changeset.archive}
+        found |= {"branch.patch": state.changeset.patch} if state.changeset.patch else {}
     if state.judgement:
         found |= {"report.json": state.judgement.report, "report.md": state.judgement.document}
     return found | {COST: Rendered(_cost_document(state))}

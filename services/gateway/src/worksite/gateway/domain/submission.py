@@ -63,10 +63,22 @@ class NewTask(Model):
     @field_validator("options")
     @classmethod
     def _gates_are_reached(cls, options: TaskOptions, others: ValidationInfo) -> TaskOptions:
-        if "deliver" in options.approve:
-            raise ValueError("approve: branches are not delivered yet, so nobody could be asked; leave out deliver")
+        if "deliver" in options.approve and options.deliver is None:
+            raise ValueError("approve: deliver needs the option deliver, or nobody would ever be asked")
         if options.approve and others.data.get("route") == "question":
             raise ValueError("approve: route question has no design to approve")
+        return options
+
+    @field_validator("options")
+    @classmethod
+    def _can_be_delivered(cls, options: TaskOptions, others: ValidationInfo) -> TaskOptions:
+        route, project = others.data.get("route"), others.data.get("project")
+        if options.deliver is None:
+            return options
+        if route not in (None, "feature", "fix"):
+            raise ValueError(f"deliver: route {route} makes no branch that could be delivered")
+        if project and project.git_url is None and options.deliver.push.url is None:
+            raise ValueError("deliver: say where to, as push.url: the project has no git_url")
         return options
 
     def command(

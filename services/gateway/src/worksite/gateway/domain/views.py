@@ -10,6 +10,7 @@ from pydantic import Field
 from worksite.common.messages import (
     Answer,
     Approval,
+    Delivered,
     Model,
     Problem,
     Question,
@@ -74,6 +75,7 @@ class TaskView(Model):
     inputs: tuple[str, ...] = Field(description="answers to questions so far, oldest first")
     problem: Problem | None = Field(description="status failed: what went wrong")
     answer: Answer | None = Field(description="route question")
+    delivered: Delivered | None = Field(description="where the branch was pushed, and its merge request")
     step: str | None = Field(description="the step in flight")
     steps: tuple[StepView, ...]
     cost: Cost
@@ -115,6 +117,7 @@ def task_view(entry: TaskEntry) -> TaskView:
         inputs=state.inputs,
         problem=state.problem,
         answer=state.answer,
+        delivered=state.delivered,
         step=state.step,
         steps=_steps(state),
         cost=Cost(total_usd=artifacts.total_usd(state)),
@@ -155,6 +158,7 @@ def _queued(entry: TaskEntry) -> TaskView:
         inputs=(),
         problem=None,
         answer=None,
+        delivered=None,
         step=None,
         steps=(),
         cost=Cost(total_usd=0),

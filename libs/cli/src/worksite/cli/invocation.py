@@ -1,4 +1,4 @@
-"""How a command is run: in whose name, on which stack, and how it ends. Shared by the groups of commands."""
+"""From a parsed command line to its work: run it to the end, and tell a person how it ended."""
 
 from __future__ import annotations
 
@@ -38,13 +38,14 @@ _FOR_A_PERSON = (
 """Errors whose text says what to do."""
 
 
-def session_in(state: Path, tenant: str) -> Session:
+def session_of(state: Path, tenant: str) -> Session:
+    """Whose gateway, in whose name."""
     return Session(state.absolute(), tenant)
 
 
 def stack_for(session: Session, root: Path, port: int, admin_port: int) -> StackOptions:
     """What is needed to start a stack is asked for only where one has to be started."""
-    with _told():
+    with told():
         running = session.has_gateway()
     return StackOptions(root if running else checked(root), Ports(port, admin_port))
 
@@ -56,19 +57,15 @@ def checked(root: Path) -> Path:
     return root.absolute()
 
 
-def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+def finished(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end."""
     logging.getLogger("worksite").addHandler(logging.NullHandler())  # what matters here is said by the command
-    with _told():
+    with told():
         return asyncio.run(_until_terminated(work))
 
 
-def end(well: bool) -> None:
-    raise typer.Exit(0 if well else 1)
-
-
 @contextlib.contextmanager
-def _told() -> Generator[None]:
+def told() -> Generator[None]:
     """An error that a person can act on is one line and exit code 1."""
     try:
         yield
@@ -79,6 +76,11 @@ def _told() -> Generator[None]:
         raise typer.Exit(1) from None
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(130) from None
+
+
+def end(well: bool) -> None:
+    """Raises typer.Exit with the code that says so."""
+    raise typer.Exit(0 if well else 1)
 
 
 async def _until_terminated(work: Coroutine[Any, Any, T]) -> T:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from worksite.cli import commands_route
 from worksite.cli.client.access import DEFAULT_TENANT
-from worksite.cli.entry import run_to_end, session_in, stack_for
+from worksite.cli.invocation import finished, session_of, stack_for
 from worksite.cli.options import ROOT, STATE, AdminPort, GatewayPort, Request, Root, RouteName, StateDir, Tenant
 from worksite.cli.routing.labelled import Split
 
@@ -29,9 +29,9 @@ def explain(
     admin_port: AdminPort = 0,
 ) -> None:
     """Tell which route a request would take and why; makes no task and asks no model."""
-    session = session_in(state, tenant)
+    session = session_of(state, tenant)
     stack = stack_for(session, root, port, admin_port)
-    run_to_end(commands_route.explain(request, route, new, session, stack))
+    finished(commands_route.explain(request, route, new, session, stack))
 
 
 @commands.command("eval")
@@ -47,6 +47,6 @@ def evaluate(
     admin_port: AdminPort = 0,
 ) -> None:
     """Measure routing on labelled requests: accuracy, calibration, cost, time. Asks no model."""
-    session = session_in(state, tenant)
+    session = session_of(state, tenant)
     stack = stack_for(session, root, port, admin_port)
-    run_to_end(commands_route.evaluate(requests or root / REQUESTS, split, session, stack))
+    finished(commands_route.evaluate(requests or root / REQUESTS, split, session, stack))

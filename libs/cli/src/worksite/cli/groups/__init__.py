@@ -1,0 +1,1 @@
+"""The groups of subcommands: each module parses one, and leaves the work to others."""

@@ -1,0 +1,50 @@
+"""What a merge request says.
+
+GitLab runs commands and calls people that a description names: so nothing there is free text of a model or of the work
+itself, but for one line that is shown as code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worksite.builder.domain.redaction import presentable
+from worksite.common.messages import Changeset
+
+_MAX_TITLE_CHARACTERS = 255
+
+
+@dataclass(frozen=True)
+class MergeRequest:
+    """From a branch that is there into another one."""
+
+    source: str
+    target: str
+    head: str
+    title: str
+    description: str
+
+
+def merge_request(changeset: Changeset, branch: str, target: str, title: str | None, task: str) -> MergeRequest:
+    """For what has passed."""
+    return MergeRequest(
+        source=branch,
+        target=target,
+        head=changeset.head_sha,
+        title=presentable(title or f"Worksite task {task}")[:_MAX_TITLE_CHARACTERS],
+        description=_description(changeset, task),
+    )
+
+
+def _description(changeset: Changeset, task: str) -> str:
+    summary = presentable(changeset.summary).replace("`", "'")
+    return (
+        f"Made by `{changeset.engine}` for task `{task}`; its Report says PASS.\n\n"
+        f"- `{summary}`\n- from `{changeset.base_sha}` to `{changeset.head_sha}`\n"
+    )
+
+
+def project_of(url: str, api: str) -> str | None:
+    """The path of a project at GitLab, from the URL of its repository; None where the API is not that of this host."""
+    root = f"{api.removesuffix('/api/v4')}/"
+    return url.removeprefix(root).strip("/").removesuffix(".git") if url.startswith(root) else None
