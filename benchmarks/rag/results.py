@@ -36,7 +36,7 @@ def print_line(line: Line) -> None:
     row, seconds = line.row, line.ingest_seconds
     quality = [f"{each:.3f}" for each in (row.ndcg_at_10, row.recall, row.mrr_at_10)]
     times = [f"{each:.0f}" for each in (row.p50_ms, row.p95_ms)]
-    rates = [f"{each / seconds:.0f}" for each in (line.documents, line.passages)]
+    rates = [f"{each / seconds:.1f}" for each in (line.documents, line.passages)]
     print_row([row.collection, row.way, *quality, *times, str(line.passages), *rates, f"{line.load:.1f}"])
 
 

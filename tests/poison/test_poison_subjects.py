@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -41,6 +40,7 @@ from worksite.common.testing.examples import NOW, TASK, TENANT
 from worksite.common.worker import Reply, Worker
 from worksite.rag import handlers as rag_handlers
 from worksite.rag.backlog import Backlog
+from worksite.rag.domain.queries import SearchResult
 from worksite.rag.inbox import inbox
 
 pytestmark = pytest.mark.asyncio
@@ -230,8 +230,8 @@ async def test_a_type_of_a_newer_version_is_handed_back_and_the_good_one_behind_
 class Engine:
     """Finds nothing."""
 
-    async def search(self, query: Any) -> Any:
-        return SimpleNamespace(hits=(), timings_ms={})
+    async def search(self, query: Any) -> SearchResult:
+        return SearchResult((), {}, "no_results")
 
 
 ENDPOINTS: dict[str, tuple[type[Message], Callable[[Bus], Any], Message]] = {

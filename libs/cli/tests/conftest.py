@@ -35,6 +35,7 @@ class FakeGateway:
     def __init__(self):
         self.tasks, self.events, self.artifacts, self.documents = {}, {}, {}, {}
         self.letters, self.requests, self.refusals = {}, [], []
+        self.breaks_off = []  # (method, end of the path): the answer to one such call ends in its middle
         self.after_submit = {"status": "completed", "verdict": "PASS", "artifacts": ["cost.json"]}
         self.after_input = self.after_submit
         self.looks_until_indexed, self.unreadable, self.not_taken = 1, {}, set()
@@ -220,9 +221,14 @@ class Handler(BaseHTTPRequestHandler):
         place = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         query, headers = parse_qs(place.query), dict(self.headers.items())
-        status, more, answer = self.server.fake.answer(self.command, place.path, query, headers, body)
+        fake = self.server.fake
+        status, more, answer = fake.answer(self.command, place.path, query, headers, body)
+        length = len(answer)
+        for broken in [one for one in fake.breaks_off if one[0] == self.command and place.path.endswith(one[1])]:
+            fake.breaks_off.remove(broken)
+            answer, self.close_connection = answer[: length // 2], True
         self.send_response(status)
-        for name, value in (more | {"Content-Length": str(len(answer))}).items():
+        for name, value in (more | {"Content-Length": str(length)}).items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(answer)

@@ -16,8 +16,10 @@ def rag(command, archive, state):
 
 async def an_index(state):
     indexes = EdgeIndexes(state / "rag" / "worksite")
-    store = await indexes.open(Manifest(Fingerprint("model", "tokenizer", "chunker", "bm25"), "/model", complete=True))
+    manifest = Manifest(Fingerprint("model", "tokenizer", "chunker", "bm25"), "/model", complete=True)
+    store = await indexes.open(manifest)
     await store.close()
+    await indexes.note(manifest)
     await indexes.aclose()
 
 

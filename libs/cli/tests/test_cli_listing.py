@@ -53,6 +53,35 @@ def test_a_pause_that_the_gateway_asks_for_is_made_and_said(gateway, worksite):
     assert done.stderr.count("Too many requests: 30 a minute: waiting 0 s") == 2
 
 
+@pytest.mark.parametrize(
+    ("command", "method", "path"),
+    [
+        (["watch", "last"], "GET", "/events"),
+        (["watch", "last"], "GET", "/v1/tasks"),
+        (["watch", "last"], "GET", "/artifacts/cost.json"),
+        (["submit", "do it"], "POST", "/v1/tasks"),
+    ],
+)
+def test_what_may_be_asked_twice_is_asked_again_when_the_answer_breaks_off(gateway, worksite, command, method, path):
+    gateway.add_task(artifacts=["cost.json"])
+    gateway.artifacts = {"cost.json": b"{}"}
+    gateway.breaks_off = [(method, path)]
+    done = worksite(*command)
+    assert (done.exit_code, gateway.breaks_off) == (0, []), done.stderr
+    keys = {
+        headers.get("Idempotency-Key") for _, _, _, headers, _ in gateway.requests if headers.get("Idempotency-Key")
+    }
+    assert len(keys) == (command[0] == "submit")
+
+
+def test_what_may_not_be_asked_twice_is_an_error_when_the_answer_breaks_off(gateway, worksite):
+    task = gateway.add_task("needs_input", None, question={"reason": "x", "covered": [], "missing": [], "hint": "y"})
+    gateway.breaks_off = [("POST", "/input")]
+    done = worksite("answer", task, "blue")
+    assert (done.exit_code, len(gateway.sent("POST", f"/v1/tasks/{task}/input"))) == (1, 1)
+    assert "does not answer" in done.stderr
+
+
 def test_a_pause_that_is_too_long_is_an_error_at_once(gateway, worksite):
     gateway.refusals = [("/v1/tasks", 429, {"Retry-After": "3600"}, LIMITED)]
     done = worksite("tasks")

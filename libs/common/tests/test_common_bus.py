@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from nats.js.errors import APIError
 from pydantic import SecretStr
 from worksite.common import subjects
 from worksite.common.bus import (
@@ -318,6 +319,35 @@ async def test_an_address_that_is_none_is_refused_in_words(url):
 async def test_more_replicas_than_servers_are_refused_in_words(bus):
     with pytest.raises(Permanent, match="refuses the streams"):
         await provision(bus, 1 << 30, replicas=3)
+
+
+class RefusingJetStream:
+    """Answers everything with one refusal, as nats-server words it."""
+
+    settings = BusSettings("nats://x", "test")
+
+    def __init__(self, refusal):
+        self.refusal = refusal
+        self.client = self
+
+    def jetstream(self, timeout):
+        return self
+
+    async def stream_info(self, name):
+        raise APIError(code=400, err_code=10005, description=self.refusal)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("refusal", "kind"),
+    [
+        ("no suitable peers for placement, peer offline", BusUnavailable),
+        ("no suitable peers for placement, insufficient storage", Permanent),
+    ],
+)
+async def test_a_server_of_a_cluster_that_is_away_is_an_outage_and_lacking_storage_is_not(refusal, kind):
+    with pytest.raises(kind, match=refusal):
+        await provision(RefusingJetStream(refusal), 1 << 30, replicas=3)
 
 
 @pytest.mark.asyncio

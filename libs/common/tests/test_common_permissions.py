@@ -21,8 +21,8 @@ def test_an_agent_reads_nothing_whole_but_artifacts(service):
     assert read_whole(service) == {"OBJ_artifacts"}
 
 
-def test_the_rag_engine_reads_nothing_whole_but_documents():
-    assert read_whole("rag") == {"KV_documents", "OBJ_knowledge"}
+def test_the_rag_engine_reads_nothing_whole_but_documents_and_results_of_tasks():
+    assert read_whole("rag") == {"KV_documents", "OBJ_knowledge", "KV_tasks", "OBJ_artifacts"}  # ADR 0013
 
 
 @pytest.mark.parametrize("service", PERMISSIONS)

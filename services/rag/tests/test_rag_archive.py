@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import random
+import resource
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -154,3 +155,16 @@ def test_archive_that_cannot_be_written_leaves_no_half_of_it_under_its_name(tmp_
     with pytest.raises(OSError, match="missing"):
         write_archive(tmp_path / "rag.backup", {"missing": tmp_path / "missing"}, {})
     assert not (tmp_path / "rag.backup").exists()
+
+
+def test_archive_that_the_disk_has_no_room_for_leaves_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "large"
+    file.write_bytes(random.Random(1).randbytes(100_000))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_archive(tmp_path / "rag.backup", {"large": file}, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == [file]

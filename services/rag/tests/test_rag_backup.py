@@ -39,6 +39,7 @@ class Place:
             store = await indexes.open(self.manifest)
             indexer = Indexer(self._embedder, SparseEncoder(), store, "index", cache=cache)
             await indexer.put("acme", Document(path, text, "markdown", source="source"))
+            await indexes.note(self.manifest)
             await store.close()
 
     async def paths(self) -> dict[str, int]:
@@ -133,6 +134,19 @@ async def test_there_is_nothing_to_back_up_before_an_index_is_complete(place: Pl
     with pytest.raises(SettingsError, match=r"no index in .* is complete"):
         await backup.create(place.settings, archive)
     assert not archive.exists()  # noqa: ASYNC240
+
+
+async def test_index_that_cannot_be_read_is_neither_backed_up_nor_touched(place: Place, archive: Path) -> None:
+    await place.put("a.md")
+    collection = place.settings.state_dir / "worksite"
+    config = collection / place.manifest.digest / "edge_config.json"
+    whole = config.read_bytes()
+    config.write_text("{")
+    with pytest.raises(SettingsError, match=r"the index in .* cannot be read: .*Restore a backup, or start"):
+        await backup.create(place.settings, archive)
+    assert not archive.exists()  # noqa: ASYNC240
+    config.write_bytes(whole)
+    assert await place.paths() == {"a.md": 2}
 
 
 async def test_earlier_backup_is_not_overwritten(place: Place, archive: Path) -> None:

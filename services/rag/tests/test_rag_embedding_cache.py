@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import zlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager, closing
 from dataclasses import replace
@@ -129,6 +130,34 @@ async def test_vector_that_is_not_as_it_was_stored_is_not_handed_out(file: Path)
     async with opened(file) as cache:
         await cache.keep("model", {"text": vector(1)})
     flip_a_bit(file, np.asarray(vector(1), "<f4").tobytes())
+    async with opened(file) as cache:
+        assert await cache.find("model", ["text"]) == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "used = 'today'",
+        "checksum = 'none'",
+        "vector = 'text'",
+        f"vector = x'0102030405', checksum = {zlib.crc32(bytes([1, 2, 3, 4, 5]))}",
+    ],
+)
+async def test_row_with_values_of_another_type_is_taken_for_missing(file: Path, change: str) -> None:
+    async with opened(file) as cache:
+        await cache.keep("model", {"text": vector(1)})
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute(f"UPDATE embeddings SET {change}")
+    async with opened(file) as cache:
+        assert await cache.find("model", ["text"]) == {}
+        await cache.keep("model", {"text": vector(1)})
+        assert await cache.find("model", ["text"]) == {"text": vector(1)}
+
+
+async def test_damaged_file_that_cannot_be_removed_costs_only_time(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_bytes(b"no database " * 1000)  # noqa: ASYNC240
+    file.with_name(f"{file.name}-shm").mkdir()  # which `unlink` refuses
     async with opened(file) as cache:
         assert await cache.find("model", ["text"]) == {}
 

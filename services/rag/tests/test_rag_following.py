@@ -59,6 +59,27 @@ async def test_what_is_deleted_failed_or_without_a_row_is_removed(
     assert await chunks(follower.indexer) == {}
 
 
+async def test_what_is_deleted_or_failed_is_removed_without_reading_all_that_its_tenant_has(
+    client: Any, keeper: Keeper, follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.send("deleting.md", TEXT)
+    await client.send("failed.md", TEXT)
+    await follower.look()
+    await client.delete("deleting.md")
+    await keeper.settle("acme", await client.send("failed.md", "", blob=b"no text"))
+    store, read = type(follower.indexer.store), list[str | None]()
+    revisions = store.revisions
+
+    async def noted(self: Any, tenant: str, path: str | None = None) -> Any:
+        read.append(path)
+        return await revisions(self, tenant, path)
+
+    monkeypatch.setattr(store, "revisions", noted)
+    await follower.look()
+    assert sorted(map(str, read)) == ["deleting.md", "failed.md"]
+    assert await chunks(follower.indexer) == {}
+
+
 async def test_replaced_text_takes_the_place_of_the_one_before(client: Any, follower: Follower) -> None:
     await client.send("a.md", TEXT)
     await follower.look()

@@ -76,7 +76,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def library(indexer: Indexer, root: Path) -> Library:
-    return Library(indexer, [Folder(root)], Converter(), {})
+    return Library(indexer, [Folder(root)], Converter())
 
 
 async def indexed(indexer: Indexer) -> set[str]:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from worksite.common.messages import SHARED_TENANT
-from worksite.rag.domain.documents import Document, Point, Vector
+from worksite.rag.backends.onnx import OnnxEmbedder
+from worksite.rag.domain.documents import Document, Point, Unindexable, Vector
 from worksite.rag.domain.queries import Scope, SearchQuery
+from worksite.rag.domain.sections import Section
 from worksite.rag.embedder import SHIPPED, Embedder
 from worksite.rag.index import Indexer, Unreadable, fingerprint_of
 from worksite.rag.lane import Lane
+from worksite.rag.parsing import CodeParser
 from worksite.rag.search import SearchEngine
 from worksite.rag.sparse import SparseEncoder
 from worksite.rag.store import VectorStore
@@ -147,7 +153,7 @@ async def test_other_fingerprint_is_built_beside_the_old_index(
     await new.close()
 
 
-class _MeetsAnother(Embedder):
+class _MeetsAnother(OnnxEmbedder):
     """The shipped model, which embeds no text before another one is there to be embedded."""
 
     def __init__(self) -> None:
@@ -166,6 +172,61 @@ async def test_as_many_chunks_of_a_document_are_embedded_side_by_side_as_the_lan
     document = Document("four.md", "".join(f"# Heading {n}\n\n{'word ' * n}\n\n" for n in range(1, 5)), "markdown")
     report = await Indexer(_MeetsAnother(), encoder, edge_store, "index", Lane(2)).sync("acme", [document])
     assert (report.embedded, report.failed) == (4, {})
+
+
+class _Parser(CodeParser):
+    """Does what a test wants, and then finds nothing."""
+
+    def __init__(self, first: Callable[[], object]) -> None:
+        super().__init__()
+        self._first = first
+
+    def sections(self, text: str, language: str) -> list[Section]:
+        self._first()
+        return []
+
+
+CODE = Document("shop.py", "total = 1\n", "code", language="python")
+
+
+@pytest.mark.asyncio
+async def test_query_is_answered_while_the_parser_holds_up_documents_of_every_tenant(
+    indexer: Indexer, corpus: list[Document], embedder: Embedder, encoder: SparseEncoder, edge_store: EdgeStore
+) -> None:
+    await indexer.sync(SHARED_TENANT, corpus)
+    begun, end = threading.Event(), threading.Event()
+    held_up = replace(indexer, parser=_Parser(lambda: (begun.set(), end.wait(120))))
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    puts = [asyncio.create_task(held_up.put(f"tenant-{n}", CODE)) for n in range(8)]
+    try:
+        while not begun.is_set():
+            await asyncio.sleep(0)
+        engine = SearchEngine(embedder, encoder, edge_store, lane=indexer.lane)
+        result = await asyncio.wait_for(engine.search(SearchQuery("how are passwords hashed?", Scope("acme"))), 60)
+        assert result.hits[0].passage.path == "docs/passwords.md"
+    finally:
+        end.set()
+        assert await asyncio.gather(*puts) == [1] * 8
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (OSError(errno.ENOMEM, "no process"), OSError),
+        (OSError(errno.EMFILE, "no descriptor"), OSError),
+        (ValueError("no such node"), Unindexable),
+    ],
+    ids=["memory", "descriptors", "text"],
+)
+async def test_trouble_of_the_machine_is_not_called_the_documents_fault(
+    indexer: Indexer, error: Exception, raised: type[Exception]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(raised):
+        await replace(indexer, parser=_Parser(fail)).put("acme", CODE)
 
 
 BIG = Document("big.md", "".join(f"# Heading {n}\n\nParagraph {n}.\n\n" for n in range(150)), "markdown")

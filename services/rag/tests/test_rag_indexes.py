@@ -6,10 +6,13 @@ import warnings
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
-from qdrant_client import AsyncQdrantClient
+from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.http.exceptions import UnexpectedResponse
 from worksite.rag.domain.identity import Fingerprint, Manifest
 from worksite.rag.store import Indexes, StoreError
 from worksite.rag.stores.edge import open_edge_store
@@ -46,6 +49,11 @@ async def test_index_keeps_the_manifest_that_it_was_made_with_until_another_is_n
     assert await indexes.manifests() == [NEW]
     await indexes.note(replace(NEW, complete=True))
     assert await indexes.manifests() == [replace(NEW, complete=True)]
+
+
+async def test_index_that_is_made_now_is_not_complete_whatever_its_manifest_says(indexes: Indexes) -> None:
+    await (await indexes.open(OLD)).close()
+    assert await indexes.manifests() == [replace(OLD, complete=False)]
 
 
 async def test_two_indexes_are_open_at_once_and_one_survives_the_end_of_the_other(indexes: Indexes) -> None:
@@ -103,9 +111,31 @@ async def test_index_whose_manifest_cannot_be_read_is_taken_for_one_without(tmp_
 async def test_shard_that_cannot_be_read_is_not_complete_any_more(tmp_path: Path) -> None:
     indexes = EdgeIndexes(tmp_path)
     await (await indexes.open(OLD)).close()
+    await indexes.note(OLD)
     (tmp_path / OLD.digest / "edge_config.json").write_text("{")
-    await (await indexes.open(replace(OLD, complete=False))).close()
+    await (await indexes.open(OLD)).close()
     assert await indexes.manifests() == [replace(OLD, complete=False)]
+    await indexes.aclose()
+
+
+class _Shared(AsyncQdrantClient):
+    """Of a server where another replica removes some collections as soon as they have been listed."""
+
+    removed = ""
+
+    async def get_collection(self, collection_name: str, **more: Any) -> models.CollectionInfo:
+        if collection_name == self.removed:
+            raise UnexpectedResponse(404, "Not Found", b"", httpx.Headers())
+        return await super().get_collection(collection_name, **more)
+
+
+async def test_collection_that_another_replica_removes_meanwhile_is_no_index_any_more() -> None:
+    client = _Shared(":memory:")
+    indexes = ServerIndexes(client, "worksite")
+    for manifest in (OLD, NEW):
+        await indexes.open(manifest)
+    client.removed = f"worksite-{OLD.digest}"
+    assert await indexes.manifests() == [NEW]
     await indexes.aclose()
 
 

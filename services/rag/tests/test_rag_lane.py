@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 from worksite.rag import lane as lanes
@@ -85,3 +86,48 @@ async def test_each_chunk_is_progress() -> None:
     assert lane.progress.last_turn == 0
     await chunks(lane, "a", [], 1)
     assert lane.progress.last_turn > 0
+
+
+async def test_as_many_documents_are_cut_side_by_side_as_the_lane_is_wide_and_each_is_progress() -> None:
+    lane = Lane(width=2)
+    under_way, most = 0, 0
+
+    async def cut() -> None:
+        nonlocal under_way, most
+        async with lane.cutting():
+            under_way += 1
+            most = max(most, under_way)
+            await turns()
+            under_way -= 1
+
+    await asyncio.gather(*(cut() for _ in range(6)))
+    assert most == 2
+    assert lane.progress.last_turn > 0
+
+
+async def test_documents_whose_cutting_hangs_leave_threads_to_chunks() -> None:
+    lane, end = Lane(width=2), threading.Event()
+
+    async def cut() -> None:
+        async with lane.cutting():
+            await lane.computed(end.wait, 120)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(8):
+                group.create_task(cut())
+            await turns()
+            async with lane.chunk():
+                assert await asyncio.wait_for(lane.computed(len, "four"), 60) == 4
+            end.set()
+    finally:
+        end.set()
+
+
+async def test_thread_that_cannot_be_started_is_an_os_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(OSError, match="can't start new thread"):
+        await Lane().computed(len, "four")

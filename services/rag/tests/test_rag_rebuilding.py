@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from qdrant_client import AsyncQdrantClient
 from worksite.common.bus import Bus, announce, request
 from worksite.common.errors import BusUnavailable
 from worksite.common.health import Health
 from worksite.common.messages import SearchRequest, SearchResponse
 from worksite.common.service import Running
+from worksite.rag import main
 from worksite.rag.backends.onnx import OnnxEmbedder
+from worksite.rag.converting import Converter
 from worksite.rag.domain.documents import Point
 from worksite.rag.domain.identity import Fingerprint, Manifest
 from worksite.rag.embedder import SHIPPED, Embedder
@@ -30,7 +33,7 @@ from worksite.rag.loading import load_embedder
 from worksite.rag.rebuilding import embedder_of, former_of
 from worksite.rag.serving import Serving
 from worksite.rag.settings import RagSettings
-from worksite.rag.store import Indexes
+from worksite.rag.store import Indexes, StoreError
 from worksite.rag.stores.edge import EdgeStore
 from worksite.rag.stores.edge_indexes import EdgeIndexes
 from worksite.rag.stores.server_indexes import ServerIndexes
@@ -186,11 +189,99 @@ async def test_new_index_takes_the_place_of_the_former_without_a_failed_or_an_em
         await until(lambda: holds(asked >= 20))
         assert world.shards() == {world.manifest("1").digest, world.manifest("2").digest}
         assert running.health.state["index"].startswith("rebuilding: ")
+        assert rebuild_chunks() is not None
         world.go_on()
         await asyncio.gather(*asking)
+        assert rebuild_chunks() is None
         assert await world.found() == EVERYTHING
         await until(lambda: holds(world.shards() == {world.manifest("2").digest}))
     assert [text for text in embedded if "\n" in text] == []  # one line: a query
+
+
+def rebuild_chunks() -> float | None:
+    return REGISTRY.get_sample_value("rag_rebuild_chunks", {"index": "building"})
+
+
+async def test_while_former_indexes_are_removed_what_is_saved_is_found(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await indexed_before(world)
+    removing = asyncio.Event()
+
+    async def slow(*_: object) -> None:
+        await removing.wait()
+
+    monkeypatch.setattr(EdgeIndexes, "retire_all_but", slow)
+    async with world.serving("2") as running:
+        await until(lambda: is_complete(running))
+        (world.root / "tea.md").write_text("# Tea\n\nNo tokens.\n")
+        try:
+            await world.answers(*EVERYTHING, "docs/tea.md")
+        finally:
+            removing.set()
+
+
+async def test_former_index_that_cannot_be_removed_stops_nothing_and_goes_at_the_next_start(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await indexed_before(world)
+
+    async def refused(*_: object) -> None:
+        raise OSError("device or resource busy")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EdgeIndexes, "retire_all_but", refused)
+        async with world.serving("2"):
+            await until(lambda: holds("not removed before the next start: device or resource busy" in caplog.text))
+            assert await world.found() == EVERYTHING
+    assert len(world.shards()) == 2
+    async with world.serving("2"):
+        await until(lambda: holds(world.shards() == {world.manifest("2").digest}))
+
+
+async def test_former_index_that_cannot_be_read_does_not_answer(world: World) -> None:
+    await indexed_before(world)
+    (world.collection / world.manifest("1").digest / "edge_config.json").write_text("{")
+    async with world.serving("2") as running:
+        assert await is_complete(running)  # when it is ready: the new index alone answers
+        await world.answers(*EVERYTHING)
+
+
+async def test_all_that_keep_indexes_convert_one_file_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await indexed_before(world)
+    made: list[Converter] = []
+    initialise = Converter.__init__
+
+    def counted(converter: Converter) -> None:
+        made.append(converter)
+        initialise(converter)
+
+    monkeypatch.setattr(Converter, "__init__", counted)
+    async with world.serving("2") as running:
+        await until(lambda: is_complete(running))
+    assert len(made) == 1
+
+
+async def test_reranker_is_loaded_after_the_former_model_since_the_last_one_sets_the_threads_of_torch(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former = replace(world.manifest("1"), complete=True)
+    async with aclosing(EdgeIndexes(world.collection)) as indexes:
+        await (await indexes.open(former)).close()
+        await indexes.note(former)
+    loaded: list[str] = []
+
+    async def reranking(*_: object) -> None:
+        loaded.append("reranker")
+        raise StoreError("far enough")
+
+    monkeypatch.setattr(main, "embedder_of", lambda *_: loaded.append("former"))
+    monkeypatch.setattr(main, "_reranking", reranking)
+    micro = await announce(world.bus, "rag", "0.1.0")
+    with pytest.raises(StoreError, match="far enough"):
+        await main._main(world.settings, Running(world.bus, micro, Health(), asyncio.Event(), asyncio.Event()))
+    await micro.stop()
+    assert loaded == ["former", "reranker"]
 
 
 async def test_collection_of_a_server_is_replaced_in_the_same_way(
@@ -254,7 +345,7 @@ async def test_start_after_a_rebuild_that_was_given_up_answers_from_the_index_th
     async with world.serving("1", batches=0) as running:
         assert await world.found() == EVERYTHING
         await until(lambda: is_complete(running))
-        assert world.shards() == {world.manifest("1").digest}
+        await until(lambda: holds(world.shards() == {world.manifest("1").digest}))
 
 
 async def test_copy_of_the_index_that_is_put_back_answers_for_nothing_deleted_and_gets_what_was_replaced(

@@ -9,11 +9,11 @@ import pytest
 from worksite.common import subjects
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Bus, KeyValue
-from worksite.common.errors import QueueFull
+from worksite.common.errors import BusUnavailable, QueueFull
 from worksite.common.messages import DocumentEntry, NewProject, UploadedProject
 from worksite.common.testing import examples
-from worksite.rag.confining import Confined
-from worksite.rag.results import Results
+from worksite.rag.confining import Confined, CutShort
+from worksite.rag.results import MOST_CUTS, Results
 from worksite.rag.unpacking import sources_in
 
 pytestmark = pytest.mark.asyncio
@@ -95,6 +95,29 @@ async def test_result_of_a_later_task_on_the_same_project_replaces_all_of_the_ea
     assert await tasks_found(client) == {B, C}
 
 
+@pytest.mark.parametrize("route", ["review", "design"])
+async def test_task_that_built_nothing_replaces_no_branch(bus: Bus, client: Any, route: str) -> None:
+    running = results_on(bus)
+    await client.finish(A, FILES, SHOP)
+    await running.look()
+    built = set(await wanted(client))
+    for task in (B, C):
+        routed = examples.task_state().route.model_copy(update={"route": route})
+        await client.finish(task, {}, SHOP, route=routed)
+        await running.look()
+    assert set(await wanted(client)) == built | {f"tasks/{C}/spec.md", f"tasks/{C}/report.md"}
+
+
+async def test_task_whose_branch_is_lost_does_not_replace_an_earlier_branch(bus: Bus, client: Any) -> None:
+    await client.finish(A, FILES, SHOP)
+    running = results_on(bus)
+    await running.look()
+    built = set(await wanted(client))
+    await client.finish(B, FILES, SHOP, changeset=examples.task_state().changeset)  # nobody has stored that archive
+    await running.look()
+    assert set(await wanted(client)) == built | {f"tasks/{B}/spec.md", f"tasks/{B}/report.md"}
+
+
 async def test_earlier_task_that_is_taken_up_late_replaces_nothing(bus: Bus, client: Any) -> None:
     late = client.clock
     await client.finish(B, FILES, SHOP)
@@ -119,6 +142,23 @@ async def test_without_a_name_the_title_of_the_spec_or_the_upload_tells_which_pr
     await client.finish(C, FILES, NewProject(), spec=titled.model_copy(update={"title": f"Task {B}"}))
     await results_on(bus).look()
     assert await tasks_found(client) == {A, C, "e" * 32}
+
+
+async def test_later_task_that_has_lost_everything_costs_the_earlier_one_nothing(bus: Bus, client: Any) -> None:
+    lost = examples.task_state()
+    await client.finish(A, FILES, SHOP)
+    await client.finish(B, FILES, SHOP, spec=lost.spec, judgement=lost.judgement, changeset=lost.changeset)
+    assert await results_on(bus).look()
+    assert await tasks_found(client) == {A}
+
+
+async def test_tasks_that_were_completed_meanwhile_cost_no_row_where_a_later_one_replaces_them(
+    bus: Bus, client: Any
+) -> None:
+    for task in (A, B):
+        await client.finish(task, FILES, SHOP)
+    await results_on(bus).look()
+    assert {DocumentEntry.consume(row.value).path.split("/")[1] for row in await client.rows.entries()} == {B}
 
 
 async def test_only_the_latest_tasks_of_a_tenant_are_kept(bus: Bus, client: Any) -> None:
@@ -159,20 +199,68 @@ async def test_trouble_with_one_task_is_tried_again_and_stops_no_other(
     await client.finish(A, FILES, SHOP)
     await client.finish(B, FILES, NewProject())
     results = results_on(bus)
-    full = {"is": True}
+    away = {"is": True}
     put = Artifacts.put_message
 
     async def refuse(self: Artifacts, message: Any) -> Any:
-        if full["is"] and A in message.path:
-            raise QueueFull("no room")
+        if away["is"] and B in message.path:
+            raise BusUnavailable("no answer")
         return await put(self, message)
 
     monkeypatch.setattr(Artifacts, "put_message", refuse)
     assert not await results.look()
-    assert await tasks_found(client) == {B}
-    full["is"] = False
+    assert await tasks_found(client) == {A}
+    away["is"] = False
     assert await results.look()
     assert await tasks_found(client) == {A, B}
+
+
+async def test_store_that_is_full_ends_the_look_before_another_archive_is_read(
+    bus: Bus, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await client.finish(A, FILES, SHOP)
+    await client.finish(B, FILES, NewProject())
+    results = results_on(bus)
+    results.unpacker = unpacker = Unconfined("", 0)
+
+    async def refuse(*_: Any) -> Any:
+        raise QueueFull("no room")
+
+    with monkeypatch.context() as full:
+        full.setattr(Artifacts, "put_message", refuse)
+        assert not await results.look()
+    assert unpacker.runs == 1
+    assert await results.look()
+    assert await tasks_found(client) == {A, B}
+
+
+async def test_bucket_that_was_made_anew_is_read_from_its_beginning(bus: Bus, client: Any) -> None:
+    running = results_on(bus)
+    for task in (A, B):
+        await client.finish(task, FILES, NewProject())
+    await running.look()
+    stream = (await bus.jetstream.stream_info(f"KV_{subjects.TASKS}")).config
+    await bus.jetstream.delete_stream(f"KV_{subjects.TASKS}")
+    await bus.jetstream.add_stream(stream)
+    await client.finish(C, FILES, SHOP)
+    await running.look()
+    assert await tasks_found(client) == {A, B, C}
+
+
+async def test_branch_that_a_busy_machine_did_not_unpack_in_time_is_unpacked_later(bus: Bus, client: Any) -> None:
+    await client.finish(A, FILES, SHOP)
+    results = results_on(bus)
+    results.unpacker = Unconfined("", 0, cuts=MOST_CUTS)
+    assert [await results.look() for _ in range(MOST_CUTS + 1)] == [False] * MOST_CUTS + [True]
+    assert len(await wanted(client)) == 4
+
+
+async def test_branch_that_is_never_unpacked_in_time_costs_only_itself(bus: Bus, client: Any) -> None:
+    await client.finish(A, FILES, SHOP)
+    results = results_on(bus)
+    results.unpacker = Unconfined("", 0, cuts=MOST_CUTS + 1)
+    assert [await results.look() for _ in range(MOST_CUTS + 1)] == [False] * MOST_CUTS + [True]
+    assert set(await wanted(client)) == {f"tasks/{A}/spec.md", f"tasks/{A}/report.md"}
 
 
 async def test_row_of_a_task_that_cannot_be_read_stops_no_other(bus: Bus, client: Any) -> None:
@@ -205,7 +293,14 @@ class MortalBus(Bus):
 class Unconfined(Confined):
     """Starts no process, for a test that unpacks a hundred archives of its own."""
 
+    def __init__(self, module: str, output_bytes: int, cuts: int = 0) -> None:
+        super().__init__(module, output_bytes)
+        self.runs, self.cuts = 0, cuts
+
     async def run(self, data: bytes, argument: str) -> str:
+        self.runs += 1
+        if self.runs <= self.cuts:
+            raise CutShort("it takes longer than 30 s")
         return json.dumps(sources_in(data))
 
 

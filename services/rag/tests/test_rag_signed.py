@@ -72,9 +72,14 @@ def test_weights_and_their_zero_point_move_together() -> None:
             tensor(b"w", UNSIGNED, b"\1"),
             tensor(b"wz", UNSIGNED, b"\1"),
         ),
+        model(
+            node(b"MatMulInteger", b"x", b"w", b"xz", b"wz"),
+            (5, UNSIGNED + message([(8, b"w"), (13, b"weights")])),
+            tensor(b"wz", UNSIGNED, b"\1"),
+        ),
         b"not a model",
     ],
-    ids=["computed zero point", "no zero point", "unquantised", "read by another", "no model"],
+    ids=["computed zero point", "no zero point", "unquantised", "read by another", "in another file", "no model"],
 )
 def test_what_cannot_be_changed_alone_is_left_as_it_is(untouched: bytes) -> None:
     assert with_signed_weights(untouched) == untouched

@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 from worksite.rag.confined import Refused
-from worksite.rag.confining import Confined, NotDone
+from worksite.rag.confining import Confined, CutShort, NotDone
 from worksite.rag.unpacking import MOST_BYTES, MOST_FILES, OUTPUT_BYTES, sources_in
 
 
@@ -75,5 +75,15 @@ async def test_archives_are_unpacked_in_a_process_that_may_not_take_much() -> No
     unpacker = Confined("worksite.rag.unpacking", OUTPUT_BYTES)
     said = await unpacker.run(archive({"ä.py": "é = 1\n"}), "branch")
     assert json.loads(said) == {"texts": {"ä.py": "é = 1\n"}, "left_out": 0}
-    with pytest.raises(NotDone, match="it is no zip archive"):
+    with pytest.raises(NotDone, match="it is no zip archive") as refused:
         await unpacker.run(b"", "branch")
+    assert not isinstance(refused.value, CutShort)
+
+
+@pytest.mark.asyncio
+async def test_work_that_is_killed_or_runs_out_of_time_is_told_apart_from_a_file_that_is_refused() -> None:
+    deep = b"<table>" + b"<tr><td>" * 1_000_000
+    with pytest.raises(CutShort, match=r"it takes longer than 0\.01 s"):
+        await Confined("worksite.rag.unpacking", OUTPUT_BYTES, seconds=0.01).run(archive({}), "branch")
+    with pytest.raises(CutShort, match="it takes more processor time or memory"):
+        await Confined("worksite.rag.conversion", OUTPUT_BYTES, processor_seconds=1).run(deep, ".html")

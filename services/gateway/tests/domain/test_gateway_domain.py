@@ -105,7 +105,7 @@ def test_only_a_terminal_state_ends_the_stream(kind: str, status: str, ends: boo
 
 
 def test_a_submission_refuses_two_kinds_of_project_at_once() -> None:
-    with pytest.raises(ValidationError, match="not more"):
+    with pytest.raises(ValidationError, match="give one of git_url"):
         Project(name="shop", git_url="https://git.example/x")
 
 

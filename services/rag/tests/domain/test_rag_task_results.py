@@ -102,6 +102,18 @@ def test_project_is_told_apart_by_where_it_comes_from_and_named_in_a_tag(
     assert (found.origin.project, found.tags) == (project, tags)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [routed("review"), routed("design", None), routed("feature") | {"changeset": None}],
+    ids=["review", "design", "nothing was built"],
+)
+def test_task_without_a_branch_is_not_on_the_project_of_one_with_a_branch(changes: dict[str, Any]) -> None:
+    built, other = row(), row(**changes)
+    assert built
+    assert other
+    assert other.origin.project == f"{other.route} {built.origin.project}"
+
+
 def test_text_that_no_document_can_hold_is_left_out() -> None:
     found = row()
     assert found

@@ -34,16 +34,19 @@ def write_archive(archive: Path, files: Mapping[str, Path], about: Mapping[str, 
     draft = archive.with_name(f"{archive.name}.new")
     contents = {name: {"size": path.stat().st_size, "sha256": _sha256(path)} for name, path in files.items()}
     head = json.dumps({"kind": _KIND, "about": about, "files": contents}).encode()
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
-        with gzip.open(raw, "wb", compresslevel=_FAST) as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
-            member = tarfile.TarInfo(_CONTENTS)
-            member.size = len(head)
-            tar.addfile(member, io.BytesIO(head))
-            for name, path in files.items():
-                tar.add(path, name, recursive=False)
-        raw.flush()
-        os.fsync(raw.fileno())
-    draft.replace(archive)
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw:
+            with gzip.open(raw, "wb", compresslevel=_FAST) as packed, tarfile.open(fileobj=packed, mode="w|") as tar:
+                member = tarfile.TarInfo(_CONTENTS)
+                member.size = len(head)
+                tar.addfile(member, io.BytesIO(head))
+                for name, path in files.items():
+                    tar.add(path, name, recursive=False)
+            raw.flush()
+            os.fsync(raw.fileno())
+        draft.replace(archive)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def unpack_archive(archive: Path, into: Path) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from worksite.rag.archive import ArchiveError, unpack_archive, write_archive
 from worksite.rag.domain.identity import Manifest
 from worksite.rag.embedding_cache import copy_embeddings, merge_embeddings
 from worksite.rag.settings import EMBEDDINGS, RagSettings
-from worksite.rag.store import chunks_in
+from worksite.rag.store import StoreError, chunks_in
 from worksite.rag.stores.edge_indexes import EdgeIndexes
 from worksite.rag.stores.manifests import manifest_from, manifest_to
 
@@ -37,7 +37,10 @@ async def create(settings: RagSettings, archive: Path) -> str:
         manifest = next((one for one in await indexes.manifests() if one.complete), None)
         if manifest is None:
             raise ArchiveError(f"no index in {collection} is complete: start the service, and stop it once it is ready")
-        chunks = await _chunks(indexes, manifest)
+        try:
+            chunks = await _chunks(indexes, manifest)
+        except StoreError as error:
+            raise ArchiveError(f"{error}. Restore a backup, or start the service, which makes it anew") from error
         about = {"index": manifest_to(manifest), "digest": manifest.digest, "chunks": chunks}
         await asyncio.to_thread(_write, settings, collection / manifest.digest, archive, about)
     return f"{chunks} chunks in {archive}"
@@ -83,14 +86,17 @@ async def _verified(archive: Path, collection: Path, about: Mapping[str, object]
     if manifest is None or not (collection / manifest.digest).is_dir():
         raise ArchiveError(f"{archive} holds no index that this version knows")
     async with aclosing(EdgeIndexes(collection)) as unpacked:
-        chunks = await _chunks(unpacked, manifest)
+        try:
+            chunks = await _chunks(unpacked, manifest)
+        except StoreError as error:
+            raise ArchiveError(f"{archive} is damaged: {error}") from error
     if chunks != about.get("chunks"):
         raise ArchiveError(f"the index in {archive} cannot be read: it has {chunks} chunks, not {about.get('chunks')}")
     return manifest
 
 
 async def _chunks(indexes: EdgeIndexes, manifest: Manifest) -> int:
-    store = await indexes.open(manifest)
+    store = await indexes.read(manifest)
     try:
         return await chunks_in(store)
     finally:

@@ -21,6 +21,10 @@ class NotDone(Exception):
     """Why there is no result; the text is for whoever owns the file."""
 
 
+class CutShort(NotDone):
+    """Its time was over, or it was killed: by the file's fault, or because the machine was busy or short of memory."""
+
+
 class Confined:
     """Runs a module that calls `confined.serve`, once at a time, so that memory is bounded whatever is sent."""
 
@@ -38,7 +42,7 @@ class Confined:
         self._turn = asyncio.Lock()
 
     async def run(self, data: bytes, argument: str) -> str:
-        """The result. Raises NotDone with the reason."""
+        """The result. Raises NotDone with the reason, CutShort where another try may succeed."""
         async with self._turn:
             with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as result:
                 await asyncio.to_thread(_fill, source, data)
@@ -46,7 +50,7 @@ class Confined:
                 said = await asyncio.to_thread(_read, result, self._output_bytes)
         if status == 0:
             return said
-        raise NotDone(said if status == 1 and said else _what_happened(status))
+        raise NotDone(said) if status == 1 and said else _what_happened(status)
 
     async def _status(self, argument: str, source: BinaryIO, result: BinaryIO) -> int:
         process = await asyncio.create_subprocess_exec(
@@ -60,7 +64,7 @@ class Confined:
         try:
             return await asyncio.wait_for(process.wait(), self._seconds)
         except TimeoutError as error:
-            raise NotDone(f"it takes longer than {self._seconds:g} s") from error
+            raise CutShort(f"it takes longer than {self._seconds:g} s") from error
         finally:
             with suppress(ProcessLookupError):  # nothing is left of it, as a rule
                 os.killpg(process.pid, signal.SIGKILL)
@@ -77,7 +81,7 @@ def _read(file: BinaryIO, most: int) -> str:
     return file.read(most).decode(errors="replace")
 
 
-def _what_happened(status: int) -> str:
-    if -status in (signal.SIGXCPU, signal.SIGKILL):
-        return "it takes more processor time or memory than a file may take"
-    return f"its process ended with status {status}"
+def _what_happened(status: int) -> NotDone:
+    if -status in (signal.SIGXCPU, signal.SIGKILL):  # the latter also for processor time, or by a system out of memory
+        return CutShort("it takes more processor time or memory than a file may take")
+    return NotDone(f"its process ended with status {status}")

@@ -14,7 +14,7 @@ import time
 import zlib
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 OVERHEAD = 2.0
 """What an entry takes of the file, as a multiple of its vector: pages are about two thirds full."""
+_FLOAT_BYTES = 4
 _KEPT_WHEN_FULL = 0.9
 _REFRESH_SECONDS = 7 * 86_400
 """A use is noted once a week: noting each would write as much as storing the vector again."""
@@ -41,6 +42,11 @@ CREATE TABLE IF NOT EXISTS embeddings (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_use ON embeddings (used);
 """
+_FIND = """
+SELECT used, checksum, vector FROM embeddings
+WHERE key = ? AND typeof(used) = 'integer' AND typeof(checksum) = 'integer' AND typeof(vector) = 'blob'
+"""
+"""A column takes values of any type, and a file may have been restored from anywhere."""
 _DELETE_OLDEST = "DELETE FROM embeddings WHERE key IN (SELECT key FROM embeddings ORDER BY used LIMIT ?)"
 _ADD_OTHER = """
 INSERT OR IGNORE INTO embeddings (key, used, checksum, vector) SELECT key, used, checksum, vector FROM other.embeddings
@@ -101,7 +107,8 @@ class EmbeddingCache:
         is_damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
         if is_damaged:
             for suffix in ("", "-wal", "-shm"):
-                self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
+                with suppress(OSError):  # a folder that cannot be written to, say
+                    self._file.with_name(self._file.name + suffix).unlink()
         said = f"{error}{': it is made anew' if is_damaged else ''}"
         if said != self._trouble:
             logger.warning("embeddings in %s cannot be used: %s", self._file, said)
@@ -117,7 +124,7 @@ class EmbeddingCache:
         now = int(self._now())
         for text in texts:
             key = _key(model, text)
-            row = database.execute("SELECT used, checksum, vector FROM embeddings WHERE key = ?", (key,)).fetchone()
+            row = database.execute(_FIND, (key,)).fetchone()
             if row and (vector := _vector(row[2], row[1])):
                 found[text] = vector
                 if now - row[0] > _REFRESH_SECONDS:
@@ -180,6 +187,6 @@ def _key(model: str, text: str) -> bytes:
 
 def _vector(data: bytes, checksum: int) -> Vector | None:
     """None for what is not as it was stored."""
-    if zlib.crc32(data) != checksum:
+    if zlib.crc32(data) != checksum or len(data) % _FLOAT_BYTES:
         return None
     return tuple(np.frombuffer(data, "<f4").tolist())

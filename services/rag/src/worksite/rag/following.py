@@ -63,8 +63,11 @@ class Follower:
     async def _follow(self, tenant: str, document: str) -> None:
         row = await self.rows.newest(row_key(tenant, document))
         entry = parse_row(row.key, row.value) if row else None
-        if entry is None or entry.state in ("deleting", "failed"):
+        if entry is None:
             await remove_document(self.indexer, tenant, document)
+            return
+        if entry.state in ("deleting", "failed"):
+            await self.indexer.remove(tenant, entry.path)
             return
         stored = (await self.indexer.store.revisions(tenant, entry.path)).get(entry.path, {})
         if not is_whole(stored, entry.text.sha256):

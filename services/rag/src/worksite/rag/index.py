@@ -93,7 +93,10 @@ class Indexer:
     parser: CodeParser = field(default_factory=CodeParser)
 
     async def put(self, tenant: str, document: Document) -> int:
-        """Bring one document up to date; returns how many chunks it has. Raises Unindexable."""
+        """Bring one document up to date; returns how many chunks it has.
+
+        Raises Unindexable, and OSError where the machine has no process or thread left, which is no fault of it.
+        """
         known = await self.store.revisions(tenant, document.path)
         report = IndexReport()
         await self._put(tenant, document, known.get(document.path, {}), report)
@@ -140,7 +143,8 @@ class Indexer:
             _record_failure(report, document.path, f"{type(error).__name__}: {error}")
 
     async def _put(self, tenant: str, document: Document, known: Mapping[UUID, Revision], report: IndexReport) -> None:
-        chunks, changes = await _computed(self._changes, tenant, document, known)
+        async with self.lane.cutting():
+            chunks, changes = await self._computed(self._changes, tenant, document, known)
         await self._apply(tenant, changes, report)
         report.files += 1
         report.chunks += chunks
@@ -177,7 +181,7 @@ class Indexer:
         report.embedded += len(fresh)
         CHUNKS.labels("embedded").inc(len(fresh))
         CHUNKS.labels("remembered").inc(len(texts) - len(fresh))
-        return await _computed(self._assembled, new, known | fresh)
+        return await self._computed(self._assembled, new, known | fresh)
 
     async def _embedded(self, texts: Collection[str]) -> dict[str, Vector]:
         """Side by side as many as the lane takes, of like length, so that none waits long for its neighbours."""
@@ -190,26 +194,25 @@ class Indexer:
 
     async def _vector(self, text: str) -> Vector:
         async with self.lane.chunk():
-            return await _computed(self.embedder.embed, text)
+            return await self._computed(self.embedder.embed, text)
 
     def _assembled(self, new: Sequence[tuple[UUID, Passage, str]], dense: Mapping[str, Vector]) -> list[Point]:
         return [Point(one, passage, dense[text], self.encoder.document(text)) for one, passage, text in new]
+
+    async def _computed(self, call: Callable[..., _T], *arguments: object) -> _T:
+        """In a thread. What a text makes fail is the text's fault, unlike what the machine or the store cannot do."""
+        try:
+            return await self.lane.computed(call, *arguments)
+        except (Unindexable, OSError):
+            raise
+        except Exception as error:  # neither the parser nor the model's binding names what it raises
+            raise Unindexable(f"its text cannot be indexed: {type(error).__name__}: {error}") from error
 
     async def _delete(self, tenant: str, ids: Collection[UUID], report: IndexReport) -> None:
         if ids:
             await self.store.delete(tenant, ids)
             report.deleted += len(ids)
             CHUNKS.labels("removed").inc(len(ids))
-
-
-async def _computed(call: Callable[..., _T], *arguments: object) -> _T:
-    """In a thread. What a text makes fail is the text's fault, unlike what the store cannot do."""
-    try:
-        return await asyncio.to_thread(call, *arguments)
-    except Unindexable:
-        raise
-    except Exception as error:  # neither the parser nor the model's binding names what it raises
-        raise Unindexable(f"its text cannot be indexed: {type(error).__name__}: {error}") from error
 
 
 def _record_failure(report: IndexReport, path: str, reason: str) -> None:

@@ -36,17 +36,18 @@ async def _main(settings: RagSettings, running: service.Running) -> None:
     indexes = await asyncio.to_thread(_indexes, settings)
     cache = EmbeddingCache(settings.state_dir / EMBEDDINGS, settings.max_embedding_cache_bytes)
     async with aclosing(indexes), aclosing(cache):
-        lane = Lane(settings.rag_embedder_threads)  # texts side by side: they gain more than each does by threads
-        serving = Serving(settings, running, indexes, cache, await _reranking(settings, backend, running), lane)
         current = await asyncio.to_thread(manifest_of, embedder, name)
         former = former_of(await indexes.manifests(), current)
-        if not former:
-            await serving.serve(current, embedder)
-        elif model := await asyncio.to_thread(embedder_of, former, embedder, _loaded):
+        model = await asyncio.to_thread(embedder_of, former, embedder, _loaded) if former else None
+        reranking = await _reranking(settings, backend, running)  # the last: torch has one number of threads for all
+        lane = Lane(settings.rag_embedder_threads)  # texts side by side: they gain more than each does by threads
+        serving = Serving(settings, running, indexes, cache, reranking, lane)
+        if former and model:
             await serving.rebuild(former, model, current, embedder)
-        else:
+            return
+        if former:
             state["index"] = "a new one is made, and searches wait for it: the model of the former one is gone"
-            await serving.serve(current, embedder)
+        await serving.serve(current, embedder)
 
 
 def _loaded(manifest: Manifest) -> Embedder:

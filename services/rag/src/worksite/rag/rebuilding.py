@@ -78,6 +78,7 @@ class Rebuild:
                 await asyncio.sleep(backoff(failures))
             former = answering.replace(engine)
             telling.cancel()
+        _CHUNKS.clear()
         self.state["index"] = "complete"
         log.info("the new index answers")
         await answering.released(former)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,12 +22,12 @@ from pydantic import BaseModel
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Entry, KeyValue
 from worksite.common.bus.consumer import backoff
-from worksite.common.errors import ArtifactCorrupt, ArtifactMissing, Conflict, MalformedMessage
+from worksite.common.errors import ArtifactCorrupt, ArtifactMissing, Conflict, MalformedMessage, QueueFull
 from worksite.common.ledger import LedgerEntry
 from worksite.common.messages import ArtifactRef, DocumentEntry
 from worksite.common.messages.knowledge import MAX_DOCUMENT_BYTES
 from worksite.rag.backlog import Backlog
-from worksite.rag.confining import Confined, NotDone
+from worksite.rag.confining import Confined, CutShort, NotDone
 from worksite.rag.domain.documents import Unindexable
 from worksite.rag.domain.entries import parse_row, row_key
 from worksite.rag.domain.results import Completed, ResultText, TaskResults, completed, kept, results_of, texts_of
@@ -39,6 +40,8 @@ log = logging.getLogger(__name__)
 _RESULTS = Counter("rag_ingest_results_total", "Tasks whose results were looked at", ["outcome"])
 POLL_SECONDS = 5.0
 MAX_ARCHIVE_BYTES = 64 << 20
+MOST_CUTS = 3
+"""So often a task waits for a less busy machine, because its branch was not unpacked in time; then it goes without."""
 _ROWS_PER_READ = 64
 Outcome = Literal["taken", "replaced", "empty", "known"]
 _MARK = LedgerEntry(status="done", holder="rag").model_dump_json().encode()
@@ -61,8 +64,10 @@ class Results:
     backlog: Backlog
     most: int
     unpacker: Confined = field(default_factory=lambda: Confined("worksite.rag.unpacking", OUTPUT_BYTES))
-    _read_up_to: int = 0
+    _last: Entry | None = None
+    """The latest row that was read."""
     _waiting: dict[str, TaskResults] = field(default_factory=dict[str, TaskResults])
+    _cuts: Tally[str] = field(default_factory=Tally[str])
 
     async def run(self) -> None:
         """Until cancelled; what fails is tried again, later each time."""
@@ -76,23 +81,35 @@ class Results:
             await asyncio.sleep(backoff(failures) if failures else POLL_SECONDS)
 
     async def look(self) -> bool:
-        """Take up what was completed since the last look; False when something has to be tried again."""
+        """Take up what was completed since the last look; False when something has to be tried again.
+
+        The latest first: where it has something, the earlier ones that it replaces are not even read.
+        """
         await self._find()
-        for task, results in sorted(self._waiting.items(), key=lambda one: (one[1].completed_at, one[0])):
+        for task, results in sorted(self._waiting.items(), key=lambda one: (one[1].completed_at, one[0]), reverse=True):
             try:
                 outcome = await self._settle(results)
-            except Exception as error:  # the boundary: trouble of the bus, or a store that is full, stops no other task
+            except Exception as error:  # the boundary: trouble with one task stops no other
                 log.warning("the results of task %s are taken up later: %s", task, error or repr(error))
                 ERRORS.labels("tasks").inc()
+                if isinstance(error, QueueFull):  # nor is there room for another, whose archive need not be read
+                    break
                 continue
-            del self._waiting[task]
+            del self._waiting[task], self._cuts[task]
             _RESULTS.labels(outcome).inc()
         return not self._waiting
 
     async def _find(self) -> None:
-        while rows := await self.tasks.entries(after=self._read_up_to, limit=_ROWS_PER_READ):
+        if self._last and not await self._is_there(self._last):
+            self._last = None
+        while rows := await self.tasks.entries(after=self._last.revision if self._last else 0, limit=_ROWS_PER_READ):
             self._waiting |= await asyncio.to_thread(_completed, rows)
-            self._read_up_to = rows[-1].revision
+            self._last = rows[-1]
+
+    async def _is_there(self, row: Entry) -> bool:
+        """Or written again; if not, the bucket may have been made anew, with revisions that begin again."""
+        found = await self.tasks.get(row.key)
+        return found is not None and found.revision >= row.revision
 
     async def _settle(self, results: TaskResults) -> Outcome:
         mark = f"rag.{results.task}.results"
@@ -104,21 +121,23 @@ class Results:
             await self.marks.create(mark, _MARK)
         return outcome
 
-    async def _take_up(self, results: TaskResults, earlier: Mapping[Completed, list[DocumentEntry]]) -> Outcome:
-        coming = {one.completed for one in self._waiting.values() if one.tenant == results.tenant}
-        if results.task not in kept(earlier.keys() | coming, self.most):
+    async def _take_up(self, results: TaskResults, others: Mapping[Completed, list[DocumentEntry]]) -> Outcome:
+        wanted = kept({*others, results.completed}, self.most)
+        if results.task not in wanted:
             return "replaced"
-        if not await self._write(results):
+        branch = await self._branch(results)
+        if results.branch and not branch:
+            return await self._take_up(results.without_branch(), others)
+        if not await self._write(results, branch):
             return "empty"
-        wanted = kept({*earlier, results.completed}, self.most)
-        for task in earlier:
-            for document in earlier[task] if task.task not in wanted else []:
+        for task in others:
+            for document in others[task] if task.task not in wanted else []:
                 await self._retire(document)
         return "taken"
 
-    async def _write(self, results: TaskResults) -> int:
+    async def _write(self, results: TaskResults, branch: dict[str, str]) -> int:
         """Returns how many documents there are."""
-        found = texts_of(results, await self._markdown(results) | await self._branch(results))
+        found = texts_of(results, await self._markdown(results) | branch)
         for text in found:
             await self._put(text)
         log.info("task %s of %s: %d documents", results.task, results.tenant, len(found))
@@ -162,6 +181,9 @@ class Results:
             archive = await self._artifact(results.branch, MAX_ARCHIVE_BYTES)
             unpacked = _Unpacked.model_validate_json(await self.unpacker.run(archive, "branch"))
         except (NotDone, Unindexable, ArtifactMissing, ArtifactCorrupt, ValueError) as error:
+            self._cuts[results.task] += isinstance(error, CutShort)
+            if isinstance(error, CutShort) and self._cuts[results.task] <= MOST_CUTS:
+                raise
             _leave_out("branch", results, error)
             return {}
         if unpacked.left_out:

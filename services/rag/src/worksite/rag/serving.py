@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from worksite.common import bus, service, subjects
 from worksite.common.artifacts import Artifacts
 from worksite.common.messages import SearchRequest
 from worksite.rag.answering import Answering
+from worksite.rag.converting import Converter
 from worksite.rag.domain.identity import Manifest
 from worksite.rag.embedder import Embedder
 from worksite.rag.embedding_cache import EmbeddingCache
@@ -27,6 +29,8 @@ from worksite.rag.sparse import SparseEncoder
 from worksite.rag.store import Indexes
 from worksite.rag.upkeep import Upkeep
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Serving:
@@ -39,21 +43,24 @@ class Serving:
     reranking: Reranking | None
     lane: Lane
     encoder: SparseEncoder = field(default_factory=SparseEncoder)
+    converter: Converter = field(default_factory=Converter)
 
     async def serve(self, current: Manifest, embedder: Embedder) -> None:
         """Make the current index, or bring it up to date, and then answer from it."""
         async with self._opened(current, embedder) as upkeep:
-            if await self._answering(upkeep):
-                await self.indexes.note(replace(current, complete=True))
-                await self._keep(current, upkeep)
+            await self._serve(current, upkeep)
 
     async def rebuild(self, former: Manifest, model: Embedder, current: Manifest, embedder: Embedder) -> None:
-        """Answer from the former index while the current one is made, and then from that."""
+        """Answer from the former index, if it can still be read, while the current one is made, and then from that."""
         async with self._opened(current, embedder) as upkeep:
             async with self._opened(former, model) as old:
-                answering = await self._answering(old)
-                if not answering or not await self._rebuilt(current, upkeep, old, answering):
+                is_whole = former in await self.indexes.manifests()  # a shard that cannot be read was made anew, empty
+                if is_whole and not await self._rebuilt(current, upkeep, old):
                     return
+            await (self._keep if is_whole else self._serve)(current, upkeep)
+
+    async def _serve(self, current: Manifest, upkeep: Upkeep) -> None:
+        if await self._answering(upkeep):
             await self._keep(current, upkeep)
 
     @asynccontextmanager
@@ -62,7 +69,7 @@ class Serving:
         try:
             name = f"{self.settings.rag_collection}-{manifest.digest}"
             indexer = Indexer(embedder, self.encoder, store, name, self.lane, self.cache)
-            async with Upkeep(self.settings, self.running, indexer) as upkeep:
+            async with Upkeep(self.settings, self.running, indexer, self.converter) as upkeep:
                 yield upkeep
         finally:
             await store.close()
@@ -84,9 +91,13 @@ class Serving:
     def _rows(self) -> bus.KeyValue:
         return bus.KeyValue(self.running.bus, subjects.DOCUMENTS)
 
-    async def _rebuilt(self, current: Manifest, upkeep: Upkeep, old: Upkeep, answering: Answering) -> bool:
+    async def _rebuilt(self, current: Manifest, upkeep: Upkeep, old: Upkeep) -> bool:
         """True once the current index answers alone; False when told to stop before."""
-        follower = Follower(self._rows, Artifacts(self.running.bus, store=subjects.KNOWLEDGE), upkeep.indexer)
+        answering = await self._answering(old)
+        if not answering:
+            return False
+        texts = Artifacts(self.running.bus, store=subjects.KNOWLEDGE)
+        follower = Follower(self._rows, texts, upkeep.indexer, self.converter)
         rebuilding = Rebuild(self.indexes, current, upkeep, follower, old.indexer, self.running.health.state)
         over = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
@@ -99,10 +110,19 @@ class Serving:
         return is_replaced
 
     async def _keep(self, current: Manifest, upkeep: Upkeep) -> None:
-        await self.indexes.retire_all_but(current)
         self.running.health.state["index"] = "complete"
-        await upkeep.run(self.running.stop)
-        await self.running.micro.stop()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._retire_all_but(current))  # which may take seconds, and changes are not to wait
+            await upkeep.run(self.running.stop)
+            await self.running.micro.stop()
+
+    async def _retire_all_but(self, current: Manifest) -> None:
+        """What fails costs no more than room on the disk, until the next start tries again."""
+        try:
+            await self.indexes.note(replace(current, complete=True))
+            await self.indexes.retire_all_but(current)
+        except Exception as error:  # the boundary: each store has errors of its own
+            log.warning("former indexes are not removed before the next start: %s", error or repr(error))
 
     def _engine(self, indexer: Indexer) -> SearchEngine:
         alpha = self.settings.rag_alpha

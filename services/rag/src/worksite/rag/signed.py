@@ -66,8 +66,13 @@ def _weights(graph: bytes) -> set[_Value]:
             pairs.append((inputs[1], inputs[3]))
             inputs = [inputs[0], inputs[2]]
         others.update(inputs)
-    unsigned = {dict(tensor)[_NAME] for tensor in _messages(graph, _INITIALIZER) if (_TYPE, _UNSIGNED) in tensor}
+    unsigned = {dict(tensor)[_NAME] for tensor in _messages(graph, _INITIALIZER) if _is_unsigned(tensor)}
     return {name for pair in pairs if unsigned.issuperset(pair) and others.isdisjoint(pair) for name in pair}
+
+
+def _is_unsigned(tensor: _Fields) -> bool:
+    """And here: the numbers of some models are in a file of their own."""
+    return (_TYPE, _UNSIGNED) in tensor and not dict(tensor).keys().isdisjoint((_RAW, _INTEGERS))
 
 
 def _signed_tensor(tensor: bytes) -> bytes:

@@ -91,7 +91,10 @@ class Indexes(Protocol):
         ...
 
     async def open(self, manifest: Manifest) -> VectorStore:
-        """The index of this fingerprint, made with its manifest where there is none. Raises StoreError."""
+        """The index of this fingerprint; one that is made now is not complete, whatever its manifest says.
+
+        Raises StoreError.
+        """
         ...
 
     async def note(self, manifest: Manifest) -> None:

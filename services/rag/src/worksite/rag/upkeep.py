@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 class Upkeep:
     """Use it as a context: folders are watched from before the first look at them, so that nothing is missed."""
 
-    def __init__(self, settings: RagSettings, running: service.Running, indexer: Indexer) -> None:
+    def __init__(self, settings: RagSettings, running: service.Running, indexer: Indexer, converter: Converter) -> None:
         self.indexer = indexer
         folders = [Folder(folder.resolve()) for folder in settings.knowledge_dirs]
-        self._converter = Converter()
+        self._converter = converter
         self.library = Library(indexer, folders, self._converter)
         self._settings = settings
         self._running = running

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from worksite.cli.client.access import DEFAULT_ROLE, Access, transport
 from worksite.cli.client.refusals import GatewayError, NotTaken, NotThere, Say, TooMany, patiently, problem
 
 _KINDS: Mapping[int, type[GatewayError]] = {404: NotThere, 413: NotTaken, 422: NotTaken}
+_ATTEMPTS = 3
+
+T = TypeVar("T")
+
+
+async def repeated(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask again when the gateway goes away while it answers; the transport waits until it is back.
+
+    For what may be asked twice only (RFC 9110 section 9.2.2). Raises the last attempt's httpx.TransportError.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        with contextlib.suppress(httpx.ReadError, httpx.RemoteProtocolError):
+            return await ask()
+    return await ask()
 
 
 class Connection:
@@ -61,13 +76,20 @@ class Connection:
         return problem(answer)
 
     async def _sent(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            return await self.http.request(method, path, **options)
+
         try:
-            answer = await self.http.request(method, path, **options)
+            answer = await (repeated(ask) if _may_be_repeated(method, options) else ask())
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise GatewayError(f"{self.access.url} does not answer: {error or type(error).__name__}") from error
         if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise TooMany(answer)
         return answer
+
+
+def _may_be_repeated(method: str, options: Mapping[str, Any]) -> bool:
+    return method == "GET" or "Idempotency-Key" in options.get("headers", {})
 
 
 class _Bearer(httpx.Auth):

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 from httpx_sse import aconnect_sse
-from worksite.cli.client.connection import Connection
+from worksite.cli.client.connection import Connection, repeated
 from worksite.cli.client.refusals import GatewayError, TooMany, pause, problem
 
 _RECONNECT_SECONDS = 0.5
@@ -45,14 +45,10 @@ class Event:
 
 async def position(connection: Connection, task: str) -> int:
     """The sequence of the task's newest event; 0: none. Raises GatewayError."""
-    sequence = 0
     try:
-        async with contextlib.aclosing(_stream(connection, f"/v1/tasks/{task}/events?follow=false", 0)) as events:
-            async for event in events:
-                sequence = event.sequence
+        return await repeated(lambda: _newest(connection, task))
     except (httpx.TransportError, TooMany, _Unavailable) as error:
-        raise GatewayError(f"lost the gateway: {error}") from error
-    return sequence
+        raise GatewayError(f"lost the gateway: {_named(error)}") from error
 
 
 async def follow(connection: Connection, task: str, after: int, known: int) -> AsyncGenerator[Event]:
@@ -85,7 +81,15 @@ def _check_patience(connection: Connection, task: str, lost_for: float, error: E
         again = f"start it again and 'worksite watch {task}' goes on"
         raise GatewayError(f"the stack has stopped; nothing is lost: {again}") from error
     if lost_for > _GIVE_UP_AFTER_SECONDS:
-        raise GatewayError(f"lost the gateway: {error}") from error
+        raise GatewayError(f"lost the gateway: {_named(error)}") from error
+
+
+async def _newest(connection: Connection, task: str) -> int:
+    sequence = 0
+    async with contextlib.aclosing(_stream(connection, f"/v1/tasks/{task}/events?follow=false", 0)) as events:
+        async for event in events:
+            sequence = event.sequence
+    return sequence
 
 
 async def _stream(connection: Connection, path: str, last: int) -> AsyncGenerator[Event]:
@@ -103,6 +107,10 @@ async def _stream(connection: Connection, path: str, last: int) -> AsyncGenerato
                 continue
             data = json.loads(message.data)
             yield Event(data["sequence"], data["producer"], data["step"], data["kind"], data["body"])
+
+
+def _named(error: Exception) -> str:
+    return str(error) or type(error).__name__  # an answer that breaks off has no text
 
 
 def _is_final(event: Event, known: int) -> bool:

@@ -21,7 +21,7 @@ async def provision(bus: Bus, disk_bytes: int, replicas: int = 1) -> None:
 
     What shrinks comes first: the server counts what streams reserve, and together they may take all that it has.
     Raises Permanent when the server refuses (not enough storage, too few servers for `replicas`), BusUnavailable, also
-    while a cluster has no leader.
+    while a cluster has no leader or misses a server.
     """
     js = bus.client.jetstream(timeout=_PATIENCE * bus.settings.timeout_seconds)
     configs = [
@@ -37,12 +37,17 @@ async def provision(bus: Bus, disk_bytes: int, replicas: int = 1) -> None:
             await _ensure_stream(js, config, found)
         for consumer in subjects.CONSUMERS:
             await js.add_consumer(consumer.stream, _consumer(consumer))
-    except ServiceUnavailableError as error:
-        raise BusUnavailable(f"the cluster cannot say yet: {error.description}") from error
     except APIError as error:
-        raise Permanent(f"the server refuses the streams: {error.description}") from error
+        raise _refusal(error) from error
     except (nats.errors.Error, TimeoutError) as error:
         raise BusUnavailable(f"no answer while provisioning: {error}") from error
+
+
+def _refusal(error: APIError) -> BusUnavailable | Permanent:
+    """A server that is only away for now comes as a refusal of the placement, as lacking storage does."""
+    if isinstance(error, ServiceUnavailableError) or "peer offline" in (error.description or ""):
+        return BusUnavailable(f"the cluster cannot say yet: {error.description}")
+    return Permanent(f"the server refuses the streams: {error.description}")
 
 
 async def _found(js: JetStreamContext, config: api.StreamConfig) -> api.StreamConfig | None:

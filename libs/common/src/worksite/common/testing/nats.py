@@ -65,6 +65,8 @@ class NatsServer:
         """SIGSTOP: connections stay open, and nobody answers until `go_on`."""
         if self._process:
             self._process.send_signal(signal.SIGSTOP)
+            while not _stands_still(self._process.pid):  # its threads stop one by one, and the last may still answer
+                time.sleep(0.001)
 
     def go_on(self) -> None:
         if self._process:
@@ -102,13 +104,29 @@ class NatsCluster:
                             return self._node(leader)
         return None
 
+    def _complete(self) -> bool:
+        """Whoever asks before for three replicas may be told that a peer is offline."""
+        for node in self.nodes:
+            with contextlib.suppress(OSError):
+                view = node.monitored("jsz")["meta_cluster"]
+                if view.get("leader") == node.directory.name:
+                    peers = view.get("replicas", [])
+                    known = [peer for peer in peers if peer["current"] and not peer.get("offline")]
+                    return len(known) == len(self.nodes) - 1
+        return False
+
     def _node(self, name: str) -> NatsServer:
         return next(node for node in self.nodes if node.directory.name == name)
 
     def wait_until_ready(self) -> None:
-        """Until every node takes part. Raises RuntimeError with the end of the log of one that does not."""
+        """Until every node takes part, and the leader knows. Raises RuntimeError, with the log of one that does not."""
         for node in self.nodes:
             node.wait_until_ready(QUORUM_SECONDS)
+        deadline = time.monotonic() + QUORUM_SECONDS
+        while not self._complete():
+            if time.monotonic() > deadline:
+                raise RuntimeError("the leader of the cluster misses a server")
+            time.sleep(0.05)
 
     def kill(self) -> None:
         for node in self.nodes:
@@ -160,3 +178,16 @@ def _node(directory: Path, config: str, own: str, routes: list[str]) -> NatsServ
     directory.mkdir()
     cluster = {"name": "worksite", "listen": own, "routes": [f"nats://{route}" for route in routes]}
     return NatsServer(directory, f"server_name: {directory.name}\ncluster: {json.dumps(cluster)}\n{config}")
+
+
+def _stands_still(pid: int) -> bool:
+    """Is every thread stopped, or the process gone?"""
+    states = [_state(task) for task in Path(f"/proc/{pid}/task").glob("*")]
+    return all(state in {"T", "t", "Z", "X", ""} for state in states)
+
+
+def _state(task: Path) -> str:
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0]  # see proc(5): the name may hold anything
+    except OSError:
+        return ""

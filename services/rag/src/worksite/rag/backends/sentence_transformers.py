@@ -6,6 +6,7 @@ Behind the extra `sentence-transformers`, for torch alone is gigabytes. Models b
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -105,9 +106,10 @@ def _tokenizer_of(model: Any, folder: Path) -> Tokenizer:
     return tokenizer
 
 
-def _sha256(model: torch.nn.Module) -> str:
-    """Of all weights and of what is done with them: limits, pooling, normalising."""
+def _sha256(model: SentenceTransformer) -> str:
+    """Of all weights and of what is done with them: limits, pooling, normalising, prompts."""
     digest = hashlib.sha256(repr(model).encode())
+    digest.update(json.dumps([model.prompts, model.default_prompt_name], sort_keys=True).encode())
     for name, tensor in model.state_dict().items():
         digest.update(name.encode())
         digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)

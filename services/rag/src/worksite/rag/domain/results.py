@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
@@ -42,11 +42,17 @@ class TaskResults:
     completed_at: datetime
     documents: Mapping[str, ArtifactRef]
     branch: ArtifactRef | None
+    route: str
 
     @property
     def task(self) -> str:
         """Its id."""
         return self.origin.task
+
+    def without_branch(self) -> TaskResults:
+        """Its documents alone. They are no newer code: they replace only what such a task has left in the same way."""
+        origin = self.origin.model_copy(update={"project": f"{self.route} {self.origin.project}"})
+        return replace(self, origin=origin, branch=None)
 
     @property
     def completed(self) -> Completed:
@@ -103,15 +109,16 @@ def results_of(key: str, value: bytes) -> TaskResults | None:
 
 def _results(state: TaskState, spec: ArtifactRef, title: str) -> TaskResults:
     identity, name = _project(state.project, title)
-    is_built = state.route.route in _BUILT
-    return TaskResults(
+    results = TaskResults(
         tenant=state.tenant,
         origin=TaskOrigin(task=state.task, project=identity),
         tags=(TASK_TAG, *_tag(name)),
         completed_at=state.updated_at,
         documents={"spec.md": spec} | ({"report.md": state.judgement.document} if state.judgement else {}),
-        branch=state.changeset.archive if is_built and state.changeset else None,
+        branch=state.changeset.archive if state.changeset else None,
+        route=state.route.route,
     )
+    return results if results.branch and results.route in _BUILT else results.without_branch()
 
 
 def _project(source: ProjectSource, title: str) -> tuple[str, str | None]:
@@ -172,7 +179,10 @@ def completed(origin: TaskOrigin, at: datetime) -> Completed:
 
 
 def kept(tasks: Iterable[Completed], most: int) -> frozenset[str]:
-    """Of one tenant's tasks the latest `most` that no later one on the same project has replaced."""
+    """Of one tenant's tasks the latest `most` that no later one on the same project has replaced.
+
+    Those without a branch count as a project of their own, see `TaskResults.without_branch`.
+    """
     found: list[str] = []
     projects: set[str] = set()
     for task in sorted(set(tasks), key=lambda one: (one.at, one.task), reverse=True):

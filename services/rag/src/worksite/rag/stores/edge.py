@@ -153,7 +153,22 @@ def open_edge_store(
     """
     lock = lock or own_folder(collection)
     folder = collection / fingerprint
-    shard = _load(folder) or _create(folder, dimensions)
+    return _store(folder, _load(folder) or _create(folder, dimensions), lock)
+
+
+def read_edge_store(folder: Path, lock: TextIO) -> EdgeStore:
+    """Open a shard that is there, in a folder that `lock`, which is closed with the store, says to be ours.
+
+    One that cannot be read is left as it is. Raises StoreError.
+    """
+    try:
+        return _store(folder, edge.EdgeShard.load(str(folder)), lock)
+    except Exception as error:  # the binding raises nothing narrower
+        lock.close()
+        raise StoreError(f"the index in {folder} cannot be read: {error}") from error
+
+
+def _store(folder: Path, shard: edge.EdgeShard, lock: TextIO) -> EdgeStore:
     for field in KEYWORDS:
         keyword = edge.KeywordIndexParams(is_tenant=field == "tenant", prefix=field == "path")
         shard.update(edge.UpdateOperation.create_field_index(field, keyword))

@@ -7,10 +7,12 @@ import json
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import TextIO
 
 from worksite.rag.domain.identity import Manifest
-from worksite.rag.stores.edge import EdgeStore, manifest_file, open_edge_store, own_folder
+from worksite.rag.stores.edge import EdgeStore, manifest_file, open_edge_store, own_folder, read_edge_store
 from worksite.rag.stores.manifests import manifest_from, manifest_to
 
 _OF_AN_INDEX = re.compile(r"([0-9a-f]{16})(\.json)?|restoring|replaced")
@@ -40,12 +42,19 @@ class EdgeIndexes:
         return found
 
     async def open(self, manifest: Manifest) -> EdgeStore:
-        # A lock on an open file is shared by its duplicates and ends with the last of them.
-        lock = os.fdopen(os.dup(self._lock.fileno()), "a+")
+        lock = self._shared_lock()
         store = await asyncio.to_thread(open_edge_store, self._collection, manifest.digest, manifest.dimensions, lock)
         if not manifest_file(self._collection / manifest.digest).exists():
-            await self.note(manifest)
+            await self.note(replace(manifest, complete=False))  # whatever was known of it went with the shard
         return store
+
+    async def read(self, manifest: Manifest) -> EdgeStore:
+        """Open an index that is there. Raises StoreError for one that cannot be read, which stays as it is."""
+        return await asyncio.to_thread(read_edge_store, self._collection / manifest.digest, self._shared_lock())
+
+    def _shared_lock(self) -> TextIO:
+        """A lock on an open file is shared by its duplicates and ends with the last of them."""
+        return os.fdopen(os.dup(self._lock.fileno()), "a+")
 
     async def note(self, manifest: Manifest) -> None:
         await asyncio.to_thread(_replace, manifest_file(self._collection / manifest.digest), manifest)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator
+from dataclasses import replace
+from http import HTTPStatus
 
 from qdrant_client import AsyncQdrantClient
-from qdrant_client.http.exceptions import ApiException
+from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 from worksite.rag.domain.identity import Manifest
 from worksite.rag.store import StoreError
 from worksite.rag.stores.manifests import manifest_from, manifest_to
@@ -24,15 +26,23 @@ class ServerIndexes:
     async def manifests(self) -> list[Manifest]:
         """Raises StoreError where the server cannot be used."""
         try:
-            found = [manifest_from(await self._metadata(name), digest) async for name, digest in self._indexes()]
+            found = [await self._manifest(name, digest) async for name, digest in self._indexes()]
         except ApiException as error:
             raise StoreError(f"QDRANT_HOST: the server cannot be used: {error}") from error
         return [manifest for manifest in found if manifest]
 
+    async def _manifest(self, name: str, digest: str) -> Manifest | None:
+        try:
+            return manifest_from(await self._metadata(name), digest)
+        except UnexpectedResponse as error:
+            if error.status_code != HTTPStatus.NOT_FOUND:
+                raise
+            return None  # another replica has removed it since it was listed
+
     async def open(self, manifest: Manifest) -> ServerStore:
         store = await open_server_store(self._client, self._collection, manifest.digest, manifest.dimensions)
         if not await self._metadata(self._name(manifest)):
-            await self.note(manifest)
+            await self.note(replace(manifest, complete=False))
         return store
 
     async def note(self, manifest: Manifest) -> None:
