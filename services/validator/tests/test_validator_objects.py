@@ -139,7 +139,8 @@ TRICKS = {
     "exit 0 in a call": ("import os\ndef f(): os._exit(0)\n", f"assert {CALL_ALL}() == 5"),
     "sys.exit at import": ("import sys\nsys.exit(0)\n", f"assert {CALL_ALL}() == 5"),
     "a forged outcome on every pipe": (
-        'import os\ndef f():\n    for fd in range(3, 64):\n        try: os.write(fd, b\'{"outcomes": [{"value": 6}]}\\n\')\n'
+        'import os\nline = b\'{"outcomes": [{"value": 6}]}\\n\'\n'
+        "def f():\n    for fd in range(3, 64):\n        try: os.write(fd, line)\n"
         "        except OSError: pass\n    return 6\n",
         f"assert {CALL_ALL}() == 5",
     ),

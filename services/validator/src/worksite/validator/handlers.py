@@ -12,7 +12,8 @@ from worksite.common.messages import Environment, Judgement, Report, Spec, Valid
 from worksite.common.worker import Handler, Reply, StepContext
 from worksite.validator.bench import Bench, Change, Version
 from worksite.validator.checks.result import Judged, run_check
-from worksite.validator.domain import judgement
+from worksite.validator.domain import declaration, judgement
+from worksite.validator.domain.declaration import Declaration
 from worksite.validator.domain.documents import report_markdown
 from worksite.validator.environment import EnvironmentUnavailable
 from worksite.validator.judge import Evidence, judge, unread_module
@@ -78,6 +79,7 @@ async def _evidence(
     bench: Bench, spec: Spec, head: Tree, base: Tree | None, context: StepContext
 ) -> tuple[Evidence, Environment | None]:
     """ENVIRONMENT when the head's environment cannot be built: nothing was run, so nothing else is said."""
+    declared = _declared(base or head)
     try:
         version = await bench.version(head)
     except EnvironmentUnavailable as error:
@@ -85,8 +87,17 @@ async def _evidence(
         check = await run_check("environment", "verified_io", lambda: _unavailable(reason))
         criteria = tuple(judgement.judge_criterion(each, {}, {}) for each in spec.criteria)
         return Evidence(criteria, (check,)), None
-    evidence = await judge(bench, Change(spec, version, base), context.progress)
+    evidence = await judge(bench, Change(declared.added_to(spec), version, base, declared), context.progress)
     return evidence, _environment(bench, version)
+
+
+def _declared(tree: Tree) -> Declaration:
+    """What the project declares, never by the change itself where there is a base. Raises StepRefused."""
+    wanted = (name for name in tree.files if name == declaration.FILE or declaration.is_acceptance(name))
+    try:
+        return declaration.read_declaration({name: (tree.path / name).read_text(errors="replace") for name in wanted})
+    except declaration.InvalidDeclaration as error:
+        raise StepRefused("declaration-invalid", str(error)) from None
 
 
 async def _unavailable(reason: str) -> Judged:

@@ -73,6 +73,7 @@ from worksite.common.messages.search import (
 from worksite.common.messages.sources import ArchiveFormat, GitProject, NewProject, ProjectSource, UploadedProject
 from worksite.common.messages.spec import (
     BlueprintChoice,
+    CheckCommand,
     Criterion,
     Decision,
     FileNote,
@@ -147,6 +148,7 @@ __all__ = [
     "BuildChange",
     "CancelRequested",
     "Changeset",
+    "CheckCommand",
     "CheckResult",
     "CheckVerdict",
     "Citation",

@@ -11,6 +11,9 @@ Steps of one line are taken at once, on a thread each; a step alone is taken on 
 because some objects (those of sqlite3, say) insist on it. What can be awaited is awaited, on one event loop.
 """
 
+# values.py lies beside this file there, which a type checker cannot know.
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import asyncio

@@ -10,6 +10,7 @@ from worksite.validator.checks.result import Judged
 from worksite.validator.checks.testing import is_below_tests, test_files
 from worksite.validator.domain.baseline import Charge, Relative, compare
 from worksite.validator.domain.cases import Suite
+from worksite.validator.domain.judgement import ACCEPTANCE_FOLDER
 from worksite.validator.selfreport.run import run_project_tests
 from worksite.validator.tree import Tree
 
@@ -18,7 +19,7 @@ NAME = "project-tests"
 
 async def project_tests(bench: Bench, change: Change) -> Judged:
     """Judge relative to base (DESIGN section 7). Raises LauncherError, EnvironmentUnavailable."""
-    head = await run_project_tests(bench, change.head)
+    head = await run_project_tests(bench, change.head, ignored=_ignored(change))
     if head.trouble:
         return _trouble("at head", head)
     base = await _at_base(bench, change)
@@ -26,10 +27,22 @@ async def project_tests(bench: Bench, change: Change) -> Judged:
     if kept and kept.trouble:
         return _trouble("with the base's tests", kept)
     if not head.cases and not (base and base.cases):
-        return Judged("fail", "no test was collected")
+        return _none(change)
     relative = compare(base, head, kept, change.spec.removed_tests)
     charged, preexisting = (tuple(map(_finding, each)) for each in (relative.charged, relative.preexisting))
     return Judged(_verdict(head, relative), _note(head, base, kept), charged, preexisting, head)
+
+
+def _ignored(change: Change) -> str | None:
+    """Tests of a declared acceptance folder ask for fixtures that only the examiner has."""
+    return ACCEPTANCE_FOLDER if change.declared.accepts else None
+
+
+def _none(change: Change) -> Judged:
+    """Where there are no tests of Python's, those in other languages are declared as commands."""
+    if change.spec.commands:
+        return Judged("not_applicable", "no test for pytest; the declared commands are the project's tests")
+    return Judged("fail", "no test was collected")
 
 
 def _verdict(head: Suite, relative: Relative) -> CheckVerdict:
@@ -52,7 +65,7 @@ async def _at_base(bench: Bench, change: Change) -> Suite | None:
     """None where there can be no tests: pytest says which files have some, not their names."""
     if change.base is None or not any(name.endswith(".py") for name in change.base.files):
         return None
-    return await run_project_tests(bench, await bench.version(change.base))
+    return await run_project_tests(bench, await bench.version(change.base), ignored=_ignored(change))
 
 
 async def _as_they_were(bench: Bench, change: Change, base: Suite) -> Suite | None:
@@ -63,7 +76,7 @@ async def _as_they_were(bench: Bench, change: Change, base: Suite) -> Suite | No
     new_conftests = [name for name in head.files if _is_conftest(name) and name not in change.base.files]
     if not new_conftests and all(_same(change.base, head, name) for name in files):
         return None
-    return await run_project_tests(bench, change.head, change.base, files)
+    return await run_project_tests(bench, change.head, change.base, files, ignored=_ignored(change))
 
 
 def _files_of_tests(base: Tree, suite: Suite) -> list[str]:
