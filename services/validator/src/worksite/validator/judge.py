@@ -12,7 +12,17 @@ from typing import Any, TypeVar
 from worksite.common.messages import CheckResult, CriterionResult, Grade, TestFile, Verdict
 from worksite.validator.acceptance.broker import examine
 from worksite.validator.bench import Bench, Change
-from worksite.validator.checks import commands, forbidden, lint, project_tests, secrets, security, spec_tests, types
+from worksite.validator.checks import (
+    commands,
+    forbidden,
+    lint,
+    project_tests,
+    secrets,
+    security,
+    spec_tests,
+    tampering,
+    types,
+)
 from worksite.validator.checks.result import Check, Judged, run_check
 from worksite.validator.domain import judgement
 from worksite.validator.domain.cases import Case, Suite
@@ -54,8 +64,12 @@ async def judge(bench: Bench, change: Change, progress: Progress) -> Evidence:
     judging = _Judging(bench, change)
     checks = await together(tell(progress, each) for each in judging.checks())
     by_name = with_declared_tests({check.name: check for check in checks}, change)
-    criteria = (judgement.judge_criterion(each, judging.suites, by_name) for each in change.spec.criteria)
-    return Evidence(tuple(criteria), tuple(checks))
+    criteria = tuple(judgement.judge_criterion(each, judging.suites, by_name) for each in change.spec.criteria)
+    verdict = judgement.overall(criteria, checks)
+    return Evidence(
+        criteria,
+        tuple(judgement.weighed(check, verdict) if check.name == tampering.NAME else check for check in checks),
+    )
 
 
 @dataclass
@@ -83,6 +97,7 @@ class _Judging:
         yield self._queued(secrets.NAME, "verified_io", secrets.secrets)
         yield self._queued(security.NAME, "verified_io", security.security)
         yield self._queued(lint.NAME, "verified_io", lint.lint)
+        yield self._queued(tampering.NAME, "verified_io", tampering.tampering)
         yield Planned(forbidden.NAME, "verified_io", partial(forbidden.forbidden, self.change))
 
     def _queued(self, name: str, grade: Grade, check: Callable[[Bench, Change], Awaitable[Judged]]) -> Planned:

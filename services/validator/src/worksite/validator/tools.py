@@ -32,6 +32,7 @@ _PROGRAMS = (
     "acceptance/values.py",
     "selfreport/driver.py",
     "checks/scan_secrets.py",
+    "checks/scan_tampering.py",
     "checks/bandit.ini",
 )
 

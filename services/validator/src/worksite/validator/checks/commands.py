@@ -44,9 +44,11 @@ async def _failed_before(bench: Bench, change: Change, declared: CheckCommand) -
 
 def taken_together(results: Iterable[CheckResult]) -> CheckVerdict:
     """What the declared commands say as the tests of a project that has none of Python's."""
-    verdicts = [result.verdict for result in results]
-    order: tuple[CheckVerdict, ...] = ("fail", "environment", "pass")
-    return next((each for each in order if each in verdicts), "not_applicable")
+    verdicts = {result.verdict for result in results}
+    for decisive in ("fail", "environment", "pass"):
+        if decisive in verdicts:
+            return decisive
+    return "not_applicable"
 
 
 async def _problem(

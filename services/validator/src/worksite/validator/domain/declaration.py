@@ -21,7 +21,10 @@ from worksite.common.messages import CheckCommand, Harness, Model, Spec, TestFil
 from worksite.validator.domain.judgement import ACCEPTANCE_FOLDER
 
 FILE = "worksite.toml"
-CHECKS = ("acceptance", "spec-tests", "project-tests", "types", "lint", "security", "secrets", "forbidden-changes")
+CHECKS = (
+    "acceptance", "spec-tests", "project-tests", "types", "lint", "security", "secrets", "tampering",
+    "forbidden-changes", "environment",
+)  # fmt: skip
 """Names that no declared command may have."""
 
 

@@ -115,6 +115,20 @@ def overall(criteria: Sequence[CriterionResult], checks: Sequence[CheckResult]) 
     return "PASS" if shown and "environment" not in verdicts else "ENVIRONMENT"
 
 
+def weighed(traces: CheckResult, verdict: Verdict) -> CheckResult:
+    """Traces of cheating beside the verdict that everything else led to.
+
+    Beside a failure they are findings. Elsewhere they are only told: all of them have honest uses, and where criteria
+    were shown across the pipe no trick can have shown them.
+    """
+    if not traces.findings:
+        return traces
+    if verdict == "FAIL":
+        return traces.model_copy(update={"verdict": "fail"})
+    told = "; ".join(f"{each.path}:{each.line} {each.message}" for each in traces.findings)
+    return traces.model_copy(update={"findings": (), "evidence": bounded(f"{traces.evidence}, not charged: {told}")})
+
+
 def summary(verdict: Verdict, criteria: Sequence[CriterionResult], checks: Sequence[CheckResult]) -> str:
     """One line for a person."""
     if verdict == "ENVIRONMENT":
