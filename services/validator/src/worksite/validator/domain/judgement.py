@@ -65,6 +65,9 @@ def _by_cases(criterion: Criterion, suite: Suite, grade: Grade) -> CriterionResu
     cases = [case for key, case in sorted(suite.cases.items()) if key == test or key.startswith(f"{test}[")]
     seconds = sum(case.seconds for case in cases)
     for case in cases:
+        if case.outcome == "flaky":
+            said = f"{case.id} is flaky, at base too, which neither shows nor refutes anything"
+            return _criterion(criterion, "environment", grade, said, seconds)
         if case.outcome != "passed":
             said = f"{case.id} {case.outcome}:\n{case.text}"
             return _criterion(criterion, "fail", grade, said, seconds)
