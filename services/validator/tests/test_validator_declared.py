@@ -111,5 +111,5 @@ def test_without_a_base_the_projects_own_acceptance_tests_claim_no_more_than_its
 
 
 def test_a_declaration_that_cannot_be_read_is_refused_with_its_place(review: Any) -> None:
-    with pytest.raises(StepRefused, match="worksite.toml: checks.unit.command"):
+    with pytest.raises(StepRefused, match=r"worksite\.toml: checks\.unit\.command"):
         review(ADDS, base=BASE | {"worksite.toml": "[checks.unit]\n"})
