@@ -24,7 +24,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -50,42 +50,54 @@ class Objects:
         self._together = ThreadPoolExecutor(MAX_THREADS)
 
     async def take(self, steps: list[Step]) -> list[dict[str, Any]]:
+        """Coroutines begin together only after everything has been called, so that they can get in each other's way."""
         threads = self._alone if len(steps) == 1 else self._together
-        return await asyncio.gather(*(self._outcome(step, threads) for step in steps))
+        loop = asyncio.get_running_loop()
+        taken = await asyncio.gather(*(loop.run_in_executor(threads, self._attempt, step) for step in steps))
+        return await asyncio.gather(*(self._outcome(result, error) for result, error in taken))
+
+    def _attempt(self, step: Step) -> tuple[Any, BaseException | None]:
+        """A future of asyncio's does not take every exception, so none is raised here."""
+        try:
+            return self._result(step), None
+        except BaseException as error:
+            return None, error
+
+    async def _outcome(self, result: Any, error: BaseException | None) -> dict[str, Any]:
+        try:
+            if error is not None:
+                raise error
+            result = await result if inspect.isawaitable(result) else result
+            return {"value": values.encode(result, self._keep)}
+        except BaseException as raised:
+            traceback.print_exc()
+            types = [kind.__name__ for kind in type(raised).__mro__]
+            return {"raised": {"types": types, "text": str(raised)[:2000]}}
 
     def _keep(self, value: Any) -> int:
         self._kept.append(value)
         return len(self._kept) - 1
 
-    async def _outcome(self, step: Step, threads: Executor) -> dict[str, Any]:
-        try:
-            result = await asyncio.get_running_loop().run_in_executor(threads, self._work(step))
-            result = await result if inspect.isawaitable(result) else result
-            return {"value": values.encode(result, self._keep)}
-        except BaseException as error:
-            traceback.print_exc()
-            types = [kind.__name__ for kind in type(error).__mro__]
-            return {"raised": {"types": types, "text": str(error)[:2000]}}
-
-    def _work(self, step: Step) -> Callable[[], Any]:
+    def _result(self, step: Step) -> Any:
         if step["do"] == "load":
-            return lambda: load(step["target"])
+            return load(step["target"])
         found = self._kept[step["object"]]
         match step["do"]:
             case "call":
-                arguments = values.decode(step["arguments"], self._kept.__getitem__)
-                named = values.decode(step["named"], self._kept.__getitem__)
-                return lambda: found(*arguments, **named)
+                return found(*self._given(step["arguments"]), **self._given(step["named"]))
             case "get":
-                return lambda: getattr(found, step["name"])
+                return getattr(found, step["name"])
             case "item":
-                return lambda: found[values.decode(step["key"], self._kept.__getitem__)]
+                return found[self._given(step["key"])]
             case "list":
-                return lambda: list(islice(found, MAX_ITEMS))
+                return list(islice(found, MAX_ITEMS))
             case "length":
-                return lambda: len(found)
+                return len(found)
             case _:
-                return lambda: str(found)
+                return str(found)
+
+    def _given(self, document: Any) -> Any:
+        return values.decode(document, self._kept.__getitem__)
 
 
 def load(target: str) -> Any:
