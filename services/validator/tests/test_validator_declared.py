@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from worksite.common.errors import StepRefused
-from worksite.common.messages import CheckCommand, Criterion, Spec
+from worksite.common.messages import CheckCommand, Criterion, Spec, TestFile
 
 Files = dict[str, str]
 ADDS = Criterion(id="adds", statement="It adds.", grade="verified_io", test="acceptance/test_add.py::test_it_adds")
@@ -113,3 +113,22 @@ def test_without_a_base_the_projects_own_acceptance_tests_claim_no_more_than_its
 def test_a_declaration_that_cannot_be_read_is_refused_with_its_place(review: Any) -> None:
     with pytest.raises(StepRefused, match=r"worksite\.toml: checks\.unit\.command"):
         review(ADDS, base=BASE | {"worksite.toml": "[checks.unit]\n"})
+
+
+def test_an_acceptance_module_that_nobody_would_run_is_refused(review: Any) -> None:
+    with pytest.raises(StepRefused, match=r"acceptance/sums_test\.py: the name of an acceptance module"):
+        review(ADDS, base=BASE | {"acceptance/sums_test.py": ""})
+
+
+def test_a_command_of_the_spec_may_not_be_named_like_a_check(review: Any) -> None:
+    with pytest.raises(StepRefused, match="name of a check of ours: lint"):
+        review(ADDS, spec={"commands": (CheckCommand(name="lint", command=("true",)),)})
+
+
+def test_a_new_project_cannot_add_acceptance_tests_of_its_own_to_those_of_the_spec(review: Any) -> None:
+    spec = {"tests": (TestFile(path="acceptance/test_sums.py", content=ACCEPTANCE),)}
+    sums = ADDS.model_copy(update={"test": "acceptance/test_sums.py::test_it_adds"})
+
+    judged = review(sums, base={}, spec=spec, acceptance__test_add_dot_py="def test_it_adds(run): assert False\n")
+
+    assert (judged.report.verdict, judged.criterion("adds").grade) == ("PASS", "verified_io"), judged.document

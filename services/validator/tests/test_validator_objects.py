@@ -102,6 +102,30 @@ with pytest.raises(Exception, match="SystemExit: 0"):
     assert (result := case(module, test)).outcome == "passed", result.text
 
 
+BUILT_IN = ("KeyError", "OSError", "FileNotFoundError", "SyntaxError", "ImportError", "StopIteration", "RuntimeError")
+
+
+def test_built_in_exceptions_arrive_as_themselves_and_groups_by_name(case: Callable[..., Case]) -> None:
+    module = """
+import builtins
+def fail(name): raise getattr(builtins, name)("why")
+def many(): raise ExceptionGroup("several", [ValueError("a")])
+def undecodable(): b"\\xff".decode()
+"""
+    test = f"""
+import builtins
+for name in {BUILT_IN!r}:
+    with pytest.raises(getattr(builtins, name), match="why"):
+        load("calc:fail")(name)
+with pytest.raises(UnicodeDecodeError, match="can't decode byte 0xff"):
+    load("calc:undecodable")()
+with pytest.raises(Exception, match="several") as caught:
+    load("calc:many")()
+assert caught.value.types[0] == "ExceptionGroup"
+"""
+    assert (result := case(module, test)).outcome == "passed", result.text
+
+
 def test_what_is_bound_to_its_thread_can_be_used(case: Callable[..., Case]) -> None:
     module = """
 import sqlite3

@@ -110,6 +110,12 @@ def test_honest_code_leaves_no_trace(scan: Any) -> None:
     assert scan(HONEST) == ()
 
 
+def test_a_file_that_is_nested_without_end_hides_nothing_in_others(scan: Any) -> None:
+    deep = {"deep.py": "x" + ".y" * 900 + " = 1\n", "deeper.py": "(" * 5000 + ")" * 5000 + "\n"}
+
+    assert [each.path for each in scan({**deep, "late.py": "import os\nos.abort()\n"})][-1:] == ["late.py"]
+
+
 def test_what_was_there_before_is_no_trace(judge: Callable[..., Any], project: Any) -> None:
     old = {"app.py": "import sys\ndef f(): return 1\n", "conftest.py": "collect_ignore = ['x']\n"}
     tests = {"tests/test_app.py": "from app import f\ndef test_f(): assert f() == 1\n"}

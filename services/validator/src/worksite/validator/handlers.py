@@ -20,6 +20,7 @@ from worksite.validator.judge import Evidence, judge, unread_module
 from worksite.validator.testfiles import stray_test
 from worksite.validator.tree import Repository, Tree
 
+_MODULE_NAME = "{}: the name of an acceptance module begins with `test_`"
 ENGINE = "validator@0.1.0"
 
 
@@ -57,7 +58,9 @@ async def _spec(command: ValidateChange, context: StepContext) -> Spec:
     if stray := stray_test(spec.tests):
         raise StepRefused("spec-invalid", f"the Spec has a test outside its folder: {stray[:200]}")
     if unread := unread_module(spec.tests):
-        raise StepRefused("spec-invalid", f"{unread[:200]}: the name of an acceptance module begins with `test_`")
+        raise StepRefused("spec-invalid", _MODULE_NAME.format(unread[:200]))
+    if taken := {command.name for command in spec.commands} & set(declaration.CHECKS):
+        raise StepRefused("spec-invalid", f"a command has the name of a check of ours: {min(taken)}")
     return spec
 
 
@@ -79,7 +82,7 @@ async def _evidence(
     bench: Bench, spec: Spec, head: Tree, base: Tree | None, context: StepContext
 ) -> tuple[Evidence, Environment | None]:
     """ENVIRONMENT when the head's environment cannot be built: nothing was run, so nothing else is said."""
-    declared = _declared(base or head)
+    declared = _declared(base) if base else _declared(head).beside(spec)
     try:
         version = await bench.version(head)
     except EnvironmentUnavailable as error:
@@ -95,9 +98,12 @@ def _declared(tree: Tree) -> Declaration:
     """What the project declares, never by the change itself where there is a base. Raises StepRefused."""
     wanted = (name for name in tree.files if name == declaration.FILE or declaration.is_acceptance(name))
     try:
-        return declaration.read_declaration({name: (tree.path / name).read_text(errors="replace") for name in wanted})
+        found = declaration.read_declaration({name: (tree.path / name).read_text(errors="replace") for name in wanted})
     except declaration.InvalidDeclaration as error:
         raise StepRefused("declaration-invalid", str(error)) from None
+    if unread := unread_module(found.tests):
+        raise StepRefused("declaration-invalid", _MODULE_NAME.format(unread[:200]))
+    return found
 
 
 async def _unavailable(reason: str) -> Judged:

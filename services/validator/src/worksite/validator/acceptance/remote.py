@@ -13,6 +13,9 @@ from typing import Any
 import values
 from channel import Channel
 
+_SPECIAL = (ExceptionGroup,)
+"""Not made of a text; what it holds stays with the candidate."""
+
 
 class Raised(Exception):
     """The candidate's code raised: `types` are the names of the exception's class and of its bases, nearest first.
@@ -156,7 +159,7 @@ def number_of(value: Any) -> int:
 def as_exception(types: Sequence[str], text: str) -> Raised:
     """`Raised`, and the nearest built-in exception among `types`."""
     found = (getattr(builtins, name, None) for name in types)
-    known = (each for each in found if isinstance(each, type) and issubclass(each, Exception))
+    known = (each for each in found if isinstance(each, type) and issubclass(each, Exception) and each not in _SPECIAL)
     nearest = next(known, None)
     if nearest is None:
         return Raised(types, text)

@@ -68,10 +68,10 @@ def traces(name: str, own: set[str]) -> Iterator[Trace]:
     if path.parent.name in ("", "src") and (path.stem in sys.stdlib_module_names or path.stem in _TEST_TOOLS):
         yield 1, f"stands in for the module {path.stem}"
     try:
-        tree = ast.parse(Path(name).read_text(errors="replace"))
+        found = list(File(ast.parse(Path(name).read_text(errors="replace")), is_test(path), own).traces())
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return  # no test and no import gets further
-    yield from File(tree, is_test(path), own).traces()
+    yield from found
 
 
 def is_test(path: PurePosixPath) -> bool:

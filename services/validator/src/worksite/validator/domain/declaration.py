@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -64,6 +64,11 @@ class Declaration:
     tests: tuple[TestFile, ...] = ()
     harness: Harness | None = None
     commands: tuple[CheckCommand, ...] = ()
+
+    def beside(self, spec: Spec) -> Declaration:
+        """What is left where the candidate itself declares it: nothing beside acceptance tests of the Spec."""
+        taken = any(test.path.startswith(ACCEPTANCE_FOLDER) for test in spec.tests)
+        return replace(self, tests=(), harness=None) if taken else self
 
     def added_to(self, spec: Spec) -> Spec:
         """The Spec with what the project declares; where both speak of the same thing, the Spec counts."""
