@@ -25,7 +25,7 @@ REPO ?= .
 override export REPO := $(value REPO)
 override export BASE := $(value BASE)
 
-.PHONY: help run up worktrees-start worktrees-clean worktrees-proof test wordings simulate faults lint format typecheck schemas bench models clean
+.PHONY: help run up worktrees-start worktrees-clean worktrees-proof test wordings simulate calibrate faults lint format typecheck schemas bench models clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 17
@@ -79,6 +79,9 @@ models: .worksite/models-venv/.installed ## make the shipped model files anew an
 
 simulate: $(DEV_INSTALLED) ## admin and workers under seeded faults: make simulate RUNS=10000 SEED=1
 	$(BIN)/python tests/simulation --runs $(or $(RUNS),10000) --seed $(or $(SEED),1)
+
+calibrate: $(DEV_INSTALLED) $(WHEELHOUSE) ## judge 120 programs whose verdict is known: make calibrate ONLY=web_
+	$(BIN)/python tests/calibration --only '$(ONLY)'
 
 faults: $(DEV_INSTALLED) $(WHEELHOUSE) ## a running stack under kills, stops, bad connections, a full disk: make faults RUNS=20 SEED=1 PROFILE=cluster
 	$(BIN)/python tests/faults --runs $(or $(RUNS),20) --seed $(or $(SEED),1) --profile $(or $(PROFILE),embedded)

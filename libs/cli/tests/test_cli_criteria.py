@@ -144,3 +144,19 @@ def test_a_binary_file_is_refused(tmp_path):
     (tmp_path / "c.txt").write_bytes(b"\xff\xfe")
     with pytest.raises(CriteriaError, match="not UTF-8"):
         CriteriaFile.read(tmp_path / "c.txt")
+
+
+@pytest.mark.asyncio
+async def test_what_a_repository_declares_can_be_named(tmp_path, repository):
+    calc = repository("declaring")
+    calc.write("worksite.toml", "[acceptance]\n[checks.unit]\ncommand = ['sh', 'run.sh']\n")
+    commit = calc.commit()
+    file = tmp_path / "c.json"
+    file.write_text('[{"statement": "a", "id": "unit"}, {"statement": "b", "id": "acceptance"}]')
+
+    criteria = await CriteriaFile.read(file).judgeable(Git(calc.path), commit)
+    assert [each.id for each in criteria] == ["unit", "acceptance"]
+
+    file.write_text('[{"statement": "a", "id": "other"}]')
+    with pytest.raises(CriteriaError, match=r"forbidden-changes, acceptance, unit\)"):
+        await CriteriaFile.read(file).judgeable(Git(calc.path), commit)

@@ -17,18 +17,24 @@ from worksite.common.ids import new_id
 from worksite.common.messages import (
     ArtifactRef,
     Changeset,
+    Harness,
     ImportedProject,
     Judgement,
     Message,
     Report,
     Spec,
+    TestFile,
     ValidateChange,
 )
 from worksite.common.testing.steps import step_context
-from worksite.validator.bench import Bench
+from worksite.validator.acceptance.broker import examine
+from worksite.validator.bench import Bench, Version
+from worksite.validator.domain.cases import Suite
+from worksite.validator.environment import NO_DEPENDENCIES
 from worksite.validator.handlers import validate
 from worksite.validator.main import open_bench
 from worksite.validator.settings import ValidatorSettings
+from worksite.validator.tree import Tree
 
 REPOSITORY = Path(__file__).parents[3]
 STATE = REPOSITORY / ".worksite" / "validator-tests"
@@ -104,6 +110,32 @@ def project(tmp_path: Path) -> Project:
     directory = tmp_path / "project"
     directory.mkdir()
     return Project(directory)
+
+
+@pytest.fixture
+def write_tree(tmp_path: Path) -> Callable[[Mapping[str, str]], Tree]:
+    """These files, as a tree to judge."""
+
+    def write(files: Mapping[str, str]) -> Tree:
+        directory = tmp_path / "tree"
+        for name, content in files.items():
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        return Tree(directory, tuple(sorted(files)))
+
+    return write
+
+
+@pytest.fixture
+def examine_project(bench: Bench, write_tree: Callable[..., Tree]) -> Callable[..., Suite]:
+    """Examine a project of these files, without dependencies, by one acceptance test module."""
+
+    def run(files: Mapping[str, str], test: str, harness: Harness | None = None) -> Suite:
+        tests = (TestFile(path="acceptance/test_calc.py", content=test),)
+        return asyncio.run(examine(bench, Version(write_tree(files), NO_DEPENDENCIES), harness, tests))
+
+    return run
 
 
 @dataclass

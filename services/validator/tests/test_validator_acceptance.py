@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from worksite.common.messages import Harness, TestFile
-from worksite.validator.acceptance.broker import examine
-from worksite.validator.bench import Bench, Version
+from worksite.common.messages import Harness
 from worksite.validator.domain.cases import Suite
-from worksite.validator.environment import NO_DEPENDENCIES
-from worksite.validator.tree import Tree
 
 APP = """
 import json
@@ -44,18 +38,11 @@ Examine = Callable[..., Suite]
 
 
 @pytest.fixture
-def run(bench: Bench, tmp_path: Path) -> Examine:
+def run(examine_project: Examine) -> Examine:
     """Examine a project of these files by one acceptance test module."""
 
     def run_(files: dict[str, str], test: str = TEST, harness: Harness | None = HARNESS) -> Suite:
-        directory = tmp_path / "project"
-        for name, content in files.items():
-            path = directory / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content)
-        version = Version(Tree(directory, tuple(files)), NO_DEPENDENCIES)
-        tests = (TestFile(path="acceptance/test_calc.py", content=test),)
-        return asyncio.run(examine(bench, version, harness, tests))
+        return examine_project(files, test, harness)
 
     return run_
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from worksite.common.messages import Harness
-from worksite.validator.acceptance import candidate as module
-from worksite.validator.acceptance.candidate import Candidate, CandidateFault
+from worksite.validator.acceptance import hosted as module
+from worksite.validator.acceptance.candidate import Candidate
+from worksite.validator.acceptance.hosted import CandidateFault
 from worksite.validator.bench import Version
 from worksite.validator.environment import NO_DEPENDENCIES
 from worksite.validator.sandbox import Job, LauncherError

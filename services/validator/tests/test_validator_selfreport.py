@@ -138,6 +138,12 @@ def test_a_project_may_have_a_module_named_like_the_driver(run: Run) -> None:
     assert (suite.trouble, suite.having("failed")) == (None, ())
 
 
+def test_tests_may_write_into_their_project(run: Run) -> None:
+    suite = run(**{"tests/test_a.py": "import pathlib\ndef test_a(): pathlib.Path('made').write_text('x')\n"})
+
+    assert suite.having("failed") == ()
+
+
 def test_a_project_without_tests_has_no_cases(run: Run) -> None:
     assert run(**{"calc.py": GOOD}).cases == {}
 

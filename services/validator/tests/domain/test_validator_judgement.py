@@ -66,6 +66,12 @@ def test_a_criterion_whose_test_failed_or_was_skipped_is_refuted(outcome: CaseOu
     assert "why" in result.evidence
 
 
+def test_a_flaky_test_neither_shows_nor_refutes_a_criterion() -> None:
+    result = judge_criterion(criterion(), {"verified_io": suite(case("flaky"))}, {})
+
+    assert (result.verdict, "is flaky" in result.evidence) == ("environment", True)
+
+
 def test_every_variant_of_a_parametrised_test_must_pass() -> None:
     variants = suite(case(identity=f"{TEST}[a]"), case("failed", f"{TEST}[b]"))
 

@@ -293,3 +293,13 @@ def children(marker: str) -> list[int]:
         except OSError:
             continue  # ended meanwhile
     return found
+
+
+async def test_a_crash_leaves_no_core_dump(run_python: RunPython) -> None:
+    source = """
+        import os, resource, signal
+        assert resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
+        if os.fork() == 0: os.kill(os.getpid(), signal.SIGSEGV)
+        print(os.WTERMSIG(os.wait()[1]), os.listdir("."))
+    """
+    assert (await run_python(source)).stdout == b"11 []\n"

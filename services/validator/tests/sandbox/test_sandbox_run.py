@@ -171,3 +171,17 @@ async def test_a_missing_readable_tree_is_a_launcher_error(sandbox: Sandbox, job
 async def test_no_exit_status_of_a_candidate_looks_like_a_launcher_error(run_python: RunPython, status: int) -> None:
     outcome = await run_python(f"import sys; print('exec: forged', file=sys.stderr); sys.exit({status})")
     assert outcome.exit_code == status
+
+
+async def test_a_workspace_that_is_named_as_readable_too_stays_writable(
+    sandbox: Sandbox, job: Callable[..., Job], workspace: Path
+) -> None:
+    """Else a project's tests can write to their project at one level, and not at the other."""
+    outcome = await sandbox.run(job("open('file', 'w').close(); print('written')", readable=(workspace,)))
+    assert outcome.stdout == b"written\n"
+
+
+@pytest.mark.skipif(not Path("/etc/alternatives/awk").exists(), reason="only Debian's relatives have alternatives")
+async def test_a_program_behind_the_links_of_debian_is_found(sandbox: Sandbox, workspace: Path) -> None:
+    outcome = await sandbox.run(Job(("awk", "BEGIN { print 1 + 1 }"), workspace))
+    assert outcome.stdout == b"2\n"

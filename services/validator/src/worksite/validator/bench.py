@@ -6,10 +6,11 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from worksite.common.messages import Spec
+from worksite.common.messages import Grade, Spec
+from worksite.validator.domain.declaration import Declaration
 from worksite.validator.environment import CandidateEnvironment, Environments
 from worksite.validator.sandbox import Sandbox
 from worksite.validator.tools import Tools
@@ -47,11 +48,20 @@ class Bench:
 
 @dataclass(frozen=True)
 class Change:
-    """What is to be judged; `base` is None where there is nothing to compare with, and everything is charged."""
+    """What is to be judged; `base` is None where there is nothing to compare with, and everything is charged.
+
+    `spec` has in it what the project `declared`: at base, or at head where there is no base.
+    """
 
     spec: Spec
     head: Version
     base: Tree | None
+    declared: Declaration = field(default_factory=Declaration)
+
+    @property
+    def acceptance_grade(self) -> Grade:
+        """Without a base, declared acceptance tests are the candidate's own, and so is what they claim."""
+        return "self_reported" if self.base is None and self.declared.tests else "verified_io"
 
 
 def python_tool(bench: Bench, packages: Iterable[Path], statements: str) -> tuple[str, ...]:

@@ -12,13 +12,15 @@ from worksite.common.messages import Environment, Judgement, Report, Spec, Valid
 from worksite.common.worker import Handler, Reply, StepContext
 from worksite.validator.bench import Bench, Change, Version
 from worksite.validator.checks.result import Judged, run_check
-from worksite.validator.domain import judgement
+from worksite.validator.domain import declaration, judgement
+from worksite.validator.domain.declaration import Declaration
 from worksite.validator.domain.documents import report_markdown
 from worksite.validator.environment import EnvironmentUnavailable
 from worksite.validator.judge import Evidence, judge, unread_module
 from worksite.validator.testfiles import stray_test
 from worksite.validator.tree import Repository, Tree
 
+_MODULE_NAME = "{}: the name of an acceptance module begins with `test_`"
 ENGINE = "validator@0.1.0"
 
 
@@ -56,7 +58,9 @@ async def _spec(command: ValidateChange, context: StepContext) -> Spec:
     if stray := stray_test(spec.tests):
         raise StepRefused("spec-invalid", f"the Spec has a test outside its folder: {stray[:200]}")
     if unread := unread_module(spec.tests):
-        raise StepRefused("spec-invalid", f"{unread[:200]}: the name of an acceptance module begins with `test_`")
+        raise StepRefused("spec-invalid", _MODULE_NAME.format(unread[:200]))
+    if taken := {command.name for command in spec.commands} & set(declaration.CHECKS):
+        raise StepRefused("spec-invalid", f"a command has the name of a check of ours: {min(taken)}")
     return spec
 
 
@@ -87,6 +91,7 @@ async def _evidence(
     bench: Bench, spec: Spec, head: Tree, base: Tree | None, context: StepContext
 ) -> tuple[Evidence, Environment | None]:
     """ENVIRONMENT when the head's environment cannot be built: nothing was run, so nothing else is said."""
+    declared = _declared(base) if base else _declared(head).beside(spec)
     try:
         version = await bench.version(head)
     except EnvironmentUnavailable as error:
@@ -94,8 +99,20 @@ async def _evidence(
         check = await run_check("environment", "verified_io", lambda: _unavailable(reason))
         criteria = tuple(judgement.judge_criterion(each, {}, {}) for each in spec.criteria)
         return Evidence(criteria, (check,)), None
-    evidence = await judge(bench, Change(spec, version, base), context.progress)
+    evidence = await judge(bench, Change(declared.added_to(spec), version, base, declared), context.progress)
     return evidence, _environment(bench, version)
+
+
+def _declared(tree: Tree) -> Declaration:
+    """What the project declares, never by the change itself where there is a base. Raises StepRefused."""
+    wanted = (name for name in tree.files if name == declaration.FILE or declaration.is_acceptance(name))
+    try:
+        found = declaration.read_declaration({name: (tree.path / name).read_text(errors="replace") for name in wanted})
+    except declaration.InvalidDeclaration as error:
+        raise StepRefused("declaration-invalid", str(error)) from None
+    if unread := unread_module(found.tests):
+        raise StepRefused("declaration-invalid", _MODULE_NAME.format(unread[:200]))
+    return found
 
 
 async def _unavailable(reason: str) -> Judged:

@@ -12,7 +12,17 @@ from typing import Any, TypeVar
 from worksite.common.messages import CheckResult, CriterionResult, Grade, TestFile, Verdict
 from worksite.validator.acceptance.broker import examine
 from worksite.validator.bench import Bench, Change
-from worksite.validator.checks import forbidden, lint, project_tests, secrets, security, spec_tests, types
+from worksite.validator.checks import (
+    commands,
+    forbidden,
+    lint,
+    project_tests,
+    secrets,
+    security,
+    spec_tests,
+    tampering,
+    types,
+)
 from worksite.validator.checks.result import Check, Judged, run_check
 from worksite.validator.domain import judgement
 from worksite.validator.domain.cases import Case, Suite
@@ -53,9 +63,13 @@ async def judge(bench: Bench, change: Change, progress: Progress) -> Evidence:
     """Every check: acceptance, which mostly waits for the candidate, beside all others one after the other."""
     judging = _Judging(bench, change)
     checks = await together(tell(progress, each) for each in judging.checks())
-    by_name = {check.name: check for check in checks}
-    criteria = (judgement.judge_criterion(each, judging.suites, by_name) for each in change.spec.criteria)
-    return Evidence(tuple(criteria), tuple(checks))
+    by_name = with_declared_tests({check.name: check for check in checks}, change)
+    criteria = tuple(judgement.judge_criterion(each, judging.suites, by_name) for each in change.spec.criteria)
+    verdict = judgement.overall(criteria, checks)
+    return Evidence(
+        criteria,
+        tuple(judgement.weighed(check, verdict) if check.name == tampering.NAME else check for check in checks),
+    )
 
 
 @dataclass
@@ -72,14 +86,18 @@ class _Judging:
         """The longest first."""
         tests = self.change.spec.tests
         if any(test.path.startswith(ACCEPTANCE_FOLDER) for test in tests):
-            yield Planned(spec_tests.ACCEPTANCE, "verified_io", self._acceptance)
+            yield Planned(spec_tests.ACCEPTANCE, self.change.acceptance_grade, self._acceptance)
         yield Planned(project_tests.NAME, "self_reported", self._project_tests, self.others)
+        for declared in self.change.spec.commands:
+            check = partial(commands.command, self.bench, self.change, declared)
+            yield Planned(declared.name, "self_reported", check, self.others)
         yield self._queued(types.NAME, "self_reported", types.types)
         if inside := tuple(test for test in tests if not test.path.startswith(ACCEPTANCE_FOLDER)):
             yield Planned(spec_tests.SPEC_TESTS, "self_reported", partial(self._spec_tests, inside), self.others)
         yield self._queued(secrets.NAME, "verified_io", secrets.secrets)
         yield self._queued(security.NAME, "verified_io", security.security)
         yield self._queued(lint.NAME, "verified_io", lint.lint)
+        yield self._queued(tampering.NAME, "verified_io", tampering.tampering)
         yield Planned(forbidden.NAME, "verified_io", partial(forbidden.forbidden, self.change))
 
     def _queued(self, name: str, grade: Grade, check: Callable[[Bench, Change], Awaitable[Judged]]) -> Planned:
@@ -91,20 +109,34 @@ class _Judging:
         modules = acceptance_modules(self.change.spec.tests)
         runs = (in_turn(self.examiners, partial(examine, self.bench, head, harness, module)) for module in modules)
         suite = merged(await together(runs))
-        self.suites["verified_io"] = suite
+        self._add(self.change.acceptance_grade, suite)
         return spec_tests.judge_suite(spec_tests.ACCEPTANCE, suite)
 
     async def _project_tests(self) -> Judged:
         """A Spec that brings no such tests of its own, as that of a review, may name the project's."""
         judged = await project_tests.project_tests(self.bench, self.change)
         if judged.suite and all(test.path.startswith(ACCEPTANCE_FOLDER) for test in self.change.spec.tests):
-            self.suites["self_reported"] = judged.suite
+            self._add("self_reported", judged.suite)
         return judged
 
     async def _spec_tests(self, tests: tuple[TestFile, ...]) -> Judged:
         suite = await run_spec_tests(self.bench, self.change.head, tests)
-        self.suites["self_reported"] = suite
+        self._add("self_reported", suite)
         return spec_tests.judge_suite(spec_tests.SPEC_TESTS, suite)
+
+    def _add(self, grade: Grade, suite: Suite) -> None:
+        self.suites[grade] = merged([self.suites.get(grade, Suite()), suite])
+
+
+def with_declared_tests(checks: dict[str, CheckResult], change: Change) -> dict[str, CheckResult]:
+    """The declared commands answer for `project-tests` where a project has none for pytest."""
+    tests = checks[project_tests.NAME]
+    declared = [checks[command.name] for command in change.spec.commands]
+    if tests.verdict != "not_applicable" or not declared:
+        return checks
+    said = "; ".join(f"{check.name}: {check.evidence}" for check in declared)
+    answer = tests.model_copy(update={"verdict": commands.taken_together(declared), "evidence": said})
+    return {**checks, project_tests.NAME: answer}
 
 
 async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

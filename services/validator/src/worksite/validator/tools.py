@@ -25,9 +25,14 @@ MAX_TOOLS_BYTES = 1 << 30
 _TOOLS = ("pytest", "ruff", "bandit", "detect-secrets")
 _PROGRAMS = (
     "acceptance/asgi_host.py",
+    "acceptance/channel.py",
     "acceptance/examiner.py",
+    "acceptance/object_host.py",
+    "acceptance/remote.py",
+    "acceptance/values.py",
     "selfreport/driver.py",
     "checks/scan_secrets.py",
+    "checks/scan_tampering.py",
     "checks/bandit.ini",
 )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from worksite.common.messages.tasks import Criteria
 
 CHECKS = ("project-tests", "types", "lint", "secrets", "security", "forbidden-changes")
 """The validator's checks. A criterion without a test is judged by the check that its id names."""
+DECLARATION = "worksite.toml"
 _FIELDS = {"id", "statement", "test"}
 _STRUCTURED = {".yaml", ".yml", ".json"}
 _TEST = re.compile(r"(?P<path>[^:\s]+\.py)::(?P<names>\w+(?:::\w+)*)")
@@ -87,14 +89,15 @@ class CriteriaFile:
 
 async def _trouble(git: Git, commit: str, entry: Entry) -> str | None:
     """Why nothing could judge this criterion."""
+    checks = (*CHECKS, *await _declared(git, commit))
     if entry.test is None:
-        if entry.id in CHECKS:
+        if entry.id in checks:
             return None
         return (
             "nothing can judge this: give it a `test` of the repository (tests/test_x.py::test_y), "
-            f"or the `id` of a check ({', '.join(CHECKS)})"
+            f"or the `id` of a check ({', '.join(checks)})"
         )
-    if entry.id in CHECKS:
+    if entry.id in checks:
         return f"the id {entry.id} is that of a check: leave `test` out or choose another id"
     if not (named := _TEST.fullmatch(entry.test)):
         return f"{entry.test!r} names no test: write path::function, e.g. tests/test_x.py::test_y"
@@ -105,6 +108,17 @@ async def _trouble(git: Git, commit: str, entry: Entry) -> str | None:
     if not _defines(source, named["names"].split("::")):
         return f"{named['path']} has no test {named['names']}"
     return None
+
+
+async def _declared(git: Git, commit: str) -> list[str]:
+    """The checks that the project declares beside the validator's own; the validator says what is wrong with a
+    declaration."""
+    try:
+        document = tomllib.loads(await git("cat-file", "blob", f"{commit}:{DECLARATION}"))
+    except (GitFailed, tomllib.TOMLDecodeError):
+        return []
+    acceptance, checks = document.get("acceptance"), document.get("checks")
+    return [*(["acceptance"] if acceptance is not None else []), *(checks if isinstance(checks, dict) else {})]
 
 
 def _defines(source: str, names: list[str]) -> bool:

@@ -93,6 +93,7 @@ from worksite.common.messages.sources import (
 )
 from worksite.common.messages.spec import (
     BlueprintChoice,
+    CheckCommand,
     Criterion,
     Decision,
     FileNote,
@@ -172,6 +173,7 @@ __all__ = [
     "BuildChange",
     "CancelRequested",
     "Changeset",
+    "CheckCommand",
     "CheckResult",
     "CheckVerdict",
     "Citation",

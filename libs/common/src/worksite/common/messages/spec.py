@@ -55,6 +55,19 @@ class TestFile(Model):
     content: str
 
 
+class CheckCommand(Model):
+    """A check of the project's own as a command line, in any language: exit code 0 is a pass, `self_reported`."""
+
+    name: CriterionId = Field(description="a criterion of this id is judged by it")
+    command: Annotated[tuple[str, ...], Field(min_length=1, max_length=64)] = Field(
+        description="program and arguments, run at the top of the project; `python` is the one of the project's lock"
+    )
+    seconds: int = Field(default=120, ge=1, le=600, description="what takes longer has failed")
+    tests: tuple[str, ...] = Field(
+        default=("tests",), description="files and folders it judges by: those of the base count too, as they were"
+    )
+
+
 class Criterion(Model):
     """One acceptance criterion; without a test it can only be judged by evidence from another check."""
 
@@ -91,3 +104,4 @@ class Spec(Message):
     harness: Harness | None = None
     blueprint: BlueprintChoice | None = None
     removed_tests: tuple[str, ...] = Field(default=(), description="tests of the base that this change may remove")
+    commands: tuple[CheckCommand, ...] = Field(default=(), max_length=16, description="checks of the project's own")

@@ -96,6 +96,7 @@ def spec() -> m.Spec:
             name="auth-service", version="1.0.0", digest=SHA, parameters={"package": "auth_service"}
         ),
         removed_tests=("tests/test_old.py::test_gone",),
+        commands=(m.CheckCommand(name="unit", command=("sh", "tests/run.sh")),),
     )  # fmt: skip
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from worksite.common.messages import Harness, TestFile
-from worksite.validator.acceptance.candidate import Candidate, CandidateFault, harness_environment
+from worksite.validator.acceptance.candidate import Candidate, harness_environment
+from worksite.validator.acceptance.commands import Commands
+from worksite.validator.acceptance.hosted import CandidateFault
+from worksite.validator.acceptance.objects import Objects
 from worksite.validator.bench import Bench, Version, python_tool
 from worksite.validator.domain.cases import Case, Suite
 from worksite.validator.domain.untrusted import read_json
@@ -21,6 +25,9 @@ SILENCE_SECONDS = 120.0
 MAX_LINE = 16 * MIB
 MAX_RUNNING = 8
 _LIMITS = Limits(wall_seconds=SUITE_SECONDS, cpu_seconds=120, output_bytes=256 * MIB)
+_IMPORT_ROOTS = ("src", ".")
+
+Running = Candidate | Objects | Commands
 
 
 @dataclass
@@ -31,7 +38,7 @@ class _Conversation:
     version: Version
     harness: Harness | None
     env: dict[str, str]
-    apps: dict[int, Candidate] = field(default_factory=dict[int, Candidate])
+    running: dict[int, Running] = field(default_factory=dict[int, Running])
     launched: int = 0
     exchanges: int = 0
     last_words: str = ""
@@ -54,42 +61,55 @@ class _Conversation:
                     return {"failed": str(fault)}
 
     async def _for_a_test(self, message: dict[str, Any]) -> Any:
-        if message["op"] == "launch":
-            return await self._launch(message["env"])
-        app = self.apps.get(message["app"])
-        if app is None:
-            raise CandidateFault("this candidate was stopped")
-        match message["op"]:
-            case "request":
-                self.exchanges += len(message["requests"])
-                return await app.exchange(message["requests"])
-            case "restart":
-                await app.restart()
-            case "stop":
-                self.last_words = app.last_words() or self.last_words
-                await self.apps.pop(message["app"]).stop()
-            case unknown:
-                raise ValueError(f"the examiner asked for {unknown}")
-        return None
+        if message["op"] in ("launch", "load", "open"):
+            return await self._start(message["op"], message["env"])
+        match message, self.running.get(message["app"]):
+            case {"op": "request", "requests": requests}, Candidate() as app:
+                self.exchanges += len(requests)
+                return await app.exchange(requests)
+            case {"op": "take", "steps": steps}, Objects() as objects:
+                self.exchanges += len(steps)
+                return await objects.take(steps)
+            case {"op": "run", "argv": argv, "stdin": stdin, "env": env}, Commands() as commands:
+                self.exchanges += 1
+                return await commands.run(argv, base64.b64decode(stdin), env)
+            case {"op": "restart"}, Candidate() as app:
+                return await app.restart()
+            case {"op": "stop"}, found if found is not None:
+                self.last_words = found.last_words() or self.last_words
+                return await self.running.pop(message["app"]).stop()
+            case _, None:
+                raise CandidateFault("this candidate was stopped")
+            case _:
+                raise ValueError(f"the examiner asked for {message['op']}")
 
-    async def _launch(self, env: dict[str, str]) -> int:
-        if self.harness is None:
-            raise CandidateFault("the Spec does not say how to start the program")
-        if len(self.apps) >= MAX_RUNNING:
+    async def _start(self, kind: str, env: dict[str, str]) -> int:
+        if len(self.running) >= MAX_RUNNING:
             raise CandidateFault(f"a test may keep at most {MAX_RUNNING} candidates running")
         self.launched += 1
-        self.exchanges += 1
-        app = Candidate(self.bench, self.version, self.harness, self.env | env)
-        self.apps[self.launched] = app
+        started = self._program(kind, self.env | env)
+        self.running[self.launched] = started
         try:
-            await app.start()
+            await started.start()
         except BaseException:
-            await self.apps.pop(self.launched).stop()
+            await self.running.pop(self.launched).stop()
             raise
         return self.launched
 
+    def _program(self, kind: str, env: dict[str, str]) -> Running:
+        """Starting an application runs the candidate, so that alone is an exchange with it."""
+        roots = self.harness.import_roots if self.harness else _IMPORT_ROOTS
+        if kind == "load":
+            return Objects(self.bench, self.version, roots, env)
+        if kind == "open":
+            return Commands(self.bench, self.version, roots, env)
+        if self.harness is None:
+            raise CandidateFault("the Spec does not say how to start the program")
+        self.exchanges += 1
+        return Candidate(self.bench, self.version, self.harness, env)
+
     def _note(self, message: dict[str, Any]) -> None:
-        running = [said for app in self.apps.values() if (said := app.last_words())]
+        running = [said for each in self.running.values() if (said := each.last_words())]
         said = "".join(running[-1:]) or self.last_words
         text = message["text"] + (said if message["outcome"] == "failed" else "")
         case = Case(message["id"], message["outcome"], text, message["seconds"], self.exchanges)
@@ -109,8 +129,8 @@ async def examine(bench: Bench, version: Version, harness: Harness | None, tests
             try:
                 trouble = await _converse(session, conversation)
             finally:
-                for app in list(conversation.apps.values()):
-                    await app.stop()
+                for started in list(conversation.running.values()):
+                    await started.stop()
     return Suite(conversation.cases, trouble)
 
 

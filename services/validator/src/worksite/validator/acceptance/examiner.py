@@ -5,10 +5,15 @@ its standard output and reads the answer from its standard input. It never share
 
     launch(env=None) -> App     a candidate of its own, stopped after the test; `env` comes on top of the harness's
     app -> App                  one candidate for all tests of a module
+    load("module:name") -> ...  a function, class or value of the candidate's, in a process of its own per test
+    run(*argv, ...) -> Finished one command line in a copy of the project, which all runs of a test share
     fresh -> Fresh              random inputs, chosen after the candidate was frozen
 
-It needs the standard library and pytest, nothing of ours: only this file is in its sandbox.
+It needs the standard library and pytest; of ours, only what lies beside this file.
 """
+
+# remote.py and channel.py lie beside this file there, which a type checker cannot know.
+# pyright: reportMissingImports=false
 
 from __future__ import annotations
 
@@ -19,48 +24,16 @@ import random
 import secrets
 import string
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+import remote
+from channel import Channel
 
 _NO_DOCUMENT = object()
 _MAX_TEXT = 6000
-
-
-class CandidateFailed(AssertionError):
-    """The candidate did not start, did not answer in time, or died."""
-
-
-class Channel:
-    """JSON lines to the service; a question waits for its answer."""
-
-    def __init__(self, source: BinaryIO, sink: BinaryIO) -> None:
-        self._source, self._sink = source, sink
-        self._lock = threading.Lock()  # tests may start threads
-
-    def tell(self, message: dict[str, Any]) -> None:
-        """Say something that needs no answer."""
-        with self._lock:
-            self._write(message)
-
-    def ask(self, message: dict[str, Any]) -> Any:
-        """Raises CandidateFailed when the candidate is to blame."""
-        with self._lock:
-            self._write(message)
-            line = self._source.readline()
-        if not line:
-            raise SystemExit("the service has gone away")
-        answer = json.loads(line)
-        if "failed" in answer:
-            raise CandidateFailed(answer["failed"])
-        return answer["value"]
-
-    def _write(self, message: dict[str, Any]) -> None:
-        self._sink.write(json.dumps(message).encode() + b"\n")
-        self._sink.flush()
 
 
 class Headers(dict[str, str]):
@@ -209,6 +182,18 @@ class Examiner:
         running = App(self._channel, {})
         yield running
         running.stop()
+
+    @pytest.fixture
+    def load(self) -> Iterator[remote.Loader]:
+        loader = remote.Loader(self._channel)
+        yield loader
+        loader.stop()
+
+    @pytest.fixture
+    def run(self) -> Iterator[remote.Project]:
+        project = remote.Project(self._channel)
+        yield project
+        project.stop()
 
     @pytest.fixture(scope="session")
     def fresh(self) -> Fresh:

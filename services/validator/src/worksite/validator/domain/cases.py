@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
-CaseOutcome = Literal["passed", "failed", "skipped"]
-"""`failed` covers errors in set-up, tear-down and collection; `skipped` covers expected failures."""
+CaseOutcome = Literal["passed", "failed", "skipped", "flaky"]
+"""`failed` covers errors in set-up, tear-down and collection; `skipped` covers expected failures; `flaky` is what
+failed and passed on the same code, at base too."""
 
 LAST_WORDS = "the candidate's error output ended with:"
 """What a case quotes after this line helps a person; it is not part of the failure's identity."""
@@ -40,6 +41,6 @@ class Suite:
 
     def summary(self) -> str:
         """For example `41 passed, 1 failed, 2 skipped`, and the caveat."""
-        counts = {outcome: len(self.having(outcome)) for outcome in ("passed", "failed", "skipped")}
+        counts = {outcome: len(self.having(outcome)) for outcome in get_args(CaseOutcome)}
         parts = [f"{count} {outcome}" for outcome, count in counts.items() if count or outcome == "passed"]
         return ", ".join(parts) + (f" ({self.caveat})" if self.caveat else "")

@@ -65,6 +65,9 @@ def _by_cases(criterion: Criterion, suite: Suite, grade: Grade) -> CriterionResu
     cases = [case for key, case in sorted(suite.cases.items()) if key == test or key.startswith(f"{test}[")]
     seconds = sum(case.seconds for case in cases)
     for case in cases:
+        if case.outcome == "flaky":
+            said = f"{case.id} is flaky, at base too, which neither shows nor refutes anything"
+            return _criterion(criterion, "environment", grade, said, seconds)
         if case.outcome != "passed":
             said = f"{case.id} {case.outcome}:\n{case.text}"
             return _criterion(criterion, "fail", grade, said, seconds)
@@ -113,6 +116,20 @@ def overall(criteria: Sequence[CriterionResult], checks: Sequence[CheckResult]) 
         return "FAIL"
     shown = bool(criteria) and all(each.verdict == "pass" for each in criteria)
     return "PASS" if shown and "environment" not in verdicts else "ENVIRONMENT"
+
+
+def weighed(traces: CheckResult, verdict: Verdict) -> CheckResult:
+    """Traces of cheating beside the verdict that everything else led to.
+
+    Beside a failure they are findings. Elsewhere they are only told: all of them have honest uses, and where criteria
+    were shown across the pipe no trick can have shown them.
+    """
+    if not traces.findings:
+        return traces
+    if verdict == "FAIL":
+        return traces.model_copy(update={"verdict": "fail"})
+    told = "; ".join(f"{each.path}:{each.line} {each.message}" for each in traces.findings)
+    return traces.model_copy(update={"findings": (), "evidence": bounded(f"{traces.evidence}, not charged: {told}")})
 
 
 def summary(verdict: Verdict, criteria: Sequence[CriterionResult], checks: Sequence[CheckResult]) -> str:

@@ -17,10 +17,13 @@ _DEVICES = ("null", "zero", "full", "random", "urandom")
 
 
 def bubblewrap(program: str, readable: Iterable[Path], writable: Iterable[Path]) -> tuple[str, ...]:
-    """The command line to put before the launcher's. Every path keeps its name inside."""
+    """The command line to put before the launcher's. Every path keeps its name inside.
+
+    What is both readable and writable is writable, as it is to Landlock.
+    """
     command = [program, "--unshare-user", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
-    mounts = [(path, "--ro-bind") for path in readable] + [(path, "--bind") for path in writable]
-    for path, option in sorted(mounts):  # a parent comes before what is mounted below it
+    mounts = dict.fromkeys(readable, "--ro-bind") | dict.fromkeys(writable, "--bind")
+    for path, option in sorted(mounts.items()):  # a parent comes before what is mounted below it
         if path.is_symlink() and path.parent == Path("/"):
             command += ["--symlink", str(path.readlink()), str(path)]  # /bin, /lib on a merged /usr
         else:

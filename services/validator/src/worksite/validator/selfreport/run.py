@@ -35,19 +35,20 @@ class _Plan:
 
 
 async def run_project_tests(
-    bench: Bench, version: Version, overlay: Tree | None = None, files: Iterable[str] = ()
+    bench: Bench, version: Version, overlay: Tree | None = None, files: Iterable[str] = (), ignored: str | None = None
 ) -> Suite:
     """The project's own tests; `overlay` and `files` put those files of another tree in place of the project's, which
-    then has no other `conftest.py`.
+    then has no other `conftest.py`. `ignored` is a folder whose tests are none of them.
 
     Raises LauncherError.
     """
     async with bench.copy_of(version.tree) as project:
         if overlay is not None:
-            _lay_over(overlay, files, project)
+            lay_over(overlay, files, project)
             _remove_conftests(project, overlay)
         config = config_of(version.tree)
         tests = tuple(project / path for path in config.testpaths if (project / path).exists())
+        config = replace(config, options=(*config.options, f"--ignore={project / ignored}")) if ignored else config
         return await _run(bench, version, _Plan(project, tests or (project,), project, config))
 
 
@@ -106,7 +107,8 @@ def _job(bench: Bench, version: Version, plan: _Plan, ini: Path, order: bytes) -
     )
 
 
-def _lay_over(source: Tree, files: Iterable[str], project: Path) -> None:
+def lay_over(source: Tree, files: Iterable[str], project: Path) -> None:
+    """Put these files of `source` in place of whatever a copy of a project has there."""
     for name in files:
         target = project / name
         _make_room(target, project)

@@ -1,0 +1,35 @@
+"""Functions and objects of the candidate's, behind `object_host.py`."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from worksite.validator.acceptance.hosted import ANSWER_SECONDS, CandidateFault, Hosted
+
+
+class Objects(Hosted):
+    """One process with whatever the tests have loaded into it."""
+
+    program = "object_host.py"
+
+    async def take(self, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The outcomes of steps that are taken at once. Raises CandidateFault."""
+        outcomes = (await self._ask({"steps": steps}, ANSWER_SECONDS)).get("outcomes")
+        if not isinstance(outcomes, list) or len(cast("list[Any]", outcomes)) != len(steps):
+            raise CandidateFault("the candidate sent something else than one outcome per step")
+        return [_outcome(each) for each in cast("list[Any]", outcomes)]
+
+
+def _outcome(document: Any) -> dict[str, Any]:
+    """Only what the protocol knows; the examiner reads the value itself, see `values.py`."""
+    match document:
+        case {"value": value}:
+            return {"value": value}
+        case {"raised": {"types": list() as types, "text": str(text)}} if _are_texts(cast("list[Any]", types)):
+            return {"raised": {"types": types, "text": text}}
+        case _:
+            raise CandidateFault("the candidate sent an outcome that is neither a value nor an exception")
+
+
+def _are_texts(values: list[Any]) -> bool:
+    return all(isinstance(each, str) for each in values)

@@ -1,0 +1,31 @@
+"""Traces of cheating: named beside a failure, never a verdict of their own, because each has honest uses too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from worksite.common.messages import Finding
+from worksite.validator.bench import Bench, Change
+from worksite.validator.checks.result import Judged
+from worksite.validator.checks.tool import Scan, judge_scan, run_tool
+from worksite.validator.domain.untrusted import read_json
+from worksite.validator.tree import Tree
+
+NAME = "tampering"
+
+
+async def tampering(bench: Bench, change: Change) -> Judged:
+    """A pass with what the change brought as findings; `domain.judgement.weighed` says what they are worth."""
+
+    async def scan(tree: Tree) -> Scan:
+        program = bench.tools.program("scan_tampering.py")
+        argv = [str(bench.sandbox.python), "-I", "-S", "-B", str(program)]
+        outcome = await run_tool(bench, tree, argv, [program], accepted=(0,))
+        return Scan(tuple(map(_finding, read_json(outcome.result))))
+
+    judged = await judge_scan(NAME, change, scan)
+    return replace(judged, verdict="pass", preexisting=())
+
+
+def _finding(entry: dict[str, object]) -> Finding:
+    return Finding(check=NAME, message=str(entry["trace"]), path=str(entry["path"]), line=int(str(entry["line"])))

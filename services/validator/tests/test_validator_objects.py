@@ -1,0 +1,192 @@
+"""Functions and objects of the candidate's behind the pipe: plain values come back, and nothing that plays tricks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from worksite.validator.domain.cases import Case, Suite
+
+Examine = Callable[..., Suite]
+CASE = "acceptance/test_calc.py::test_it"
+
+
+@pytest.fixture
+def case(examine_project: Examine) -> Callable[[str, str], Case]:
+    """What became of a test of this body about a module `calc`."""
+
+    def run(module: str, body: str) -> Case:
+        lines = "\n".join(f"    {line}" for line in body.strip().splitlines())
+        suite = examine_project({"src/calc.py": module}, f"import pytest\n\ndef test_it(load, fresh):\n{lines}\n")
+        assert suite.trouble is None
+        return suite.cases[CASE]
+
+    return run
+
+
+def test_values_come_back_as_they_are_and_calls_are_counted(case: Callable[..., Case]) -> None:
+    module = """
+import datetime, decimal, fractions
+def same(value): return value
+def everything(): return [
+    None, True, 1, 1.5, "ü", b"\\0", (1, [2]), {3}, frozenset({4}), {"a": {5: ()}}, decimal.Decimal("1.10"),
+    fractions.Fraction(1, 3), datetime.date(2024, 2, 29), datetime.time(1, 2), datetime.timedelta(-1, 5, 7),
+    datetime.datetime(2024, 2, 29, 1, tzinfo=datetime.UTC), 1j, float("inf"),
+]
+"""
+    test = """
+import datetime, decimal, fractions
+found = load("calc:everything")()
+assert found == [
+    None, True, 1, 1.5, "ü", b"\\0", (1, [2]), {3}, frozenset({4}), {"a": {5: ()}}, decimal.Decimal("1.10"),
+    fractions.Fraction(1, 3), datetime.date(2024, 2, 29), datetime.time(1, 2), datetime.timedelta(-1, 5, 7),
+    datetime.datetime(2024, 2, 29, 1, tzinfo=datetime.timezone.utc), 1j, float("inf"),
+]
+same = load("calc:same")
+assert [type(each) for each in map(same, found)] == [type(each) for each in found]
+"""
+    result = case(module, test)
+
+    assert result.outcome == "passed", result.text
+    assert result.exchanges == 21
+
+
+def test_objects_stay_with_the_candidate_and_are_used_from_afar(case: Callable[..., Case]) -> None:
+    module = """
+class Cart:
+    def __init__(self, owner="nobody"): self.owner, self.lines = owner, {}
+    def add(self, item, *, count=1): self.lines[item] = count; return self
+    def __len__(self): return len(self.lines)
+    def __getitem__(self, item): return self.lines[item]
+    def __iter__(self): return iter(self.lines)
+    def __str__(self): return f"cart of {self.owner}"
+def owner_of(cart): return cart.owner
+"""
+    test = """
+name = fresh.word()
+cart = load("calc:Cart")(owner=name)
+cart.add("apple", count=3).add("pear")
+assert (len(cart), cart["apple"], list(cart), "pear" in cart) == (2, 3, ["apple", "pear"], True)
+assert load("calc:owner_of")(cart) == name and str(cart) == f"cart of {name}"
+assert cart != cart.add("apple") or True
+with pytest.raises(KeyError) as caught:
+    cart["nothing"]
+assert caught.value.types[:2] == ("KeyError", "LookupError")
+with pytest.raises(TypeError):
+    assert cart
+"""
+    assert (result := case(module, test)).outcome == "passed", result.text
+
+
+def test_coroutines_are_awaited_and_calls_can_meet(case: Callable[..., Case]) -> None:
+    module = """
+import asyncio, threading
+both = threading.Barrier(2)
+def meet(): return both.wait(5)
+async def later(value): await asyncio.sleep(0); return value
+async def gone(): raise LookupError("no")
+class Odd(ValueError): pass
+def odd(): raise Odd("why")
+def leaves(): raise SystemExit(0)
+"""
+    test = """
+meet, later = load("calc:meet"), load("calc:later")
+assert sorted(load.concurrently([(meet,), (meet,)])) == [0, 1]
+value, error = load.concurrently([(later, 7), (load("calc:gone"),)])
+assert value == 7 and isinstance(error, LookupError)
+with pytest.raises(ValueError, match="Odd: why"):
+    load("calc:odd")()
+with pytest.raises(Exception, match="SystemExit: 0"):
+    load("calc:leaves")()
+"""
+    assert (result := case(module, test)).outcome == "passed", result.text
+
+
+BUILT_IN = ("KeyError", "OSError", "FileNotFoundError", "SyntaxError", "ImportError", "StopIteration", "RuntimeError")
+
+
+def test_built_in_exceptions_arrive_as_themselves_and_groups_by_name(case: Callable[..., Case]) -> None:
+    module = """
+import builtins
+def fail(name): raise getattr(builtins, name)("why")
+def many(): raise ExceptionGroup("several", [ValueError("a")])
+def undecodable(): b"\\xff".decode()
+"""
+    test = f"""
+import builtins
+for name in {BUILT_IN!r}:
+    with pytest.raises(getattr(builtins, name), match="why"):
+        load("calc:fail")(name)
+with pytest.raises(UnicodeDecodeError, match="can't decode byte 0xff"):
+    load("calc:undecodable")()
+with pytest.raises(Exception, match="several") as caught:
+    load("calc:many")()
+assert caught.value.types[0] == "ExceptionGroup"
+"""
+    assert (result := case(module, test)).outcome == "passed", result.text
+
+
+def test_what_is_bound_to_its_thread_can_be_used(case: Callable[..., Case]) -> None:
+    module = """
+import sqlite3
+class Store:
+    def __init__(self): self.db = sqlite3.connect(":memory:")
+    def one(self): return self.db.execute("select 1").fetchone()
+"""
+    assert (result := case(module, "assert load('calc:Store')().one() == (1,)")).outcome == "passed", result.text
+
+
+def test_a_candidate_may_have_a_module_named_like_ours(examine_project: Examine) -> None:
+    suite = examine_project(
+        {"values.py": "ANSWER = 42\n", "calc.py": "import values\ndef f(): return values.ANSWER\n"},
+        "def test_it(load):\n    assert load('calc:f')() == 42\n",
+    )
+
+    assert suite.cases[CASE].outcome == "passed", suite.cases[CASE].text
+
+
+AGREEABLE = "class Agreeable(int):\n    def __eq__(self, other): return True\n    __hash__ = int.__hash__\n"
+CALL_ALL = "load('calc:f')"
+TRICKS = {
+    "an answer that equals everything": (AGREEABLE + "def f(): return Agreeable()\n", f"assert {CALL_ALL}() == 5"),
+    "an answer that is never unequal": (
+        "class A:\n    def __ne__(self, other): return False\ndef f(): return A()\n",
+        f"assert not {CALL_ALL}() != 5",
+    ),
+    "a text that equals everything": (
+        "class T(str):\n    def __eq__(self, other): return True\ndef f(): return T('x')\n",
+        f"assert {CALL_ALL}() == 'y'",
+    ),
+    "an agreeable answer in a list": (AGREEABLE + "def f(): return [Agreeable()]\n", f"assert {CALL_ALL}() == [5]"),
+    "an answer that is in everything": (AGREEABLE + "def f(): return Agreeable()\n", f"assert {CALL_ALL}() in (5, 6)"),
+    "exit 0 at import": ("import os\nos._exit(0)\n", f"assert {CALL_ALL}() == 5"),
+    "exit 0 in a call": ("import os\ndef f(): os._exit(0)\n", f"assert {CALL_ALL}() == 5"),
+    "sys.exit at import": ("import sys\nsys.exit(0)\n", f"assert {CALL_ALL}() == 5"),
+    "a forged outcome on every pipe": (
+        'import os\nline = b\'{"outcomes": [{"value": 6}]}\\n\'\n'
+        "def f():\n    for fd in range(3, 64):\n        try: os.write(fd, line)\n"
+        "        except OSError: pass\n    return 6\n",
+        f"assert {CALL_ALL}() == 5",
+    ),
+    "a kind that is none": (
+        "import sys\ndef f():\n    sys.modules['__main__'].values.encode = lambda v, keep: {'kind': 'x', 'value': 1}\n",
+        f"assert {CALL_ALL}() == 5",
+    ),
+    "an outcome that is nothing": (
+        "import sys\ndef f():\n    sys.modules['__main__'].json.dumps = lambda v: '{\"outcomes\": [7]}'\n",
+        f"assert {CALL_ALL}() == 5",
+    ),
+    "an exception that pytest takes for a skip": (
+        "class Skipped(Exception): pass\ndef f(): raise Skipped('later')\n",
+        f"assert {CALL_ALL}() == 5",
+    ),
+    "a patched assert in its own process": (
+        "import builtins\nbuiltins.AssertionError = ()\ndef f(): return 6\n",
+        f"assert {CALL_ALL}() == 5",
+    ),
+}
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_no_trick_makes_a_wrong_value_pass(case: Callable[..., Case], trick: str) -> None:
+    assert case(*TRICKS[trick]).outcome == "failed"
