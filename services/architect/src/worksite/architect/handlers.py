@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from worksite.architect.designing import Designer
 from worksite.architect.domain.answers import answer_from
 from worksite.architect.domain.documents import spec_markdown
 from worksite.architect.domain.questions import no_fix, not_covered, not_empty, nothing_found
@@ -15,16 +16,24 @@ from worksite.common.worker import Reply, StepContext
 
 
 class Architect:
-    """Designs with blueprints and answers with quotations."""
+    """Designs with a language model where there is one, else with blueprints; answers with quotations."""
 
-    def __init__(self, library: Library, knowledge: Knowledge) -> None:
+    def __init__(self, library: Library, knowledge: Knowledge, designer: Designer | None = None) -> None:
         self._library = library
         self._knowledge = knowledge
+        self._designer = designer
 
     async def design(self, command: DesignSpec, context: StepContext) -> Reply:
         """Handler of DesignSpec."""
-        if command.route == "review":
+        if command.route == "review" and (command.criteria or self._designer is None):
             return await self._written(spec_for_review(command.request, command.criteria), context)
+        if self._designer:
+            designed = await self._designer.design(command, context)
+            return (
+                Reply(designed, "needs_input")
+                if isinstance(designed, Question)
+                else await self._written(designed, context)
+            )
         if command.route == "fix":
             return Reply(no_fix(), "needs_input")
         if not command.project.empty:

@@ -22,6 +22,7 @@ from worksite.cli.stack.state import PROVISIONER, State, write_private
 from worksite.cli.stack.supervisor import CannotStart, Program, Supervisor
 from worksite.common.bus import Bus, BusSettings, provision
 from worksite.common.errors import BusUnavailable, Permanent
+from worksite.common.llm.settings import ModelSettings
 from worksite.common.processes import free_port, nats_server
 from worksite.common.subjects import SERVICES
 
@@ -32,6 +33,8 @@ _INHERITED = (
     "PATH", "LANG", "TMPDIR", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "GRACE_SECONDS", "BIND_HOST",
     "WORKER_CONCURRENCY",
 )  # fmt: skip
+_MODELS = tuple(name.upper() for name in ModelSettings.model_fields)
+"""The provider's key among them: for the services that call models, and no others."""
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "gateway": (
         "MAX_BODY_BYTES", "MAX_UPLOAD_BYTES", "MAX_UPLOAD_BYTES_PER_TENANT", "MAX_CONCURRENT_UPLOADS",
@@ -41,8 +44,9 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
         "JWT_ISSUER", "JWT_AUDIENCE", "JWT_JWKS_URL", "JWT_SECRET_KEY", "MCP_ALLOWED_ORIGINS",
     ),
     "admin": ("APPROVAL_DAYS", "SWEEP_SECONDS", "COLLECT_SECONDS"),
-    "architect": (),
+    "architect": _MODELS,
     "builder": (
+        *_MODELS,
         "MAX_REPOSITORY_BYTES", "MAX_UPLOAD_BYTES", "MAX_LEFTOVER_BYTES",
         "CLONE_TIMEOUT_SECONDS", "ALLOW_FILE_URLS", "ALLOW_PRIVATE_HOSTS",
     ),
@@ -200,11 +204,12 @@ def service_environment(
         "PYTHONUNBUFFERED": "1",
     }
     blueprints = {"BLUEPRINTS_DIR": str(root / "blueprints")}
+    agent = blueprints | {"PROMPTS_DIR": str(root / "prompts")}
     own: dict[str, dict[str, str]] = {
         "gateway": {"DASHBOARD_PORT": str(port), "POLICY_DIR": str(root / "policies")},
         "admin": {"ADMIN_PORT": str(port)},
-        "architect": blueprints,
-        "builder": blueprints,
+        "architect": agent,
+        "builder": agent,
         "validator": {"WHEELHOUSE_DIR": str(state.wheelhouse)},
         "rag": blueprints | {"KNOWLEDGE_DIRS": str(root / "docs")},
     }

@@ -156,7 +156,7 @@ def told_to_the_client() -> Generator[None]:
     try:
         yield
     except BudgetExceeded as error:
-        raise StepRefused("budget_exceeded", f"the {error.scope}'s budget for models: {error}") from error
+        raise StepRefused("budget_exceeded", str(error)) from error
     except ModelRequestRefused as error:
         said = f"status {error.status}, {error.kind}" if error.status in _CREDENTIALS else str(error)
         raise StepRefused("model_request_refused", f"the language model cannot be used: {said}") from error
