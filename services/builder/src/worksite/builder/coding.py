@@ -61,7 +61,7 @@ class ModelMaker:
 
     async def _opening(self, bench: Workbench, spec: Spec, command: BuildChange) -> ModelRequest:
         report = Report.consume(await self.context.artifacts.get(command.report)) if command.report else None
-        text = briefing(spec, await asyncio.to_thread(bench.files), command.round, report)
+        text = briefing(spec, command, await asyncio.to_thread(bench.files), report)
         modelling = self.modelling
         return ModelRequest(
             model=modelling.model, max_tokens=MAX_TOKENS, system=modelling.prompt.text, turns=(user(text),)

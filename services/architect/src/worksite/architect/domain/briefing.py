@@ -14,7 +14,7 @@ NOTHING_FOUND = "nothing that fits"
 
 def briefing(command: DesignSpec, project: str, knowledge: str, example: str) -> str:
     """One text of named sections. What is inside them is data: the prompt says so."""
-    kind = "an empty project" if command.project.empty else "an existing project"
+    kind = "a new project" if command.project.empty else "an existing project"
     name = f" named {command.project_name}" if command.project_name else ""
     sections = [
         f"Design for route {command.route}, {kind}{name}.",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from worksite.common.messages import CheckResult, CriterionResult, Harness, Report, Spec
+from worksite.common.messages import BuildChange, CheckResult, CriterionResult, Harness, Report, Spec
 
 MAX_FILES_SHOWN = 400
 _MAX_EVIDENCE, _MAX_FINDINGS = 2500, 20
 
 
-def briefing(spec: Spec, files: Sequence[str], round_: int, report: Report | None) -> str:
+def briefing(spec: Spec, command: BuildChange, files: Sequence[str], report: Report | None) -> str:
     """One text of named sections. What is inside them is data: the prompt says so."""
     sections = [
-        f"Build round {round_}, {'an existing project' if files else 'an empty project'}.",
+        f"Build round {command.round}, {'a new project' if command.project.empty else 'an existing project'}.",
         _section("request", spec.request),
         _section("spec", "\n".join(_spec_lines(spec))),
         *(_section("acceptance-test", f"{test.path}:\n{test.content}") for test in spec.tests),
