@@ -114,7 +114,8 @@ def design() -> Reply:
         "interfaces": [{"name": "POST /register", "summary": "email, password"}],
         "files": [{"path": "auth.py", "purpose": "all of it"}],
         "criteria": [
-            {"id": id_, "statement": text, "grade": "verified_io", "test": f"{path}::{test}"} for id_, text, test in CRITERIA
+            {"id": id_, "statement": text, "grade": "verified_io", "test": f"{path}::{test}"}
+            for id_, text, test in CRITERIA
         ],
         "tests": [{"path": path, "content": ACCEPTANCE_TEST}],
         "harness": {"target": "auth:app", "factory": False, "import_roots": ["."], "env": []},
@@ -125,16 +126,11 @@ def design() -> Reply:
 
 def script() -> Script:
     built = said({"type": "built", "summary": "Accounts, with passwords."}, "build", "builder")
-    write = [
-        ("write_file", {"path": path, "content": text})
-        for path, text in (("auth.py", AUTH), ("tests/test_auth.py", OWN_TEST))
-    ]
+    files = {"auth.py": AUTH, "tests/test_auth.py": OWN_TEST}
+    write = [("write_file", {"path": path, "content": text}) for path, text in files.items()]
     mend = ("edit_file", {"path": "auth.py", "old": FORGOTTEN, "new": MENDED})
-    look, check = ("read_file", {"path": "README.md"}), ("check_syntax", {})
-    first, second = (
-        (used(*write), used(check), built),
-        (used(("read_file", {"path": "auth.py"})), used(mend, check), built),
-    )
+    look, again, check = ("read_file", {"path": "README.md"}), ("read_file", {"path": "auth.py"}), ("check_syntax", {})
+    first, second = (used(*write), used(check), built), (used(again), used(mend, check), built)
     replies = {
         "Design for route feature, a new project": (design(),),
         "Build round 1, a new project": first,
