@@ -53,7 +53,8 @@ async def killed_at_every_call(
     """The result of the step, and how often its service was started."""
     starts = 0
     async with asyncio.timeout(_PATIENCE_SECONDS), serving(api) as url, mould(f"worksite.{service}.main") as origin:
-        provider = {"ANTHROPIC_API_KEY": TEST_KEY, "ANTHROPIC_BASE_URL": url, "WORKER_CONCURRENCY": "1"}
+        rich = {"BUDGET_STEP_USD": "100", "BUDGET_TASK_USD": "100"}  # a call in doubt counts at its worst
+        provider = {"ANTHROPIC_API_KEY": TEST_KEY, "ANTHROPIC_BASE_URL": url, "WORKER_CONCURRENCY": "1", **rich}
         while True:
             starts += 1
             if result := await _lived(bus, service, command, origin, api, {**environment, **provider}):
