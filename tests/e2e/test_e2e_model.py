@@ -229,6 +229,9 @@ def costs_agree(cost: dict[str, Any], books: list[tuple[str, Usage]]) -> None:
     assert round(cost["total_usd"] * 1e6) == sum(micro_usd(prices.cost(model, usage)) for model, usage in books)
 
 
-def test_the_key_is_in_no_log_and_no_event(thinking):
-    logs = (thinking.state.parent / "up.log").read_text()
-    assert TEST_KEY not in logs
+def test_the_key_is_in_no_log_and_with_no_process_that_calls_no_model(thinking):
+    assert TEST_KEY not in (thinking.state.parent / "up.log").read_text()
+    for program in ("gateway", "rag", "nats"):
+        environment = Path(f"/proc/{thinking.pid(program)}/environ").read_bytes()
+        assert TEST_KEY.encode() not in environment, program
+    assert TEST_KEY.encode() in Path(f"/proc/{thinking.pid('builder')}/environ").read_bytes()

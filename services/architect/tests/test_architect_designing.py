@@ -242,7 +242,7 @@ async def test_a_replay_asks_the_same_although_the_knowledge_has_changed(studio:
 
 @pytest.mark.timeout(300)
 async def test_an_architect_killed_at_every_call_pays_no_completed_call_twice(
-    studio: Studio, rag: FakeRag, nats_server: NatsServer, imported: Callable[..., Any]
+    studio: Studio, rag: FakeRag, nats_server: NatsServer, imported: Callable[..., Any], greeter: Path
 ) -> None:
     project = await imported(**{f"part{n}__py": f"def f{n}(): ...\n" for n in range(CALLS)})
     searches = [use("search_knowledge", query=f"rule {n}") for n in range(4)]
@@ -251,7 +251,7 @@ async def test_an_architect_killed_at_every_call_pays_no_completed_call_twice(
     api = KillingApi(script)
     environment = {
         "PATH": os.environ["PATH"], "NATS_URL": nats_server.url,
-        "PROMPTS_DIR": str(ROOT / "prompts"), "BLUEPRINTS_DIR": str(ROOT / "blueprints"),
+        "PROMPTS_DIR": str(ROOT / "prompts"), "BLUEPRINTS_DIR": str(greeter.parent),
     }  # fmt: skip
     asked = await command(studio, project)
     result, starts = await killed_at_every_call(studio.bus, "architect", asked, api, environment)

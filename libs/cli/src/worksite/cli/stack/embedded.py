@@ -139,7 +139,8 @@ async def _start(state: State, project_root: Path, ports: Ports, supervisor: Sup
     nats_url = f"nats://127.0.0.1:{nats_port}"
     disk = state.disk_bytes()
     write_private(state.nats / "nats.conf", _nats_conf(state, nats_port, monitor_port, disk))
-    supervisor.start(Program("nats", [nats_server(), "-c", str(state.nats / "nats.conf")], os.environ, 10))
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    supervisor.start(Program("nats", [nats_server(), "-c", str(state.nats / "nats.conf")], inherited, 10))
     await _provisioned(state, nats_url, disk, supervisor)
     health: dict[str, str] = {}
     for service in SERVICES:
