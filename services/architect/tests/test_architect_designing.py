@@ -37,6 +37,7 @@ from worksite.common.messages import (
     SearchResult,
     Spec,
     SpecWritten,
+    Tier,
 )
 from worksite.common.testing import NatsServer
 from worksite.common.testing.killing import KillingApi, killed_at_every_call
@@ -46,6 +47,7 @@ from worksite.common.worker import StepContext
 
 pytestmark = pytest.mark.asyncio
 MODEL = "claude-sonnet-5-5"
+MODELS: dict[Tier, str] = {"small": "claude-haiku-5-5", "medium": MODEL, "large": "claude-opus-5-5"}
 ROOT = Path(__file__).parents[3]
 CALLS = 10
 PATH = "acceptance/test_it.py"
@@ -105,7 +107,9 @@ class Studio:
         terms = Terms(self.model, Prices.shipped(date(2026, 11, 23)), Governor(self.bus, {}))
         models = ModelCalls(self.bus, "architect", terms, BudgetLimits(10**9, 10**9, 10**9))
         knowledge = Knowledge(self.bus)
-        designer = Designer(models, MODEL, load_prompt(ROOT / "prompts", "architect"), knowledge, self.library)
+        designer = Designer(
+            models, MODELS.__getitem__, load_prompt(ROOT / "prompts", "architect"), knowledge, self.library
+        )
         return await Architect(self.library, knowledge, designer).design(command, self.context)
 
     async def spec(self, reply: Answered) -> Spec:
@@ -189,6 +193,11 @@ async def test_on_an_existing_project_the_model_sees_its_map_and_reads_its_files
     assert "notes.txt\nshop.py\n\nshop.py:\n    class Shop:\n        def total(self):" in studio.opening()
     assert studio.results()[:2] == ["lines 2 to 2 of 2\nlines", "there is no text file ../etc/passwd"]
     assert rag.asked[-1].query == "rules"
+
+
+async def test_the_command_chooses_the_tier_of_the_model(studio: Studio, rag: FakeRag) -> None:
+    spec = await studio.spec(await studio.design(await command(studio, tier="small"), said()))
+    assert spec.engine.startswith("model:claude-haiku-5-5+architect@")
 
 
 async def test_a_bundle_that_is_none_ends_the_design_with_a_reason(studio: Studio, rag: FakeRag) -> None:

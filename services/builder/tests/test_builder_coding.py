@@ -31,12 +31,14 @@ from worksite.common.messages import (
     SearchResponse,
     Spec,
     TestFile,
+    Tier,
 )
 from worksite.common.testing import NatsServer
 from worksite.common.testing.killing import KillingApi, killed_at_every_call
 
 pytestmark = pytest.mark.asyncio
 MODEL = "claude-sonnet-5-5"
+MODELS: dict[Tier, str] = {"small": "claude-haiku-5-5", "medium": MODEL, "large": "claude-opus-5-5"}
 PROMPTS = Path(__file__).parents[3] / "prompts"
 CALLS = 10
 TEST = TestFile(path="acceptance/test_greeting.py", content="def test_greets(app):\n    assert app.get('/').text\n")
@@ -79,7 +81,7 @@ class Studio:
         self.model = ScriptedModel(Script(conversations=conversations))
         terms = Terms(self.model, Prices.shipped(date(2026, 11, 23)), Governor(self._bus, {}))
         calls = ModelCalls(self._bus, "builder", terms, BudgetLimits(10**9, 10**9, 10**9))
-        self.desk.modelling = Modelling(calls, MODEL, load_prompt(PROMPTS, "builder"))
+        self.desk.modelling = Modelling(calls, MODELS.__getitem__, load_prompt(PROMPTS, "builder"))
 
     async def command(self, project: ImportedProject, **options: object) -> BuildChange:
         return build_command(await self.desk.artifacts.put_message(SPEC), project, **options)
@@ -191,6 +193,13 @@ async def test_a_later_round_is_told_the_findings_and_goes_on_from_the_work_in_o
     assert (clone / "greet.py").read_text() == "print('hello')\n"
     assert (clone / "kept.py").exists()
     assert run_git(clone, "log", "--format=%H").splitlines() == [second.head_sha, project.base_sha]
+
+
+async def test_the_command_chooses_the_tier_of_the_model(studio: Studio) -> None:
+    studio.follow(script(write("a.py"), done()))
+    made = await studio.desk.build(await studio.command(await studio.desk.import_new(), tier="large"))
+    assert made.engine.startswith("model:claude-opus-5-5+builder@")
+    assert {request.model for request in studio.model.requests} == {"claude-opus-5-5"}
 
 
 async def test_work_on_another_base_is_refused_before_anything_is_written(studio: Studio) -> None:

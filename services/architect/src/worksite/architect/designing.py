@@ -20,11 +20,13 @@ from worksite.common.llm import ModelRequest, ToolResult, ToolUse, user
 from worksite.common.llm.agents import Agent, AgentTool
 from worksite.common.llm.calls import ModelCalls, StepCalls
 from worksite.common.llm.prompts import Prompt
-from worksite.common.messages import DesignSpec, Model, Problem, Question, Spec
+from worksite.common.messages import DesignSpec, Model, Problem, Question, Spec, Tier
 from worksite.common.worker import StepContext
 
 MAX_TOKENS = 32_000
 _MAX_TURNS = 30
+USUAL_TIER: Tier = "medium"
+"""Where nobody says how difficult the work is."""
 
 
 class ReadFile(Model):
@@ -38,36 +40,38 @@ class SearchKnowledge(Model):
 
 @dataclass(frozen=True)
 class Designer:
-    """`model` is asked, under `prompt`."""
+    """The model of each tier, and how it is prompted."""
 
     models: ModelCalls
-    model: str
+    model_of: Callable[[Tier], str]
     prompt: Prompt
     knowledge: Knowledge
     library: Library
 
     async def design(self, command: DesignSpec, context: StepContext) -> Spec | Question:
         """Raises StepRefused; ModelUnavailable and ServiceUnavailable when it is to be tried again later."""
-        calls = await self.models.of(command, context)
+        calls, model = await self.models.of(command, context), self.model_of(command.tier or USUAL_TIER)
         async with _project(command, context) as project:
-            await context.progress(f"designing with {self.model}")
+            await context.progress(f"designing with {model}")
             agent = Agent(calls, DesignAnswer, self._tools(command.tenant, project), _faults, max_turns=_MAX_TURNS)
-            answer = await agent.work(await self._opening(command, project, calls))
+            answer = await agent.work(await self._opening(command, project, calls, model))
         match answer.data:
             case Question() as question:
                 return question
             case Problem() as problem:
                 raise StepRefused("design_refused", problem.detail)
             case Draft() as draft:
-                return spec_from_draft(draft, command.request, self.prompt.engine(self.model))
+                return spec_from_draft(draft, command.request, self.prompt.engine(model))
 
-    async def _opening(self, command: DesignSpec, project: Project | None, calls: StepCalls) -> ModelRequest:
+    async def _opening(
+        self, command: DesignSpec, project: Project | None, calls: StepCalls, model: str
+    ) -> ModelRequest:
         """What was found is journaled: a replay must ask the very same, however the index has changed meanwhile."""
         wording = "\n".join((*reversed(command.inputs), command.request))
         knowledge = await _journaled(calls, "knowledge", lambda: self._found(command.tenant, wording))
         example = await _journaled(calls, "example", lambda: self._example(command.tenant, wording))
         text = briefing(command, await project.map() if project else "", knowledge, example)
-        return ModelRequest(model=self.model, max_tokens=MAX_TOKENS, system=self.prompt.text, turns=(user(text),))
+        return ModelRequest(model=model, max_tokens=MAX_TOKENS, system=self.prompt.text, turns=(user(text),))
 
     async def _found(self, tenant: str, query: str) -> str:
         return passages(await self.knowledge.passages(tenant, query))

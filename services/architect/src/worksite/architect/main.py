@@ -26,7 +26,7 @@ async def _main(settings: ArchitectSettings, running: service.Running) -> None:
     knowledge = Knowledge(running.bus)
     async with model_calls(settings, running.bus, "architect") as models:
         prompt = load_prompt(settings.prompts_dir, "architect") if models else None
-        designer = Designer(models, settings.model_medium, prompt, knowledge, library) if models and prompt else None
+        designer = Designer(models, settings.model_of, prompt, knowledge, library) if models and prompt else None
         architect = Architect(library, knowledge, designer)
         handlers = {DesignSpec: architect.design, AnswerQuestion: architect.answer}
         worker = Worker(running.bus, "architect", handlers, concurrency=settings.worker_concurrency)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from worksite.builder.changesets import Work, changeset, store_archive, store_bundle
-from worksite.builder.coding import Modelling, ModelMaker
+from worksite.builder.coding import USUAL_TIER, Modelling, ModelMaker
 from worksite.builder.domain import authorship
 from worksite.builder.making import BlueprintMaker, Maker
 from worksite.builder.repository import Repository, Worktree
@@ -30,7 +30,7 @@ class Builder:
     async def run(self, command: BuildChange) -> Changeset:
         """The same command makes the same commit. Raises StepRefused."""
         spec = await self._spec(command.spec)
-        maker = self._maker(spec)
+        maker = self._maker(spec, command)
         if command.round > 1 and not maker.continues:
             said = f"what {maker.engine} makes is fixed: round {command.round} makes the same commit again"
             await self.context.progress(said)
@@ -44,11 +44,11 @@ class Builder:
         said = f"{spec.title}: {summary}"
         return await changeset(work, bundle=bundle, archive=archive, summary=said, engine=maker.engine)
 
-    def _maker(self, spec: Spec) -> Maker:
+    def _maker(self, spec: Spec, command: BuildChange) -> Maker:
         if spec.blueprint:
             return BlueprintMaker(spec.blueprint, self.blueprints_dir)
         if self.modelling:
-            return ModelMaker(self.modelling, self.context)
+            return ModelMaker(self.modelling, self.context, command.tier or USUAL_TIER)
         raise StepRefused("no_engine", "the Spec chose no blueprint, and this builder has no language model")
 
     async def _spec(self, ref: ArtifactRef) -> Spec:

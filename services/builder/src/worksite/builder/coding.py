@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,20 +19,22 @@ from worksite.common.llm import ModelRequest, ToolResult, ToolUse, user
 from worksite.common.llm.agents import Agent
 from worksite.common.llm.calls import ModelCalls, StepCalls
 from worksite.common.llm.prompts import Prompt
-from worksite.common.messages import BuildChange, Report, Spec
+from worksite.common.messages import BuildChange, Report, Spec, Tier
 from worksite.common.worker import StepContext
 
 MAX_TOKENS = 16_000
 _CORRECTIONS = 3
+USUAL_TIER: Tier = "medium"
+"""Where nobody says how difficult the work is."""
 _ACCEPTANCE = "acceptance/"
 
 
 @dataclass(frozen=True)
 class Modelling:
-    """The model that is asked, and how it is prompted."""
+    """The model of each tier, and how it is prompted."""
 
     models: ModelCalls
-    model: str
+    model_of: Callable[[Tier], str]
     prompt: Prompt
 
 
@@ -42,11 +44,16 @@ class ModelMaker:
 
     modelling: Modelling
     context: StepContext
+    tier: Tier
     continues: bool = True
 
     @property
     def engine(self) -> str:
-        return self.modelling.prompt.engine(self.modelling.model)
+        return self.modelling.prompt.engine(self._model)
+
+    @property
+    def _model(self) -> str:
+        return self.modelling.model_of(self.tier)
 
     async def fill(self, worktree: Worktree, spec: Spec, command: BuildChange) -> str:
         calls = await self.modelling.models.of(command, self.context)
@@ -62,10 +69,8 @@ class ModelMaker:
     async def _opening(self, bench: Workbench, spec: Spec, command: BuildChange) -> ModelRequest:
         report = Report.consume(await self.context.artifacts.get(command.report)) if command.report else None
         text = briefing(spec, command, await asyncio.to_thread(bench.files), report)
-        modelling = self.modelling
-        return ModelRequest(
-            model=modelling.model, max_tokens=MAX_TOKENS, system=modelling.prompt.text, turns=(user(text),)
-        )
+        prompt = self.modelling.prompt.text
+        return ModelRequest(model=self._model, max_tokens=MAX_TOKENS, system=prompt, turns=(user(text),))
 
 
 class _Inspection:

@@ -24,7 +24,7 @@ async def _main(settings: BuilderSettings, running: service.Running) -> None:
     await asyncio.to_thread(workplaces.clear)
     async with model_calls(settings, running.bus, "builder") as models, asyncio.TaskGroup() as loops:
         prompt = load_prompt(settings.prompts_dir, "builder") if models else None
-        modelling = Modelling(models, settings.model_medium, prompt) if models and prompt else None
+        modelling = Modelling(models, settings.model_of, prompt) if models and prompt else None
         handled = handlers(settings, modelling=modelling)
         worker = Worker(running.bus, "builder", handled, concurrency=settings.worker_concurrency)
         loops.create_task(workplaces.keep_swept(running.stop))

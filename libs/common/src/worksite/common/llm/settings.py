@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from worksite.common.llm.budgets import BudgetLimits
 from worksite.common.llm.pacing import PaceLimits
-
-Tier = Literal["small", "medium", "large"]
+from worksite.common.messages.commands import Tier
 
 
 class ModelSettings(BaseSettings):

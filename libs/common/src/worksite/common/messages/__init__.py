@@ -12,6 +12,7 @@ from worksite.common.messages.commands import (
     DesignSpec,
     ImportProject,
     StepCommand,
+    Tier,
     ValidateChange,
 )
 from worksite.common.messages.events import (
@@ -214,6 +215,7 @@ __all__ = [
     "TaskState",
     "TaskStatus",
     "TestFile",
+    "Tier",
     "TimerDue",
     "UploadedProject",
     "ValidateChange",

@@ -12,6 +12,9 @@ from worksite.common.messages.replies import Changeset, ImportedProject, Route
 from worksite.common.messages.sources import ProjectName, ProjectSource
 from worksite.common.messages.spec import Criterion
 
+Tier = Literal["small", "medium", "large"]
+"""Which of the configured models a step is worth."""
+
 
 class StepCommand(Message):
     """What every command carries."""
@@ -21,6 +24,7 @@ class StepCommand(Message):
     step: StepId
     round: int = Field(ge=0, description="build and validate count rounds from 1; 0 elsewhere")
     deadline: datetime
+    tier: Tier | None = Field(default=None, description="of the language model to use, where one is; none: your choice")
 
 
 class ImportProject(StepCommand):

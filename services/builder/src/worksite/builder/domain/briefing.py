@@ -69,5 +69,5 @@ def _criterion(result: CriterionResult) -> str:
 def _check(check: CheckResult) -> Iterator[str]:
     yield f"- check {check.name} {check.verdict}: {check.evidence[:_MAX_EVIDENCE]}"
     for finding in check.findings[:_MAX_FINDINGS]:
-        place = f"{finding.path}:{finding.line}: " if finding.path and finding.line else f"{finding.path or ''} "
-        yield f"  - {place.strip()} {finding.message[:_MAX_EVIDENCE]}"
+        place = f"{finding.path}:{finding.line or '?'}: " if finding.path else ""
+        yield f"  - {place}{finding.message[:_MAX_EVIDENCE]}"
