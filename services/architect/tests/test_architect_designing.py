@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from worksite.architect.answering import Answerer
 from worksite.architect.designing import Designer
-from worksite.architect.handlers import Architect
+from worksite.architect.handlers import Architect, Thinking
 from worksite.architect.knowledge import Knowledge
 from worksite.architect.library import Library
 from worksite.common.artifacts import Artifacts
@@ -27,6 +28,8 @@ from worksite.common.llm.calls import ModelCalls, Terms
 from worksite.common.llm.governor import Governor
 from worksite.common.llm.prompts import load_prompt
 from worksite.common.messages import (
+    Answer,
+    AnswerQuestion,
     Criterion,
     DesignSpec,
     ImportedProject,
@@ -73,12 +76,13 @@ class FakeRag:
     """Finds what its text says, and remembers what was asked."""
 
     text: str = "Our services greet politely."
+    cosine: float = 0.9
     asked: list[SearchRequest] = field(default_factory=list)
 
     async def search(self, request: SearchRequest) -> SearchResponse:
         self.asked.append(request)
         found = SearchResult(
-            path="docs/rules.md", start_line=1, end_line=2, text=self.text, score=1, scores=Scores(dense=0.9),
+            path="docs/rules.md", start_line=1, end_line=2, text=self.text, score=1, scores=Scores(dense=self.cosine),
             kind="blueprint", name="greeter",
         )  # fmt: skip
         return SearchResponse(results=(found,), reranked=False, timings_ms={})
@@ -102,15 +106,24 @@ class Studio:
     context: StepContext
     model: ScriptedModel = field(default_factory=lambda: ScriptedModel(Script(conversations=())))
 
-    async def design(self, command: DesignSpec, *replies: Reply) -> Answered:
-        self.model = ScriptedModel(Script(conversations=(Conversation(opening="Design for route", replies=replies),)))
+    def architect(self, opening: str, replies: tuple[Reply, ...]) -> Architect:
+        self.model = ScriptedModel(Script(conversations=(Conversation(opening=opening, replies=replies),)))
         terms = Terms(self.model, Prices.shipped(date(2026, 11, 23)), Governor(self.bus, {}))
         models = ModelCalls(self.bus, "architect", terms, BudgetLimits(10**9, 10**9, 10**9))
         knowledge = Knowledge(self.bus)
-        designer = Designer(
-            models, MODELS.__getitem__, load_prompt(ROOT / "prompts", "architect"), knowledge, self.library
-        )
-        return await Architect(self.library, knowledge, designer).design(command, self.context)
+        design, answers = (load_prompt(ROOT / "prompts", agent) for agent in ("architect", "answerer"))
+        designer = Designer(models, MODELS.__getitem__, design, knowledge, self.library)
+        thinking = Thinking(designer, Answerer(models, MODELS.__getitem__, answers, knowledge))
+        return Architect(self.library, knowledge, thinking)
+
+    async def design(self, command: DesignSpec, *replies: Reply) -> Answered:
+        return await self.architect("Design for route", replies).design(command, self.context)
+
+    async def ask(self, question: str, *replies: Reply, inputs: tuple[str, ...] = ()) -> Answered:
+        deadline = datetime.now(UTC) + timedelta(hours=1)
+        given = {"task": new_id(), "tenant": "acme", "step": "1-answer", "round": 0, "deadline": deadline}
+        command = AnswerQuestion.model_validate(given | {"request": question, "inputs": inputs})
+        return await self.architect("Answer the question", replies).answer(command, self.context)
 
     async def spec(self, reply: Answered) -> Spec:
         assert isinstance(reply.data, SpecWritten), reply
@@ -247,6 +260,51 @@ async def test_a_replay_asks_the_same_although_the_knowledge_has_changed(studio:
     await studio.spec(await studio.design(again))
     assert studio.model.requests == []
     assert len(rag.asked) == asked
+
+
+def answered(passage: int, words: str, text: str = "Politely.") -> Reply:
+    data = {"type": "answered", "text": text, "quotes": [{"passage": passage, "words": words}]}
+    return Reply.saying(json.dumps({"action": "answer", "agent": "architect", "status": "ok", "data": data}))
+
+
+async def test_a_question_is_answered_from_passages_that_are_cited_with_their_places(
+    studio: Studio, rag: FakeRag
+) -> None:
+    reply = await studio.ask("How do we greet?", answered(1, "services  greet\npolitely"))
+    assert isinstance(reply.data, Answer)
+    assert (reply.data.text, reply.data.engine.partition("@")[0]) == ("Politely.", "model:claude-haiku-5-5+answerer")
+    assert [(c.path, c.start_line, c.text) for c in reply.data.citations] == [("docs/rules.md", 1, rag.text)]
+    assert "<question>\nHow do we greet?\n</question>" in studio.opening()
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        (answered(1, "services greet loudly"), "passage 1 does not say 'services greet loudly'"),
+        (answered(2, "services greet politely"), "there is no passage 2"),
+    ],
+)
+async def test_an_answer_that_cites_what_is_not_there_goes_back_and_is_then_refused(
+    studio: Studio, rag: FakeRag, bad: Reply, told: str
+) -> None:
+    assert (await studio.ask("How?", bad, answered(1, "greet politely"))).status == "ok"
+    with pytest.raises(StepRefused, match=told) as refused:
+        await studio.ask("How?", bad, bad)
+    assert refused.value.code == "unusable_answer"
+
+
+async def test_what_the_passages_do_not_say_needs_input_and_without_passages_no_model_is_asked(
+    studio: Studio, rag: FakeRag
+) -> None:
+    data = {"type": "question", "reason": "They do not say when.", "hint": "Add the rule."}
+    silent = Reply.saying(json.dumps({"action": "answer", "agent": "architect", "status": "needs_input", "data": data}))
+    reply = await studio.ask("When?", silent)
+    assert (reply.status, reply.data.type) == ("needs_input", "question")
+    rag.cosine = 0.1
+    reply = await studio.ask("Who won?", inputs=("Who won the cup?",))
+    assert reply.status == "needs_input"
+    assert studio.model.requests == []
+    assert rag.asked[-1].query == "Who won the cup?"
 
 
 @pytest.mark.timeout(300)

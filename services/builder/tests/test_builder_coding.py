@@ -148,6 +148,16 @@ async def test_an_existing_project_is_read_and_changed_and_its_history_stays(
     assert (clone / "shop.py").read_text() == "def total(p):\n    return sum(p)\n"
 
 
+async def test_line_ends_stay_as_they_are_in_the_file(studio: Studio, origin: Origin, tmp_path: Path) -> None:
+    (origin.folder / "dos.txt").write_bytes(b"one\r\ntwo\r\nthree\r\n")
+    origin.commit()
+    edit = use("edit_file", path="dos.txt", old="one\ntwo", new="one\n2")
+    studio.follow(script(edit, done()))
+    made = await studio.desk.build(await studio.command(await studio.desk.import_git(origin.url)))
+    clone = await studio.desk.unbundle(made.bundle, tmp_path / "clone")
+    assert (clone / "dos.txt").read_bytes() == b"one\r\n2\r\nthree\r\n"
+
+
 @pytest.mark.parametrize(
     "path",
     ["../out.py", "/etc/passwd", ".git", ".git/hooks/pre-commit", "src/.GIT/config", ".gitattributes", ".gitmodules",

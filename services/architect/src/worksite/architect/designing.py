@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from worksite.architect.knowledge import Knowledge
 from worksite.architect.library import Library
 from worksite.architect.project import Project
 from worksite.common.errors import StepRefused
-from worksite.common.llm import ModelRequest, ToolResult, ToolUse, user
-from worksite.common.llm.agents import Agent, AgentTool
+from worksite.common.llm import ModelRequest, user
+from worksite.common.llm.agents import Agent, AgentTool, found_once
 from worksite.common.llm.calls import ModelCalls, StepCalls
 from worksite.common.llm.prompts import Prompt
 from worksite.common.messages import DesignSpec, Model, Problem, Question, Spec, Tier
@@ -68,8 +68,8 @@ class Designer:
     ) -> ModelRequest:
         """What was found is journaled: a replay must ask the very same, however the index has changed meanwhile."""
         wording = "\n".join((*reversed(command.inputs), command.request))
-        knowledge = await _journaled(calls, "knowledge", lambda: self._found(command.tenant, wording))
-        example = await _journaled(calls, "example", lambda: self._example(command.tenant, wording))
+        knowledge = await found_once(calls, "knowledge", lambda: self._found(command.tenant, wording))
+        example = await found_once(calls, "example", lambda: self._example(command.tenant, wording))
         text = briefing(command, await project.map() if project else "", knowledge, example)
         return ModelRequest(model=model, max_tokens=MAX_TOKENS, system=self.prompt.text, turns=(user(text),))
 
@@ -98,15 +98,6 @@ class Designer:
 
 async def _faults(answer: DesignAnswer) -> tuple[str, ...]:
     return tuple(answer_faults(answer))
-
-
-async def _journaled(calls: StepCalls, name: str, find: Callable[[], Awaitable[str]]) -> str:
-    """Found once in the life of the step."""
-
-    async def run() -> ToolResult:
-        return ToolResult(tool_use_id=name, content=await find())
-
-    return (await calls.use(ToolUse(id=name, name=name, input={}), run)).content
 
 
 @contextlib.asynccontextmanager

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from worksite.architect.answering import Answerer
 from worksite.architect.designing import Designer
 from worksite.architect.domain.answers import answer_from
 from worksite.architect.domain.documents import spec_markdown
@@ -11,24 +14,37 @@ from worksite.architect.domain.specification import spec_for_review, spec_from_b
 from worksite.architect.domain.templates import Template
 from worksite.architect.knowledge import Knowledge
 from worksite.architect.library import Library
-from worksite.common.messages import AnswerQuestion, DesignSpec, Question, Spec, SpecWritten
+from worksite.common.messages import Answer, AnswerQuestion, DesignSpec, Question, Spec, SpecWritten
 from worksite.common.worker import Reply, StepContext
 
 
-class Architect:
-    """Designs with a language model where there is one, else with blueprints; answers with quotations."""
+@dataclass(frozen=True)
+class Thinking:
+    """What works by a language model."""
 
-    def __init__(self, library: Library, knowledge: Knowledge, designer: Designer | None = None) -> None:
+    designer: Designer
+    answerer: Answerer
+
+
+class Architect:
+    """Designs and answers with a language model where there is one, else with blueprints and quotations."""
+
+    def __init__(
+        self,
+        library: Library,
+        knowledge: Knowledge,
+        thinking: Thinking | None = None,
+    ) -> None:
         self._library = library
         self._knowledge = knowledge
-        self._designer = designer
+        self._thinking = thinking
 
     async def design(self, command: DesignSpec, context: StepContext) -> Reply:
         """Handler of DesignSpec."""
-        if command.route == "review" and (command.criteria or self._designer is None):
+        if command.route == "review" and (command.criteria or self._thinking is None):
             return await self._written(spec_for_review(command.request, command.criteria), context)
-        if self._designer:
-            designed = await self._designer.design(command, context)
+        if self._thinking:
+            designed = await self._thinking.designer.design(command, context)
             return (
                 Reply(designed, "needs_input")
                 if isinstance(designed, Question)
@@ -48,8 +64,11 @@ class Architect:
         """Handler of AnswerQuestion."""
         await context.progress("searching the knowledge base")
         question = command.inputs[-1] if command.inputs else command.request
-        answer = answer_from(await self._knowledge.passages(command.tenant, question))
-        return Reply(answer) if answer else Reply(nothing_found(), "needs_input")
+        if self._thinking:
+            answer = await self._thinking.answerer.answer(command, question, context)
+        else:
+            answer = answer_from(await self._knowledge.passages(command.tenant, question))
+        return Reply(answer) if isinstance(answer, Answer) else Reply(answer or nothing_found(), "needs_input")
 
     async def _choose(self, command: DesignSpec, context: StepContext) -> tuple[Template, Commission] | Question:
         """The best match among the blueprints that cover the whole request."""

@@ -15,8 +15,8 @@ from worksite.builder.repository import Worktree
 from worksite.builder.tools import tools
 from worksite.builder.workbench import Workbench
 from worksite.common.errors import StepRefused
-from worksite.common.llm import ModelRequest, ToolResult, ToolUse, user
-from worksite.common.llm.agents import Agent
+from worksite.common.llm import ModelRequest, user
+from worksite.common.llm.agents import Agent, found_once
 from worksite.common.llm.calls import ModelCalls, StepCalls
 from worksite.common.llm.prompts import Prompt
 from worksite.common.messages import BuildChange, Report, Spec, Tier
@@ -86,15 +86,13 @@ class _Inspection:
             return (told,)
         if answer.status != "ok":
             return ()
-        name = f"inspection-{next(self._numbers)}"
-        found = await self._calls.use(ToolUse(id=name, name="inspection", input={}), partial(self._inspect, name))
-        return tuple(found.content.splitlines())
+        found = await found_once(self._calls, f"inspection-{next(self._numbers)}", self._inspect)
+        return tuple(found.splitlines())
 
-    async def _inspect(self, name: str) -> ToolResult:
-        faults = await self._bench.faults()
+    async def _inspect(self) -> str:
         if not await self._worktree.differs():
-            faults = "you have changed no file: the work of this round is not there"
-        return ToolResult(tool_use_id=name, content=faults)
+            return "you have changed no file: the work of this round is not there"
+        return await self._bench.faults()
 
 
 async def _bench(worktree: Worktree, spec: Spec) -> Workbench:

@@ -73,6 +73,8 @@ class Workbench:
     def edit(self, path: str, old: str, new: str) -> str:
         """Replace a text that stands in the file exactly once."""
         text = self._text(path)
+        if "\r\n" in text and "\r\n" not in old:  # lines are shown to models without their ends
+            old, new = old.replace("\n", "\r\n"), new.replace("\n", "\r\n")
         count = text.count(old)
         if count != 1:
             advice = "read the file again" if count == 0 else "give more of the lines around it"

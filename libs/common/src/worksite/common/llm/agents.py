@@ -69,6 +69,15 @@ class AgentTool:
         return ToolResult(tool_use_id=use.id, content=_bounded(said) or "(nothing)")
 
 
+async def found_once(calls: StepCalls, name: str, find: Callable[[], Awaitable[str]]) -> str:
+    """What a step looks up by itself, under a name of its own: journaled, so that a replay goes by the very same."""
+
+    async def run() -> ToolResult:
+        return ToolResult(tool_use_id=name, content=await find())
+
+    return (await calls.use(ToolUse(id=name, name=name, input={}), run)).content
+
+
 async def _nothing_wrong(_: Any) -> Sequence[str]:
     return ()
 
