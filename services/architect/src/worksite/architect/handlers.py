@@ -29,36 +29,33 @@ class Thinking:
 class Architect:
     """Designs and answers with a language model where there is one, else with blueprints and quotations."""
 
-    def __init__(
-        self,
-        library: Library,
-        knowledge: Knowledge,
-        thinking: Thinking | None = None,
-    ) -> None:
+    def __init__(self, library: Library, knowledge: Knowledge, thinking: Thinking | None = None) -> None:
         self._library = library
         self._knowledge = knowledge
         self._thinking = thinking
 
     async def design(self, command: DesignSpec, context: StepContext) -> Reply:
         """Handler of DesignSpec."""
+        designed = await self._designed(command, context)
+        if isinstance(designed, Question):
+            return Reply(designed, "needs_input")
+        return await self._written(designed, context)
+
+    async def _designed(self, command: DesignSpec, context: StepContext) -> Spec | Question:
+        """By the client's criteria, by a model, or by a blueprint: the first that is there."""
         if command.route == "review" and (command.criteria or self._thinking is None):
-            return await self._written(spec_for_review(command.request, command.criteria), context)
+            return spec_for_review(command.request, command.criteria)
         if self._thinking:
-            designed = await self._thinking.designer.design(command, context)
-            return (
-                Reply(designed, "needs_input")
-                if isinstance(designed, Question)
-                else await self._written(designed, context)
-            )
+            return await self._thinking.designer.design(command, context)
         if command.route == "fix":
-            return Reply(no_fix(), "needs_input")
+            return no_fix()
         if not command.project.empty:
-            return Reply(not_empty(), "needs_input")
+            return not_empty()
         chosen = await self._choose(command, context)
         if isinstance(chosen, Question):
-            return Reply(chosen, "needs_input")
+            return chosen
         template, commission = chosen
-        return await self._written(spec_from_blueprint(commission, template, command.project_name), context)
+        return spec_from_blueprint(commission, template, command.project_name)
 
     async def answer(self, command: AnswerQuestion, context: StepContext) -> Reply:
         """Handler of AnswerQuestion."""
