@@ -244,6 +244,13 @@ async def test_a_model_that_gives_up_says_why_to_the_client(studio: Studio) -> N
     assert refused.value.code == "build_refused"
 
 
+async def test_a_spec_that_pins_a_blueprint_is_rendered_although_there_is_a_model(studio: Studio) -> None:
+    studio.follow()
+    made = await studio.desk.build(await studio.desk.build_command(await studio.desk.import_new()))
+    assert made.engine == "blueprint:greeting@1.2.0"
+    assert studio.model.requests == []
+
+
 async def test_without_a_model_a_spec_without_a_blueprint_is_refused(desk: Desk, bus: Bus) -> None:
     with pytest.raises(StepRefused, match="no language model"):
         await desk.build(await Studio(desk, bus).command(await desk.import_new()))
