@@ -28,11 +28,11 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-def test_collection_holds_judged_queries_and_judgements_of_its_documents(folder: Path) -> None:
+def test_collection_holds_judged_queries_and_judgements_of_documents_that_are_not_there_too(folder: Path) -> None:
     collection = read_collection(folder)
     assert (collection.name, collection.documents) == ("tiny", CORPUS)
     assert set(collection.queries) == {"q1"}
-    assert collection.grades == {"q1": {"d2": 2}}
+    assert collection.grades == {"q1": {"d2": 2, "gone": 1}}
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,8 @@ def test_collection_without_a_usable_judgement_is_refused(folder: Path) -> None:
 
 @pytest.mark.asyncio
 async def test_rows_are_means_of_the_measures_of_each_way(folder: Path) -> None:
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td2\t2\n")
+
     async def ask(text: str, way: Way) -> Ranking:
         return Ranking(["d1", "d2"] if way.mode == "sparse" else ["d2"], 1 + way.rerank)
 
@@ -72,3 +74,12 @@ async def test_rows_are_means_of_the_measures_of_each_way(folder: Path) -> None:
     assert "| search | nDCG@10 | Recall@50 | MRR@10 | p50 ms |" in printed
     assert "| tiny | sparse | 0.631 | 1.000 | 0.500 | 1 | 1 |" in printed
     assert "| tiny | hybrid+rerank | 1.000 | 1.000 | 1.000 | 2 | 2 |" in printed
+
+
+@pytest.mark.asyncio
+async def test_a_judged_document_that_is_not_there_counts_as_not_found(folder: Path) -> None:
+    async def ask(text: str, way: Way) -> Ranking:
+        return Ranking(["d2", "d1", "d3"], 1)
+
+    (row, *_) = await evaluate(read_collection(folder), ask, depth=50)
+    assert row.recall == 0.5

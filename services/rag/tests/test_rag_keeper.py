@@ -88,6 +88,19 @@ async def test_new_tags_alone_embed_nothing(
     assert await found(engine, "session", filters=Filters(tags=("old",))) == []
 
 
+async def test_row_that_counts_the_chunks_of_another_chunker_is_corrected_without_a_look_at_the_text(
+    client: Any, keeper: Keeper
+) -> None:
+    document = await client.send("a.md", LOGIN)
+    await keeper.settle("acme", document)
+    written, row = await client.rows.get(f"acme.{document}"), await client.row("a.md")
+    await client.rows.update(written.key, row.model_copy(update={"chunks": 5}).to_json(), written.revision)
+    await client.texts.remove(row.text)
+    assert await keeper.settle("acme", document) == "indexed"
+    assert (await client.row("a.md")).chunks == row.chunks
+    assert await keeper.settle("acme", document) == "unchanged"
+
+
 async def test_document_without_a_word_is_indexed_with_no_chunk(client: Any, keeper: Keeper) -> None:
     document = await client.send("empty.py", " \n")
     assert await keeper.settle("acme", document) == "indexed"

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import os
+import signal
+import subprocess
+import sys
 import warnings
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 from uuid import UUID
 
 import numpy as np
@@ -17,9 +23,10 @@ from qdrant_client import AsyncQdrantClient
 from worksite.rag.domain.documents import DIMENSIONS, Passage, Point, SparseVector, Vector
 from worksite.rag.domain.identity import revision
 from worksite.rag.domain.queries import SHARED_TENANT, Filters, Scope
-from worksite.rag.store import StoreError, VectorStore
-from worksite.rag.stores.edge import EdgeStore, open_edge_store
+from worksite.rag.store import Scores, StoreError, VectorStore
+from worksite.rag.stores.edge import EdgeStore, open_edge_store, own_folder
 from worksite.rag.stores.server import connect, open_server_store
+from worksite.rag.stores.shard_process import ShardError, ShardProcess
 
 FINGERPRINT = "0123456789abcdef"
 ACME, OTHER = Scope("acme"), Scope("other")
@@ -134,6 +141,63 @@ async def test_tenant_sees_its_own_and_the_shared_points_only(store: VectorStore
     assert await store.revisions("acme") == {"docs/a.md": {UUID(int=1): revision(passage())}}
 
 
+def scattered(count: int, seed: int) -> list[Vector]:
+    """Vectors of which no two are equally near to a third."""
+    vectors = np.random.default_rng(seed).standard_normal((count, DIMENSIONS))
+    return [tuple(vector) for vector in (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).tolist()]
+
+
+def searches(store: VectorStore, scope: Scope) -> list[Coroutine[None, None, Scores]]:
+    """Of both kinds, with and without chosen points."""
+    chosen = [UUID(int=n) for n in range(0, 60, 4)]
+    dense = [
+        store.dense(scope, axis(n, lean), 7, among) for n in (0, 9) for lean in (0, 0.3) for among in (None, chosen)
+    ]
+    sparse = [store.sparse(scope, terms(n, n + 1), 7, among) for n in (7, 8) for among in (None, chosen)]
+    return [*dense, *sparse]
+
+
+@pytest.mark.asyncio
+async def test_searches_at_once_find_each_what_it_finds_alone_and_nothing_of_others(store: VectorStore) -> None:
+    owners = ["acme", "other", SHARED_TENANT]
+    points = [point(n, vector, {7 + n % 5: 1.0 + n / 60}) for n, vector in enumerate(scattered(60, seed=0))]
+    for first, owner in enumerate(owners):
+        await store.upsert(owner, points[first::3])
+    scopes = [ACME, OTHER, Scope("acme", Filters(path_prefix="elsewhere/")), Scope("nobody")]
+    alone = [[await search for search in searches(store, scope)] for scope in scopes]
+    together = await asyncio.gather(*(asyncio.gather(*searches(store, scope)) for scope in scopes * 3))
+    for scope, found, expected in zip(scopes * 3, together, alone * 3, strict=True):
+        assert [list(scores) for scores in found] == [list(scores) for scores in expected]
+        assert found == [pytest.approx(scores) for scores in expected]
+        assert {owners[one.int % 3] for scores in found for one in scores} <= set(scope.tenants)
+    assert alone[0] != alone[1]
+
+
+class CountingShard:
+    """Finds nothing, and remembers how many searches came in one call."""
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    def ask(self, name: str, *arguments: Any) -> list[Scores]:
+        if name != "best":
+            return []
+        self.calls.append(len(arguments[0]))
+        return [{} for _ in arguments[0]]
+
+    def end(self) -> None: ...
+
+
+@pytest.mark.asyncio
+async def test_waiting_searches_of_one_scope_share_a_scan_of_the_embedded_store(tmp_path: Path) -> None:
+    shard = CountingShard()
+    store = EdgeStore(cast(ShardProcess, shard), own_folder(tmp_path))
+    dense = [store.dense(scope, axis(0), 1) for scope in (ACME, OTHER, ACME, ACME)]
+    await asyncio.gather(*dense, store.sparse(ACME, terms(7), 1))
+    assert sorted(shard.calls) == [1, 1, 3]
+    await store.close()
+
+
 @pytest.mark.asyncio
 async def test_tenant_can_neither_delete_nor_change_what_others_own(store: VectorStore) -> None:
     await store.upsert("other", [point(1, axis(0))])
@@ -217,11 +281,13 @@ async def test_revisions_can_be_had_of_one_path_only(store: VectorStore) -> None
 
 @pytest.mark.asyncio
 async def test_points_are_counted_by_tenant_and_path(store: VectorStore) -> None:
-    assert await store.counts() == {}
+    assert (await store.counts(), await store.size()) == ({}, 0)
     await store.upsert("acme", [point(n, axis(0), of=passage(f"docs/{n % 30}.md")) for n in range(60)])
     await store.upsert("other", [point(99, axis(0), of=passage("docs/0.md"))])
     await store.delete("acme", [UUID(int=1), UUID(int=31), UUID(int=2)])
+    await store.upsert("other", [point(99, axis(1), of=passage("docs/0.md"))])
     found = await store.counts()
+    assert await store.size() == 58
     assert found["other"] == {"docs/0.md": 1}
     assert found["acme"] == {f"docs/{n}.md": 1 if n == 2 else 2 for n in range(30) if n != 1}
     await store.delete("other", [UUID(int=99)])
@@ -269,3 +335,74 @@ async def test_embedded_shard_that_cannot_be_read_is_made_anew(tmp_path: Path) -
     await store.upsert("acme", [point(1, axis(0))])
     assert set(await store.dense(ACME, axis(0), 10)) == {UUID(int=1)}
     await store.close()
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Those that have a shard below this folder open."""
+    found = [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(folder).encode() in _command(path)]
+    return [int(path.parent.name) for path in found]
+
+
+def _command(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+@pytest.mark.asyncio
+async def test_a_shard_whose_process_is_killed_is_opened_by_another_one_that_has_all_that_was_written(
+    tmp_path: Path,
+) -> None:
+    store = open_edge_store(tmp_path, FINGERPRINT)
+    await store.upsert("acme", [point(1, axis(0))])
+    (pid,) = processes_of(tmp_path)
+    os.kill(pid, signal.SIGKILL)
+    assert set(await store.dense(ACME, axis(0), 10)) == {UUID(int=1)}
+    await store.upsert("acme", [point(2, axis(1))])
+    assert await store.size() == 2
+    assert processes_of(tmp_path) != [pid]
+    await store.close()
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.asyncio
+async def test_a_shard_that_cannot_be_opened_again_is_left_as_it_is_and_that_is_an_error(tmp_path: Path) -> None:
+    store = open_edge_store(tmp_path, FINGERPRINT)
+    (tmp_path / FINGERPRINT / "edge_config.json").write_text("{")
+    (pid,) = processes_of(tmp_path)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(ShardError):
+        await store.size()
+    assert (tmp_path / FINGERPRINT / "edge_config.json").read_text() == "{"
+    with pytest.raises(ShardError):
+        await store.close()
+
+
+@pytest.mark.asyncio
+async def test_a_refusal_of_the_engine_comes_in_its_words_and_the_process_goes_on(tmp_path: Path) -> None:
+    store = open_edge_store(tmp_path, FINGERPRINT)
+    (pid,) = processes_of(tmp_path)
+    with pytest.raises(ShardError, match="dimension"):
+        await store.upsert("acme", [replace(point(1, axis(0)), dense=(1.0, 0.0))])
+    assert (await store.size(), processes_of(tmp_path)) == (0, [pid])
+    await store.close()
+
+
+HOLDS_A_SHARD_UNTIL_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from worksite.rag.stores.edge import open_edge_store
+
+store = open_edge_store(Path(sys.argv[1]), sys.argv[2])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_folder_of_a_service_that_was_killed_is_free_once_the_process_of_its_shard_has_ended(
+    tmp_path: Path,
+) -> None:
+    subprocess.run([sys.executable, "-c", HOLDS_A_SHARD_UNTIL_KILLED, str(tmp_path), FINGERPRINT], check=False)
+    lock = own_folder(tmp_path)
+    assert processes_of(tmp_path) == []
+    lock.close()

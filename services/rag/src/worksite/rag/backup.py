@@ -20,7 +20,7 @@ from worksite.rag.archive import ArchiveError, unpack_archive, write_archive
 from worksite.rag.domain.identity import Manifest
 from worksite.rag.embedding_cache import copy_embeddings, merge_embeddings
 from worksite.rag.settings import EMBEDDINGS, RagSettings
-from worksite.rag.store import StoreError, chunks_in
+from worksite.rag.store import StoreError
 from worksite.rag.stores.edge_indexes import EdgeIndexes
 from worksite.rag.stores.manifests import manifest_from, manifest_to
 
@@ -98,7 +98,7 @@ async def _verified(archive: Path, collection: Path, about: Mapping[str, object]
 async def _chunks(indexes: EdgeIndexes, manifest: Manifest) -> int:
     store = await indexes.read(manifest)
     try:
-        return await chunks_in(store)
+        return await store.size()
     finally:
         await store.close()
 

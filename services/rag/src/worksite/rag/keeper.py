@@ -25,6 +25,7 @@ from worksite.common.bus import Entry, KeyValue
 from worksite.common.errors import ArtifactCorrupt, ArtifactMissing, Conflict
 from worksite.common.messages import DocumentEntry, document_id
 from worksite.rag.converting import Converter
+from worksite.rag.domain.changes import is_whole
 from worksite.rag.domain.documents import Document, Unindexable
 from worksite.rag.domain.entries import (
     LARGEST_BLOB,
@@ -72,6 +73,8 @@ class Keeper:
         stored = (await self.indexer.store.revisions(entry.tenant, entry.path)).get(entry.path, {})
         if is_settled(entry, len(stored), sum(one.source == entry.text.sha256 for one in stored.values())):
             return "unchanged"
+        if entry.state == "indexed" and is_whole(stored, entry.text.sha256):  # only the row is behind
+            return await self._told(entry, row, len(stored))
         return await self._index(entry, row)
 
     async def _index(self, entry: DocumentEntry, row: Entry) -> Outcome:
@@ -82,6 +85,9 @@ class Keeper:
             await self.indexer.remove(entry.tenant, entry.path)  # an earlier version must not answer in its place
             await self.rows.update(row.key, failed(entry, str(error)).to_json(), row.revision)
             return "failed"
+        return await self._told(entry, row, chunks)
+
+    async def _told(self, entry: DocumentEntry, row: Entry, chunks: int) -> Outcome:
         await self.rows.update(row.key, indexed(entry, chunks, self.now()).to_json(), row.revision)
         return "indexed"
 

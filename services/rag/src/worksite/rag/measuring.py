@@ -21,10 +21,10 @@ async def measure(store: VectorStore) -> None:
         generation = store.generation
         if generation is None or generation != counted:
             try:
-                counts = await store.counts()
+                chunks = await store.size()
             except Exception as error:  # the boundary: what the store cannot do, it can do later
                 log.warning("the chunks of the index could not be counted: %s", error or repr(error))
             else:
-                _CHUNKS.set(sum(sum(paths.values()) for paths in counts.values()))
+                _CHUNKS.set(chunks)
                 counted = generation
         await asyncio.sleep(INTERVAL_SECONDS)

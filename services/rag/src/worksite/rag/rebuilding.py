@@ -23,13 +23,12 @@ from worksite.rag.embedder import Embedder
 from worksite.rag.following import Follower
 from worksite.rag.index import Indexer, fingerprint_of
 from worksite.rag.search import SearchEngine
-from worksite.rag.store import Indexes, chunks_in
+from worksite.rag.store import Indexes
 from worksite.rag.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
 TOLD_SECONDS = 2.0
-"""Counting reads both indexes."""
 _CHUNKS = Gauge("rag_rebuild_chunks", "Chunks of the index that is being made, and of the one that answers", ["index"])
 
 
@@ -108,7 +107,7 @@ class Rebuild:
     async def _tell(self) -> None:
         while True:
             try:
-                built, expected = await chunks_in(self.building.indexer.store), await chunks_in(self.former.store)
+                built, expected = await self.building.indexer.store.size(), await self.former.store.size()
             except Exception as error:
                 log.debug("the chunks of the new index cannot be counted: %r", error)
             else:

@@ -32,9 +32,9 @@ def read_collection(folder: Path) -> Collection:
     queries = {record["_id"]: record["text"] for record in _records(folder / "queries.jsonl")}
     grades: dict[str, dict[str, int]] = {}
     for query, document, grade in _judgements(folder / "qrels" / "test.tsv"):
-        if query in queries and document in documents:
+        if query in queries:  # a document that is not there counts as not found, as in trec_eval
             grades.setdefault(query, {})[document] = grade
-    if not grades:
+    if not any(grade.keys() & documents.keys() for grade in grades.values()):
         raise CollectionError(f"{folder}: no judgement names a query and a document of the collection")
     return Collection(folder.name, documents, {one: text for one, text in queries.items() if one in grades}, grades)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TextIO
 
 from worksite.rag.domain.identity import Manifest
-from worksite.rag.stores.edge import EdgeStore, manifest_file, open_edge_store, own_folder, read_edge_store
-from worksite.rag.stores.manifests import manifest_from, manifest_to
+from worksite.rag.stores.edge import EdgeStore, open_edge_store, own_folder, read_edge_store
+from worksite.rag.stores.manifests import manifest_file, manifest_from, manifest_to
 
 _OF_AN_INDEX = re.compile(r"([0-9a-f]{16})(\.json)?|restoring|replaced")
 """What may be in the folder and go when an index replaces the others, leftovers of a killed restore included."""

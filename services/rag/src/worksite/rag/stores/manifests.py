@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from worksite.rag.domain.identity import Fingerprint, Manifest
@@ -32,3 +33,8 @@ def manifest_from(stored: Mapping[str, Any], digest: str) -> Manifest | None:
         logger.warning("the manifest of index %s cannot be read: %r", digest, error)
         return None
     return manifest if manifest.digest == digest else None
+
+
+def manifest_file(folder: Path) -> Path:
+    """Where the manifest of a shard is: beside it."""
+    return folder.with_suffix(".json")

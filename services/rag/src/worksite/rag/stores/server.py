@@ -91,6 +91,9 @@ class ServerStore:
         found = await self._client.facet(self._collection, key, facet_filter=within, limit=MOST_PATHS, exact=True)
         return {str(hit.value): hit.count for hit in found.hits if hit.count}
 
+    async def size(self) -> int:
+        return (await self._client.count(self._collection, exact=True)).count
+
     async def upsert(self, tenant: str, points: Sequence[Point]) -> None:
         await self._client.upsert(self._collection, [_point(tenant, point) for point in points], wait=True)
 
