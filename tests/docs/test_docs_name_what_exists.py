@@ -133,9 +133,15 @@ def test_the_documents_were_found():
     assert {"README.md", "architecture.md", "operations.md"} <= {path.name for path in DOCUMENTS}
 
 
+def test_the_document_about_models_names_each_of_their_settings():
+    text = (ROOT / "docs" / "models.md").read_text()
+    assert {name.upper() for name in ModelSettings.model_fields if name.upper() not in text} == set()
+
+
 @pytest.mark.parametrize("service", SETTINGS)
 def test_a_services_readme_names_each_of_its_own_settings(service):
     model = getattr(importlib.import_module(f"worksite.{service}.settings"), SETTINGS[service])
     readme = (ROOT / "services" / service / "README.md").read_text()
-    own = {name.upper() for name in model.model_fields if name not in ServiceSettings.model_fields}
+    everybodys = {**ServiceSettings.model_fields, **ModelSettings.model_fields}
+    own = {name.upper() for name in model.model_fields if name not in everybodys}
     assert {name for name in own if name not in readme} == set()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,15 +100,28 @@ class RunningStack:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory):
-    """`worksite up` on free ports, stopped with SIGINT at the end."""
-    directory = tmp_path_factory.mktemp("stack")
+    """`worksite up` on free ports, without a language model, stopped with SIGINT at the end."""
+    with started(tmp_path_factory.mktemp("stack"), {}) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def start_stack():
+    """Of another stack, with settings of its own: `with start_stack(directory, settings) as stack`."""
+    return started
+
+
+@contextlib.contextmanager
+def started(directory: Path, settings: dict[str, str]) -> Iterator[RunningStack]:
+    """A stack with these settings, whatever the environment of the tests says about models."""
     state = directory / "state"
     state.mkdir()
     # Filled at set-up (see the Makefile); shared, because it is read only.
     (state / "wheelhouse").symlink_to(ROOT / ".worksite" / "wheelhouse")
     log = (directory / "up.log").open("wb")
     command = [*WORKSITE, "up", "--state", str(state), "--port", "0", "--admin-port", "0"]
-    environment = os.environ | {"ALLOW_FILE_URLS": "true"}  # the repositories of the tests are local
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("ANTHROPIC_")}
+    environment = ours | {"ALLOW_FILE_URLS": "true"} | settings  # the repositories of the tests are local
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, preexec_fn=_as_in_a_terminal
     )

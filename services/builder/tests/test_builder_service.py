@@ -90,7 +90,7 @@ async def test_a_builder_killed_while_it_renders_leaves_one_result_the_same_as_u
 
     async with _running(nats_server, desk) as builder:
         await _send(bus, command)
-        await _events(bus, command.step, "progress", until="rendering")
+        await _events(bus, command.step, "progress", until="building")
         builder.kill()
     (leftover,) = desk.leftovers()
     (leftover.parent / f"{'1' * 32}-3-build-x").mkdir()  # of a step that never comes back

@@ -41,7 +41,7 @@ def test_a_blueprint_whose_product_is_not_asked_for_is_not_offered_as_part_of_th
 def test_the_hint_says_what_blueprints_do_and_that_no_setting_helps_yet(library: Library):
     hint = asked("Sing", library["greeter"]).hint
     assert "greeter makes “greeting service with greeting by name, hello page”" in hint
-    assert "a language model, which this version cannot use yet" in hint
+    assert "a language model: whoever runs this system can set ANTHROPIC_API_KEY" in hint
     assert "No blueprint is installed." in asked("Sing").hint
 
 

@@ -18,6 +18,7 @@ WorksiteError
     ├── StepRefused         the agent will not do this step, with a reason for the client
     ├── ModelRequestRefused a language model's provider will never take the request (this and below: llm/errors.py)
     ├── OutputRejected      a model's reply is not what was asked for
+    ├── AgentStuck          a model at work goes in circles
     ├── UnknownPrice        nobody knows what a model costs
     └── BudgetExceeded      a model call could cost more than is left
 """

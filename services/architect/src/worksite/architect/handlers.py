@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from worksite.architect.answering import Answerer
+from worksite.architect.designing import Designer
 from worksite.architect.domain.answers import answer_from
 from worksite.architect.domain.documents import spec_markdown
 from worksite.architect.domain.questions import no_fix, not_covered, not_empty, nothing_found
@@ -10,37 +14,58 @@ from worksite.architect.domain.specification import spec_for_review, spec_from_b
 from worksite.architect.domain.templates import Template
 from worksite.architect.knowledge import Knowledge
 from worksite.architect.library import Library
-from worksite.common.messages import AnswerQuestion, DesignSpec, Question, Spec, SpecWritten
+from worksite.common.messages import Answer, AnswerQuestion, DesignSpec, Question, Spec, SpecWritten
 from worksite.common.worker import Reply, StepContext
 
 
-class Architect:
-    """Designs with blueprints and answers with quotations."""
+@dataclass(frozen=True)
+class Thinking:
+    """What works by a language model."""
 
-    def __init__(self, library: Library, knowledge: Knowledge) -> None:
+    designer: Designer
+    answerer: Answerer
+
+
+class Architect:
+    """Designs and answers with a language model where there is one, else with blueprints and quotations."""
+
+    def __init__(self, library: Library, knowledge: Knowledge, thinking: Thinking | None = None) -> None:
         self._library = library
         self._knowledge = knowledge
+        self._thinking = thinking
 
     async def design(self, command: DesignSpec, context: StepContext) -> Reply:
         """Handler of DesignSpec."""
-        if command.route == "review":
-            return await self._written(spec_for_review(command.request, command.criteria), context)
+        designed = await self._designed(command, context)
+        if isinstance(designed, Question):
+            return Reply(designed, "needs_input")
+        return await self._written(designed, context)
+
+    async def _designed(self, command: DesignSpec, context: StepContext) -> Spec | Question:
+        """By the client's criteria, by a model, or by a blueprint: the first that is there."""
+        if command.route == "review" and (command.criteria or self._thinking is None):
+            return spec_for_review(command.request, command.criteria)
+        if self._thinking:
+            return await self._thinking.designer.design(command, context)
         if command.route == "fix":
-            return Reply(no_fix(), "needs_input")
+            return no_fix()
         if not command.project.empty:
-            return Reply(not_empty(), "needs_input")
+            return not_empty()
         chosen = await self._choose(command, context)
         if isinstance(chosen, Question):
-            return Reply(chosen, "needs_input")
+            return chosen
         template, commission = chosen
-        return await self._written(spec_from_blueprint(commission, template, command.project_name), context)
+        return spec_from_blueprint(commission, template, command.project_name)
 
     async def answer(self, command: AnswerQuestion, context: StepContext) -> Reply:
         """Handler of AnswerQuestion."""
         await context.progress("searching the knowledge base")
         question = command.inputs[-1] if command.inputs else command.request
-        answer = answer_from(await self._knowledge.passages(command.tenant, question))
-        return Reply(answer) if answer else Reply(nothing_found(), "needs_input")
+        if self._thinking:
+            answer = await self._thinking.answerer.answer(command, question, context)
+        else:
+            answer = answer_from(await self._knowledge.passages(command.tenant, question))
+        return Reply(answer) if isinstance(answer, Answer) else Reply(answer or nothing_found(), "needs_input")
 
     async def _choose(self, command: DesignSpec, context: StepContext) -> tuple[Template, Commission] | Question:
         """The best match among the blueprints that cover the whole request."""

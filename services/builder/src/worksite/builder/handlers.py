@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from worksite.builder.building import Builder
+from worksite.builder.coding import Modelling
 from worksite.builder.delivering import Deliverer
 from worksite.builder.importing import Importer
 from worksite.builder.remote import Limits, RemoteUnavailable
@@ -25,7 +26,9 @@ from worksite.common.worker import Handler, Reply, StepContext
 
 
 def handlers(
-    settings: BuilderSettings, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    settings: BuilderSettings,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    modelling: Modelling | None = None,
 ) -> dict[type[StepCommand], Handler]:
     """What the builder answers to."""
     workplaces = Workplaces(settings.state_dir, settings.max_leftover_bytes)
@@ -49,11 +52,8 @@ def handlers(
 
     async def build_change(command: BuildChange, context: StepContext) -> Reply:
         async with workplaces.attempt(command.task, command.step) as workplace:
-            blueprints_dir = settings.blueprints_dir.resolve()
-            builder = Builder(
-                workplace, context.artifacts, context.progress, blueprints_dir, settings.max_repository_bytes
-            )
-            return Reply(await builder.run(command))
+            blueprints_dir, max_bytes = settings.blueprints_dir.resolve(), settings.max_repository_bytes
+            return Reply(await Builder(workplace, context, blueprints_dir, max_bytes, modelling).run(command))
 
     async def deliver_branch(command: DeliverBranch, context: StepContext) -> Reply:
         async with workplaces.attempt(command.task, command.step) as workplace, _patience(command, now):

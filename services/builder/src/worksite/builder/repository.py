@@ -130,30 +130,41 @@ class Repository:
         wanted = "".join(f"{blob}\n" for blob in blobs).encode()
         await self.git("cat-file", "--batch", stdin=wanted, output_file=output_file)
 
-    async def add_worktree(self, folder: Path, branch: str, base: str) -> Worktree:
-        """A new branch at exactly `base`, checked out in a new folder."""
-        await self.git("worktree", "add", "--quiet", "--no-track", "-b", branch, folder, base)
+    async def add_worktree(self, folder: Path, branch: str, base: str, start: str | None = None) -> Worktree:
+        """A new branch at exactly `start`, by default the base, checked out in a new folder."""
+        start = start or base
+        await self.git("worktree", "add", "--quiet", "--no-track", "-b", branch, folder, start)
         worktree = Git(self.git.directory / "worktrees" / folder.name, folder)
-        if (found := (await worktree("rev-parse", "HEAD")).decode().strip()) != base:
-            raise GitFailed(f"the worktree is at {found}, not at {base}")
-        return Worktree(self, worktree, branch, base)
+        if (found := (await worktree("rev-parse", "HEAD")).decode().strip()) != start:
+            raise GitFailed(f"the worktree is at {found}, not at {start}")
+        return Worktree(self, worktree, folder, branch, base, start)
 
 
 @dataclass(frozen=True)
 class Worktree:
-    """A git worktree with its own branch."""
+    """A git worktree with its own branch, which begins at `start`: the base, or earlier work upon it."""
 
     repository: Repository
     git: Git
+    folder: Path
     branch: str
     base: str
+    start: str
 
     async def commit_all(self, message: str, seconds: int) -> str | None:
-        """Commit the folder as it is, ignored files included; None when it does not differ from the base."""
-        await self.git("add", "--all", "--force", "--", ".")
-        tree = (await self.git("write-tree")).decode().strip()
+        """Commit the folder as it is, ignored files included, as one commit on the base, in which earlier work is
+        contained; None when it does not differ from the base."""
+        tree = await self._tree()
         if tree == await self.repository.tree_of(self.base):
             return None
         commit = await self.repository.commit_tree(tree, [self.base], message, seconds)
-        await self.git("update-ref", f"refs/heads/{self.branch}", commit, self.base)
+        await self.git("update-ref", f"refs/heads/{self.branch}", commit, self.start)
         return commit
+
+    async def differs(self) -> bool:
+        """Has anything been changed since the start?"""
+        return await self._tree() != await self.repository.tree_of(self.start)
+
+    async def _tree(self) -> str:
+        await self.git("add", "--all", "--force", "--", ".")
+        return (await self.git("write-tree")).decode().strip()

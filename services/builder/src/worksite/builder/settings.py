@@ -7,13 +7,14 @@ from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 from worksite.builder.domain.credentials import Credential, parse
+from worksite.common.llm.settings import ModelSettings
 from worksite.common.settings import ServiceSettings
 
 _LARGEST_BYTES = 512 * 1024 * 1024
 """A bundle is held in memory while it is stored."""
 
 
-class BuilderSettings(ServiceSettings):
+class BuilderSettings(ServiceSettings, ModelSettings):
     """Environment variables (upper case) or files of the same name in SECRETS_DIR."""
 
     state_dir: Path = Field(default=Path(".worksite/builder"), description="folder of work in progress, private")

@@ -17,6 +17,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from worksite.builder.coding import Modelling
 from worksite.builder.handlers import handlers
 from worksite.builder.settings import BuilderSettings
 from worksite.common import blueprints
@@ -93,6 +94,7 @@ class Desk:
     blueprints_dir: Path
     progress: list[str] = field(default_factory=list)
     options: dict[str, object] = field(default_factory=dict)
+    modelling: Modelling | None = None
 
     @property
     def settings(self) -> BuilderSettings:
@@ -104,7 +106,7 @@ class Desk:
         async def note(text: str) -> None:
             self.progress.append(text)
 
-        handler = handlers(self.settings, now=lambda: NOW)[type(command)]
+        handler = handlers(self.settings, now=lambda: NOW, modelling=self.modelling)[type(command)]
         return (await handler(command, step_context(self.artifacts, note))).data
 
     async def import_git(self, url: str, ref: str | None = None, **options: object) -> ImportedProject:

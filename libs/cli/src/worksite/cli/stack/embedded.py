@@ -22,6 +22,7 @@ from worksite.cli.stack.state import PROVISIONER, State, write_private
 from worksite.cli.stack.supervisor import CannotStart, Program, Supervisor
 from worksite.common.bus import Bus, BusSettings, provision
 from worksite.common.errors import BusUnavailable, Permanent
+from worksite.common.llm.settings import ModelSettings
 from worksite.common.processes import free_port, nats_server
 from worksite.common.subjects import SERVICES
 
@@ -32,12 +33,8 @@ _INHERITED = (
     "PATH", "LANG", "TMPDIR", "LOG_LEVEL", "OTEL_EXPORTER_OTLP_ENDPOINT", "GRACE_SECONDS", "BIND_HOST",
     "WORKER_CONCURRENCY",
 )  # fmt: skip
-_MODELS = (
-    "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "MODEL_SMALL", "MODEL_MEDIUM", "MODEL_LARGE", "MODEL_PRICES",
-    "MODEL_REPLY_SECONDS", "MODEL_SILENCE_SECONDS",
-    "MODEL_REQUESTS_PER_MINUTE", "MODEL_INPUT_TOKENS_PER_MINUTE", "MODEL_OUTPUT_TOKENS_PER_MINUTE",
-    "BUDGET_TENANT_USD", "BUDGET_TASK_USD", "BUDGET_STEP_USD",
-)  # fmt: skip
+_MODELS = tuple(name.upper() for name in ModelSettings.model_fields)
+"""The provider's key among them: for the services that call models, and no others."""
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "gateway": (
         "MAX_BODY_BYTES", "MAX_UPLOAD_BYTES", "MAX_UPLOAD_BYTES_PER_TENANT", "MAX_CONCURRENT_UPLOADS",
@@ -50,8 +47,9 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
         *_MODELS,
         "APPROVAL_DAYS", "SWEEP_SECONDS", "COLLECT_SECONDS", "ROUTE_EMBED_SECONDS", "ROUTE_MODEL_SECONDS",
     ),
-    "architect": (),
+    "architect": _MODELS,
     "builder": (
+        *_MODELS,
         "MAX_REPOSITORY_BYTES", "MAX_UPLOAD_BYTES", "MAX_LEFTOVER_BYTES",
         "CLONE_TIMEOUT_SECONDS", "ALLOW_FILE_URLS", "ALLOW_PRIVATE_HOSTS", "GIT_CREDENTIALS",
     ),
@@ -144,7 +142,8 @@ async def _start(state: State, project_root: Path, ports: Ports, supervisor: Sup
     nats_url = f"nats://127.0.0.1:{nats_port}"
     disk = state.disk_bytes()
     write_private(state.nats / "nats.conf", _nats_conf(state, nats_port, monitor_port, disk))
-    supervisor.start(Program("nats", [nats_server(), "-c", str(state.nats / "nats.conf")], os.environ, 10))
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    supervisor.start(Program("nats", [nats_server(), "-c", str(state.nats / "nats.conf")], inherited, 10))
     await _provisioned(state, nats_url, disk, supervisor)
     health: dict[str, str] = {}
     for service in SERVICES:
@@ -209,11 +208,12 @@ def service_environment(
         "PYTHONUNBUFFERED": "1",
     }
     blueprints = {"BLUEPRINTS_DIR": str(root / "blueprints")}
+    agent = blueprints | {"PROMPTS_DIR": str(root / "prompts")}
     own: dict[str, dict[str, str]] = {
         "gateway": {"DASHBOARD_PORT": str(port), "POLICY_DIR": str(root / "policies")},
         "admin": {"ADMIN_PORT": str(port)},
-        "architect": blueprints,
-        "builder": blueprints,
+        "architect": agent,
+        "builder": agent,
         "validator": {"WHEELHOUSE_DIR": str(state.wheelhouse)},
         "rag": blueprints | {"KNOWLEDGE_DIRS": str(root / "docs")},
     }

@@ -52,6 +52,10 @@ class OutputRejected(Permanent):
         self.detail = detail
 
 
+class AgentStuck(Permanent):
+    """A model at work does not get on; more calls would only cost more."""
+
+
 class UnknownPrice(Permanent):
     """Nobody knows what the model costs; it is not called."""
 

@@ -47,15 +47,13 @@ def parsed(completion: Completion, model: type[M]) -> M:
     try:
         return model.model_validate_json(json.dumps(_spelled(found, schema, schema)))
     except ValidationError as error:
-        raise OutputRejected("unusable", _told(error)) from error
+        raise OutputRejected("unusable", shortly(error, "the reply")) from error
 
 
-def _told(error: ValidationError) -> str:
-    """Without pydantic's links and without repeating long inputs."""
-    lines = [
-        f"{'.'.join(map(str, e['loc'])) or 'the reply'}: {e['msg']}" for e in error.errors(include_input=False)[:20]
-    ]
-    return "the reply does not fit: " + "; ".join(lines)
+def shortly(error: ValidationError, what: str) -> str:
+    """What does not fit, without pydantic's links and without repeating long inputs."""
+    lines = [f"{'.'.join(map(str, e['loc'])) or what}: {e['msg']}" for e in error.errors(include_input=False)[:20]]
+    return f"{what} does not fit: " + "; ".join(lines)
 
 
 def _enforceable(schema: Schema, where: str) -> Schema:

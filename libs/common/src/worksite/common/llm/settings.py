@@ -25,6 +25,7 @@ class ModelSettings(BaseSettings):
     model_small: str = Field(default="claude-haiku-5-5", description="model of the small tier")
     model_medium: str = Field(default="claude-sonnet-5-5", description="model of the medium tier")
     model_large: str = Field(default="claude-opus-5-5", description="model of the large tier")
+    prompts_dir: Path = Field(default=Path("prompts"), description="folder of the agents' prompts")
     model_prices: Path | None = Field(
         default=None, description="file with prices of further models; a model without a price is never called"
     )

@@ -14,7 +14,7 @@ from worksite.architect.domain.templates import Template
 from worksite.common.blueprints import Blueprint, Slot
 from worksite.common.messages import Question
 
-_NO_MODEL = "Anything else needs a language model, which this version cannot use yet."
+_NO_MODEL = "Anything else needs a language model: whoever runs this system can set ANTHROPIC_API_KEY."
 _LEAVE_OUT = "leave it out"
 _NEEDED: Mapping[Slot, str] = {"resource": "what is kept", "fields": "which fields are known {}"}
 _EXAMPLES: Mapping[Slot, str] = {"resource": "books with title and price", "fields": "title, price and stock"}

@@ -1,0 +1,259 @@
+"""A model at work: tools, answers that go back, circles, refusals in words for the client; and prompts as files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from typing import Literal
+
+import pytest
+from worksite.common.artifacts import Artifacts
+from worksite.common.bus import Bus
+from worksite.common.errors import Permanent, StepRefused
+from worksite.common.llm import (
+    Conversation,
+    ModelRequest,
+    Prices,
+    Reply,
+    Script,
+    ScriptedModel,
+    Text,
+    ToolResult,
+    ToolUse,
+    user,
+)
+from worksite.common.llm.agents import Agent, AgentTool, ToolFailed, told_to_the_client
+from worksite.common.llm.budgets import BudgetLimits
+from worksite.common.llm.calls import ModelCalls, StepCalls, Terms
+from worksite.common.llm.circles import (
+    IDLE_NUDGE_AFTER,
+    IDLE_STUCK_AFTER,
+    NUDGE_AFTER,
+    STUCK_AFTER,
+    Attention,
+)
+from worksite.common.llm.errors import BudgetExceeded, ModelRequestRefused, UnknownPrice
+from worksite.common.llm.governor import Governor
+from worksite.common.llm.prompts import Prompt, load_prompt
+from worksite.common.messages import Model
+from worksite.common.testing import examples
+from worksite.common.testing.steps import step_context
+
+MODEL = "claude-haiku-5-5"
+REQUEST = ModelRequest(model=MODEL, max_tokens=100, turns=(user("work"),))
+
+
+class Verdict(Model):
+    status: Literal["ok"]
+    number: int
+
+
+class Add(Model):
+    a: int
+    b: int = 0
+
+
+async def add(given: Add) -> str:
+    if given.a < 0:
+        raise ToolFailed("no negative numbers")
+    return str(given.a + given.b)
+
+
+ADD = AgentTool("add", "Adds.", Add, add)
+
+
+def use(**given: object) -> Reply:
+    return Reply(content=(ToolUse.model_validate({"id": "t", "name": "add", "input": given}),))
+
+
+def verdict(number: int) -> Reply:
+    return Reply.saying(json.dumps({"status": "ok", "number": number}))
+
+
+class Office:
+    """Opens the same step again and again, as a replay does; `model` is the last one."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def calls(self, *replies: Reply) -> StepCalls:
+        self.model = ScriptedModel(Script(conversations=(Conversation(opening="work", replies=replies),)))
+        terms = Terms(self.model, Prices.shipped(date(2026, 11, 23)), Governor(self._bus, {}))
+        command = examples.commands()[2]
+
+        async def quiet(_: str) -> None: ...
+
+        models = ModelCalls(self._bus, "builder", terms, BudgetLimits(10**9, 10**9, 10**9))
+        return await models.of(command, step_context(Artifacts(self._bus), quiet))
+
+    def results(self) -> list[ToolResult]:
+        return [part for turn in self.model.requests[-1].turns for part in turn.content if isinstance(part, ToolResult)]
+
+    def last_words(self) -> str:
+        return "".join(part.text for part in self.model.requests[-1].turns[-1].content if isinstance(part, Text))
+
+
+@pytest.fixture
+def office(bus: Bus) -> Office:
+    return Office(bus)
+
+
+@pytest.mark.asyncio
+async def test_tools_are_run_until_there_is_an_answer_in_its_form(office: Office) -> None:
+    answer = await Agent(await office.calls(use(a=2, b=3), verdict(5)), Verdict, [ADD]).work(REQUEST)
+    assert answer == Verdict(status="ok", number=5)
+    assert [result.content for result in office.results()] == ["5"]
+    assert office.model.requests[0].output
+    assert [tool.name for tool in office.model.requests[0].tools] == ["add"]
+
+
+@pytest.mark.asyncio
+async def test_what_the_model_asks_wrongly_is_an_error_that_it_can_read(office: Office) -> None:
+    unknown = Reply(content=(ToolUse(id="t", name="nosuch", input={}),))
+    replies = (use(b=1), use(a=-1), unknown, verdict(1))
+    await Agent(await office.calls(*replies), Verdict, [ADD]).work(REQUEST)
+    told = [(result.content, result.is_error) for result in office.results()]
+    assert told == [
+        ("the input does not fit: a: Field required", True),
+        ("no negative numbers", True),
+        ("there is no tool nosuch", True),
+    ]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("bad", [Reply.saying("so be it"), Reply.saying('{"status": "ok"}'), verdict(13)])
+async def test_an_answer_that_cannot_be_used_goes_back_once_with_the_reasons(office: Office, bad: Reply) -> None:
+    async def faults(answer: Verdict) -> Sequence[str]:
+        return ("not 13, please",) if answer.number == 13 else ()
+
+    agent = Agent(await office.calls(bad, verdict(4)), Verdict, faults=faults)
+    assert (await agent.work(REQUEST)).number == 4
+    assert office.last_words().startswith("Your answer cannot be used:\n- ")
+
+    with pytest.raises(StepRefused) as refused:
+        await Agent(await office.calls(bad, bad, verdict(4)), Verdict, faults=faults).work(
+            REQUEST.model_copy(update={"max_tokens": 99})
+        )
+    assert refused.value.code == "unusable_answer"
+
+
+@pytest.mark.asyncio
+async def test_an_answer_that_was_cut_off_goes_back_without_the_use_of_a_tool_that_nobody_can_answer(
+    office: Office,
+) -> None:
+    cut = Reply(content=(Text(text="I will"), ToolUse(id="t", name="add", input={})), stops="max_tokens")
+    answer = await Agent(await office.calls(cut, verdict(1)), Verdict, [ADD]).work(REQUEST)
+    assert answer.number == 1
+    assert "answer more briefly" in office.last_words()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (Reply(content=(Text(text="No."),), stops="refusal", refusal="cyber"), "model_refused"),
+        (Reply(content=(), stops="max_tokens"), "unusable_answer"),
+    ],
+)
+async def test_a_refusal_and_an_empty_answer_are_final(office: Office, reply: Reply, code: str) -> None:
+    with pytest.raises(StepRefused) as refused:
+        await Agent(await office.calls(reply), Verdict).work(REQUEST)
+    assert refused.value.code == code
+
+
+@pytest.mark.asyncio
+async def test_a_paused_reply_goes_on(office: Office) -> None:
+    paused = Reply(content=(Text(text="hm"),), stops="pause_turn")
+    assert (await Agent(await office.calls(paused, verdict(1)), Verdict).work(REQUEST)).number == 1
+
+
+@pytest.mark.asyncio
+async def test_a_model_that_repeats_itself_is_told_so_and_then_stopped(office: Office) -> None:
+    with pytest.raises(StepRefused, match="goes in circles") as refused:
+        await Agent(await office.calls(*[use(a=1)] * 20), Verdict, [ADD]).work(REQUEST)
+    assert refused.value.code == "agent_stuck"
+    assert len(office.model.requests) == STUCK_AFTER + 1
+    nudged = [n for n, turn in enumerate(office.model.requests[-1].turns[2::2]) if len(turn.content) > 1]
+    assert nudged == [NUDGE_AFTER]
+
+
+@pytest.mark.asyncio
+async def test_a_model_that_is_never_done_is_stopped(office: Office) -> None:
+    with pytest.raises(StepRefused, match="not done after 4 turns"):
+        await Agent(await office.calls(*[use(a=n) for n in range(9)]), Verdict, [ADD], max_turns=4).work(REQUEST)
+
+
+@pytest.mark.asyncio
+async def test_a_replay_calls_nothing_and_runs_nothing_but_edits(office: Office) -> None:
+    ran: list[int] = []
+
+    async def count(given: Add) -> str:
+        ran.append(given.a)
+        return "ran"
+
+    look, edit = AgentTool("add", "", Add, count), AgentTool("edit", "", Add, count, edits=True)
+    replies = (use(a=1), Reply(content=(ToolUse(id="e", name="edit", input={"a": 2}),)), verdict(3))
+    await Agent(await office.calls(*replies), Verdict, [look, edit]).work(REQUEST)
+    await Agent(await office.calls(), Verdict, [look, edit]).work(REQUEST)
+    assert ran == [1, 2, 2]
+
+
+@pytest.mark.asyncio
+async def test_a_result_of_a_tool_is_bounded_and_never_empty(office: Office) -> None:
+    async def say(given: Add) -> str:
+        return "x" * given.a
+
+    tool = AgentTool("add", "", Add, say)
+    await Agent(await office.calls(use(a=0), use(a=99_999), verdict(1)), Verdict, [tool]).work(REQUEST)
+    empty, long = office.results()
+    assert empty.content == "(nothing)"
+    assert len(long.content) < 31_000
+    assert long.content.endswith("99999 characters in all")
+
+
+def test_an_agent_whose_work_is_to_edit_is_stuck_when_it_only_looks():
+    attention, nudges = Attention(editing=True), 0
+    for n in range(IDLE_STUCK_AFTER):
+        assert not attention.stuck
+        attention = attention.after(
+            [(ToolUse(id="t", name="add", input={"a": n}), ToolResult(tool_use_id="t", content=""))], False
+        )
+        nudges += attention.nudge is not None
+    assert attention.stuck
+    assert nudges == 1
+    assert IDLE_NUDGE_AFTER < IDLE_STUCK_AFTER
+    assert not attention.after([], True).stuck
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "word"),
+    [
+        (BudgetExceeded("task", "too dear"), "budget_exceeded", "too dear"),
+        (ModelRequestRefused(400, "invalid_request_error", "prompt is too long"), "model_request_refused", "too long"),
+        (ModelRequestRefused(401, "authentication_error", "bad key sk-1"), "model_request_refused", "status 401"),
+        (UnknownPrice("no price"), "unknown_price", "no price"),
+    ],
+)
+def test_what_no_further_try_can_help_is_told_to_the_client_without_the_key(error: Exception, code: str, word: str):
+    with pytest.raises(StepRefused) as refused, told_to_the_client():
+        raise error
+    assert refused.value.code == code
+    assert word in refused.value.detail
+    assert "sk-1" not in refused.value.detail
+
+
+def test_a_prompt_is_known_by_the_hash_of_its_text(tmp_path):
+    (tmp_path / "builder.md").write_text("Build.\n")
+    prompt = load_prompt(tmp_path, "builder")
+    assert prompt == Prompt("builder", "Build.")
+    assert prompt.engine("m-1") == f"model:m-1+builder@{prompt.sha256[:12]}"
+    assert prompt.sha256 != Prompt("builder", "Build!").sha256
+
+
+@pytest.mark.parametrize("content", [None, "", b"\xff\xfe\xfa"])
+def test_a_prompt_that_cannot_be_read_ends_the_start_with_the_setting_that_names_its_folder(tmp_path, content):
+    if content is not None:
+        (tmp_path / "builder.md").write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(Permanent, match=r"builder\.md"):
+        load_prompt(tmp_path, "builder")

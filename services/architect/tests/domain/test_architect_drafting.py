@@ -1,0 +1,199 @@
+"""Which drafts of a model become a Spec: only those whose criteria can be run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+from worksite.architect.domain.briefing import MAX_PASSAGES, briefing, example_of, passages
+from worksite.architect.domain.drafting import answer_faults, draft_faults
+from worksite.architect.domain.drafts import DesignAnswer, Draft, spec_from_draft
+from worksite.architect.domain.outline import MAX_CHARACTERS, MAX_PATHS, is_outlined, signatures_of, tree_of
+from worksite.architect.domain.templates import Template
+from worksite.architect.domain.testcode import read_module
+from worksite.common.llm import schema_of
+from worksite.common.messages import DesignSpec, Scores, SearchResult
+from worksite.common.testing import examples
+from worksite.common.testing.messages_api.requests import CreateMessage
+from worksite.common.testing.messages_api.schemas import check_schemas
+
+PATH = "acceptance/test_it.py"
+HARNESS = {"target": "app:app", "factory": True, "import_roots": ["src"], "env": [{"name": "A", "value": "b"}]}
+TEST = "def test_greets(app, fresh):\n    assert app.get('/').text\n"
+
+
+def draft(**changes: Any) -> Draft:
+    given: dict[str, Any] = {
+        "type": "draft", "title": "Greeting", "decisions": [], "constraints": ["stdlib"], "interfaces": [],
+        "files": [], "removed_tests": [], "tests": [{"path": PATH, "content": TEST}],
+        "criteria": criterion(), "harness": HARNESS,
+    }  # fmt: skip
+    return Draft.model_validate(given | changes)
+
+
+def criterion(**changes: str | None) -> list[dict[str, str | None]]:
+    good = {"id": "greets", "statement": "It greets.", "grade": "verified_io", "test": f"{PATH}::test_greets"}
+    return [good | changes]
+
+
+def files(content: str, path: str = PATH) -> list[dict[str, str]]:
+    return [{"path": path, "content": content}]
+
+
+def test_a_draft_whose_criteria_can_be_run_becomes_a_spec_with_what_the_model_cannot_know():
+    assert list(draft_faults(draft())) == []
+    spec = spec_from_draft(draft(), "say hello", "model:x+architect@1")
+    assert (spec.request, spec.engine, spec.blueprint) == ("say hello", "model:x+architect@1", None)
+    assert spec.harness
+    assert (spec.harness.target, spec.harness.env, spec.harness.import_roots) == ("app:app", {"A": "b"}, ("src",))
+
+
+def test_a_criterion_may_rest_on_a_check_and_a_test_inside_the_candidate_is_self_reported():
+    unit = "unit/test_sum.py"
+    made = draft(
+        harness=None,
+        tests=files("import shop\n\n\ndef test_sum():\n    assert shop.total([1]) == 1\n", unit),
+        criteria=[
+            *criterion(grade="self_reported", test=f"{unit}::test_sum"),
+            *criterion(id="project-tests", grade="self_reported", test=None),
+        ],
+    )
+    assert list(draft_faults(made)) == []
+    assert spec_from_draft(made, "x", "y").harness is None
+
+
+FIXTURES = "import pytest\n\n\n@pytest.fixture\ndef shop(launch):\n    return launch()\n\n\n"
+VARIANTS = "@pytest.mark.parametrize('path', ['/', '/a'])\ndef test_greets(shop, path, tmp_path):\n    ...\n"
+
+
+def test_fixtures_of_the_tests_own_and_parameters_are_known():
+    assert list(draft_faults(draft(tests=files(FIXTURES + VARIANTS)))) == []
+
+
+def test_a_helper_beside_the_tests_may_be_imported():
+    given = [*files("from helper import x\n" + TEST), *files("x = 1\n", "acceptance/helper.py")]
+    assert list(draft_faults(draft(tests=given))) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"criteria": []}, "there is no criterion"),
+        ({"criteria": criterion() * 2}, "the criterion greets stands there 2 times"),
+        ({"criteria": criterion(test=None)}, "no check has its name"),
+        ({"criteria": criterion(test=f"{PATH}::test_other")}, "there is no test"),
+        ({"criteria": criterion(test="acceptance/test_other.py::test_greets")}, "there is no test"),
+        ({"criteria": criterion(grade="self_reported")}, "shows it as verified_io, not as self_reported"),
+        ({"tests": files(TEST, "unit/test_it.py")}, "there is no test"),
+        ({"tests": files(TEST, "../test_it.py")}, "a test is a .py file in acceptance/ or unit/"),
+        ({"tests": files(TEST, "acceptance/it_test.py")}, "is not collected: name it test_*.py"),
+        ({"tests": files(TEST) * 2}, "two tests have the path"),
+        ({"tests": files("def test_greets(:\n")}, "is not Python: line 1"),
+        ({"tests": files("(" * 20_000)}, "is not Python"),
+        ({"tests": files("x = '\0'")}, "is not Python"),
+        ({"tests": files("import httpx\n" + TEST)}, "may import the standard library and pytest only, not httpx"),
+        ({"tests": files("from a.b import c\n" + TEST)}, "may import the standard library and pytest only, not a"),
+        ({"tests": files("async " + TEST)}, "is async"),
+        ({"tests": files("def test_greets():\n    ...\n")}, "never talks to the application"),
+        ({"tests": files("def test_greets(app, database):\n    ...\n")}, "asks for database"),
+        ({"harness": None}, "harness does not say how it is started"),
+        (
+            {"harness": {"target": "app.app", "factory": False, "import_roots": [], "env": []}},
+            "harness.target 'app.app' is not module:attribute",
+        ),
+    ],
+)
+def test_criteria_that_cannot_be_run_are_told_one_by_one(changes: dict[str, Any], told: str):
+    assert told in "\n".join(draft_faults(draft(**changes)))
+
+
+def answer(status: str, data: object) -> DesignAnswer:
+    return DesignAnswer.model_validate({"action": "design", "agent": "architect", "status": status, "data": data})
+
+
+def test_an_answer_whose_status_and_data_do_not_go_together_goes_back():
+    question = {"type": "question", "reason": "which?", "hint": "say"}
+    assert answer_faults(answer("needs_input", question)) == ()
+    assert answer_faults(answer("refused", {"type": "problem", "code": "x", "detail": "no"})) == ()
+    assert "does not go with data of type question" in answer_faults(answer("ok", question))[0]
+    assert "does not go with data of type draft" in answer_faults(answer("refused", draft().model_dump()))[0]
+    assert len(answer_faults(answer("ok", draft(criteria=[]).model_dump()))) == 1
+
+
+def test_the_form_of_the_answer_is_one_that_providers_can_enforce():
+    wire = {
+        "model": "claude-sonnet-5-5", "max_tokens": 1, "stream": True, "messages": [{"role": "user", "content": "x"}],
+        "output_config": {"format": {"type": "json_schema", "schema": schema_of(DesignAnswer)}},
+    }  # fmt: skip
+    check_schemas(TypeAdapter(CreateMessage).validate_python(wire))
+
+
+def test_what_surrounds_a_test_function_is_read_without_running_it():
+    module = read_module(
+        "import os\nraise SystemExit\n\n\nclass A:\n    def test_inner(self): ...\n\n\ndef test_x(a, *, b): ...\n"
+    )
+    assert set(module.functions) == {"test_x"}
+    assert module.functions["test_x"].parameters == {"a", "b"}
+    assert module.foreign_imports == set()
+
+
+def test_a_map_shows_files_and_signatures_of_what_it_knows_and_stays_on_its_page():
+    sources = [
+        (
+            "a.py",
+            "import os\nclass Shop:\n    def total(self) -> int:\n        def inner(): ...\n\nasync def run(): ...\n",
+        ),
+        ("b.ts", "export function pay(x: number) {\n  const y = 1\n}\n"),
+        ("c.py", "x = 1\n"),
+        ("d.py", "def f(): ...\n" * 99),
+    ]
+    page = signatures_of(sources)
+    assert page.splitlines()[:6] == [
+        "a.py:", "    class Shop:", "        def total(self) -> int:", "    async def run(): ...", "b.ts:",
+        "    export function pay(x: number) {",
+    ]  # fmt: skip
+    assert "c.py" not in page
+    assert "… 59 more" in page
+    assert len(signatures_of([(f"{n}.py", "def f(): ...\n" * 40) for n in range(99)])) < MAX_CHARACTERS + 200
+    assert is_outlined("x/y.PY")
+    assert not is_outlined("Makefile")
+
+
+def test_of_too_many_files_those_near_the_root_are_shown():
+    paths = ["README.md", *(f"deep/er/{n:04}.txt" for n in range(MAX_PATHS + 9))]
+    page = tree_of(paths).splitlines()
+    assert page[0] == "README.md"
+    assert page[-1] == "… and 10 more files"
+
+
+def test_the_opening_holds_request_answers_project_knowledge_and_example_in_marked_sections(keeper: Template):
+    command = next(command for command in examples.commands() if isinstance(command, DesignSpec))
+    given = {"request": "a shop", "inputs": ("in euros",), "project_name": "corner", "route": "feature"}
+    project = command.project.model_copy(update={"empty": False})
+    text = briefing(command.model_copy(update=given | {"project": project}), "a.py", "found", example_of(keeper))
+    assert text.startswith(
+        "Design for route feature, an existing project named corner.\n\n<request>\na shop\n</request>"
+    )
+    for part in (
+        "<answer>\nin euros\n</answer>",
+        "<project>\na.py\n</project>",
+        "<knowledge>\nfound",
+        "def test_keeps",
+    ):
+        assert part in text
+    fresh = command.project.model_copy(update={"empty": True})
+    bare = briefing(command.model_copy(update=given | {"project": fresh, "project_name": None}), "", "found", "")
+    assert bare.startswith("Design for route feature, a new project.")
+    assert "<project>" not in bare
+    assert "<example>" not in bare
+
+
+def test_passages_are_quoted_with_their_places_and_bounded():
+    one = SearchResult(
+        path="docs/a.md", start_line=3, end_line=9, text="x" * 9999, score=1, scores=Scores(), kind="document"
+    )
+    text = passages([one] * 20)
+    assert text.startswith("docs/a.md:3-9\nxxx")
+    assert len(text) < MAX_PASSAGES * 1600
+    assert passages([]) == "nothing that fits"
