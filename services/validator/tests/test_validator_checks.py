@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from worksite.common.messages import Spec
 from worksite.validator.bench import Bench, Change, Version
+from worksite.validator.checks import tool
 from worksite.validator.checks.forbidden import forbidden
 from worksite.validator.checks.lint import lint
 from worksite.validator.checks.project_tests import project_tests
@@ -20,7 +21,7 @@ from worksite.validator.checks.security import security
 from worksite.validator.checks.tool import Scan, Scanner, ToolOverwhelmed, judge_scan, run_tool
 from worksite.validator.checks.types import mypy_findings, mypy_settings, types
 from worksite.validator.environment import NO_DEPENDENCIES, CandidateEnvironment
-from worksite.validator.sandbox import LauncherError
+from worksite.validator.sandbox import LauncherError, Limits
 from worksite.validator.tree import Refused, Tree
 
 Files = dict[str, str]
@@ -266,6 +267,21 @@ def test_a_tool_that_is_killed_for_its_output_was_overwhelmed(bench: Bench, chan
 
     with pytest.raises(ToolOverwhelmed, match="output"):
         asyncio.run(run_tool(bench, change({}).head.tree, argv, ()))
+
+
+@pytest.mark.asyncio
+async def test_a_tool_that_is_not_done_in_time_does_not_speak_against_the_change(
+    bench: Bench, change: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tool, "_LIMITS", Limits(wall_seconds=0.3))
+    argv = [str(bench.sandbox.python), "-I", "-S", "-c", "import time; time.sleep(600)"]
+
+    async def scan(tree: Tree) -> Scan:
+        await run_tool(bench, tree, argv, ())
+        return Scan(())
+
+    with pytest.raises(CannotJudge, match="very busy"):
+        await judge_scan("types", change({}), scan)
 
 
 def test_forbidden_changes_are_links_submodules_and_compiled_code(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from worksite.validator.domain.baseline import compare_findings
 from worksite.validator.sandbox import Job, Limits, Outcome
 from worksite.validator.tree import Tree
 
-_LIMITS = Limits(wall_seconds=120, cpu_seconds=120, output_bytes=16 << 20, result_bytes=16 << 20)
+_LIMITS = Limits(wall_seconds=300, cpu_seconds=120, output_bytes=16 << 20, result_bytes=16 << 20)
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,11 @@ class Scan:
 
 
 class ToolOverwhelmed(CannotJudge):
-    """The tool ran into the limits of its sandbox, by what it had to read."""
+    """The tool ran into the limits of its sandbox, by what it had to read.
+
+    The wall clock is no such limit: whoever needs much time runs into that of the processor first, unless the machine
+    is busy with something else.
+    """
 
 
 Scanner = Callable[[Tree], Awaitable[Scan]]
@@ -55,6 +59,8 @@ async def run_tool(
     if outcome.exit_code not in accepted:
         ended = outcome.stopped or (f"signal {outcome.signal}" if outcome.signal else f"exit code {outcome.exit_code}")
         said = (outcome.stderr or outcome.stdout).decode(errors="replace").strip()[-1000:]
+        if outcome.stopped == "wall_clock":
+            raise CannotJudge(f"the tool was not done after {_LIMITS.wall_seconds:.0f} s: is the machine very busy?")
         failure = ToolOverwhelmed if outcome.stopped or outcome.signal else CannotJudge
-        raise failure(f"{Path(argv[0]).name} did not do its work ({ended}): {said}")
+        raise failure(": ".join(part for part in (f"{Path(argv[0]).name} did not do its work ({ended})", said) if part))
     return outcome
