@@ -7,11 +7,10 @@ request is looked for before one is opened.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from worksite.builder.building import Progress
 from worksite.builder.changesets import Work, refuse_stale
 from worksite.builder.domain import merge_requests
 from worksite.builder.domain.credentials import Credential, chosen
@@ -22,6 +21,8 @@ from worksite.builder.repository import Repository
 from worksite.common.artifacts import Artifacts
 from worksite.common.errors import StepRefused
 from worksite.common.messages import Changeset, DeliverBranch, Delivered, GitProject
+
+Progress = Callable[[str], Awaitable[None]]
 
 
 @dataclass(frozen=True)
