@@ -176,11 +176,11 @@ def _owner(lock: TextIO) -> str:
 
 
 def _lives(pid: str) -> bool:
-    """A service that was killed may be survived by the process of its shard, for a moment."""
+    """Is the owner there? One that was killed may be survived by the process of its shard, for a moment."""
     try:
         os.kill(int(pid), 0)
+    except PermissionError:  # somebody else's
+        return True
     except (ProcessLookupError, ValueError):
         return False
-    except PermissionError:
-        return True
     return True
