@@ -5,11 +5,9 @@ import re
 import subprocess
 import sys
 import tomllib
-from functools import cache
 from importlib import import_module
 
 import pytest
-import yaml
 from kustomized import (
     COMBINATIONS,
     K8S,
@@ -25,6 +23,7 @@ from kustomized import (
     secret_references,
     workloads,
 )
+from new_secrets_of import made_secrets, new_secrets
 from pydantic import SecretStr
 from worksite.common.settings import ServiceSettings, load
 from worksite.common.subjects import PERMISSIONS, SERVICES
@@ -38,16 +37,6 @@ AFTER_GRACE_SECONDS = 15
 
 def settings(service: str) -> type[ServiceSettings]:
     return getattr(import_module(f"worksite.{service}.settings"), f"{service.capitalize()}Settings")
-
-
-@cache
-def made_secrets() -> dict[str, dict[str, str]]:
-    return new_secrets()
-
-
-def new_secrets() -> dict[str, dict[str, str]]:
-    ran = subprocess.run([sys.executable, K8S / "tools" / "new_secrets.py"], capture_output=True, text=True, check=True)
-    return {each["metadata"]["name"]: each["stringData"] for each in yaml.safe_load(ran.stdout)["items"]}
 
 
 @of_each_service
