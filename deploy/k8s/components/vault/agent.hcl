@@ -3,11 +3,18 @@ exit_after_auth = true
 
 auto_auth {
   method "kubernetes" {
-    mount_path = "auth/kubernetes"
+    mount_path  = "auth/kubernetes"
+    exit_on_err = true
     config = {
       role       = "worksite"
       token_path = "/var/run/secrets/vault/token"
     }
+  }
+}
+
+vault {
+  retry {
+    num_retries = 3  # then the container ends, and Kubernetes tries again and says so
   }
 }
 
