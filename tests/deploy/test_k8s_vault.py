@@ -113,10 +113,10 @@ def set_up(client: httpx.Client, cluster_url: str) -> None:
     ok(client.post("auth/kubernetes/config", json=asked))
     accessor = client.get("sys/auth").json()["data"]["kubernetes/"]["accessor"]
     policy = (K8S / "components" / "vault" / "policy.hcl").read_text().replace("ACCESSOR", accessor)
-    ok(client.put("sys/policies/acl/worksite", json={"policy": policy}))
+    ok(client.put("sys/policies/acl/worksite-services", json={"policy": policy}))
     bound = {"bound_service_account_names": "gateway,admin,architect,builder,validator,rag"}
-    bound |= {"bound_service_account_namespaces": "worksite", "audience": AUDIENCE, "token_policies": "worksite"}
-    ok(client.post("auth/kubernetes/role/worksite", json=bound))
+    bound |= {"bound_service_account_namespaces": "worksite", "audience": AUDIENCE, "token_policies": "worksite-services"}
+    ok(client.post("auth/kubernetes/role/worksite-services", json=bound))
 
 
 def certificate() -> str:
