@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema import ValidationError as Unfit
 from kubernetes_validate import utils
-from kustomized import COMBINATIONS, WORKLOADS, built, having, of_kind, workloads
+from kustomized import COMBINATIONS, WORKLOADS, built, extended, having, of_kind, workloads
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from referencing import Registry, Resource
 
@@ -24,6 +24,7 @@ class _Strict(BaseModel):
 class _Metadata(_Strict):
     name: str
     namespace: Literal["worksite"]
+    labels: dict[str, str]
 
 
 class _Endpoint(_Strict):
@@ -153,7 +154,7 @@ def test_a_misspelt_field_would_be_noticed():
     with pytest.raises(Unfit, match="terminationGracePeriod"):
         check(json.dumps(gateway), NEWEST[-1])
 
-    scaled = copy.deepcopy(of_kind(built("prod-autoscaling"), "ScaledObject")["builder"])
+    scaled = copy.deepcopy(of_kind(built("prod-all"), "ScaledObject")["builder"])
     scaled["spec"]["triggers"][0]["metadata"]["lagThreshhold"] = "1"
     with pytest.raises(ValidationError):
         ScaledObject.model_validate(scaled)
@@ -188,3 +189,32 @@ def test_every_overlay_is_the_whole_system(combination):
 )
 def test_an_overlay_has_what_its_components_bring_and_nothing_else(component, kind):
     assert [name for name in COMBINATIONS if of_kind(built(name), kind)] == having(component)
+
+
+@pytest.mark.parametrize("component", ["observability", "autoscaling", "pod-disruption-budgets"])
+def test_a_component_can_be_added_alone(component):
+    added = [each for each in extended("dev", [component]) if each["kind"] not in {m["kind"] for m in built("dev")}]
+    assert added
+    assert {each["metadata"]["namespace"] for each in added} == {"worksite"}
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+@pytest.mark.parametrize(
+    ("stage", "found"),
+    [
+        ("bus", {"ConfigMap", "ServiceAccount", "Service", "StatefulSet"}),
+        ("provision", {"ServiceAccount", "Job"}),
+        ("index", {"ServiceAccount", "Service", "StatefulSet"}),
+        ("service", {"ConfigMap", "ServiceAccount", "Service", "Deployment"}),
+    ],
+)
+def test_a_stage_of_an_upgrade_is_found_by_its_label(combination, stage, found):
+    label = "app.kubernetes.io/component"
+    kinds = {each["kind"] for each in built(combination) if each["metadata"].get("labels", {}).get(label) == stage}
+    assert kinds == found
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_everything_says_what_it_is_part_of(combination):
+    parts = {each["metadata"].get("labels", {}).get("app.kubernetes.io/part-of") for each in built(combination)}
+    assert parts == {"worksite"}
