@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from worksite.common.messages import BuildChange, CheckResult, CriterionResult, Harness, Report, Spec
 
 MAX_FILES_SHOWN = 400
+_OPENS_A_TAG = re.compile(r"<(?=[/a-z])")
 _MAX_EVIDENCE, _MAX_FINDINGS = 2500, 20
 
 
@@ -19,6 +21,7 @@ def briefing(spec: Spec, command: BuildChange, files: Sequence[str], report: Rep
         *(_section("acceptance-test", f"{test.path}:\n{test.content}") for test in spec.tests),
         *([_section("files", listing(files))] if files else []),
         *([_section("findings", "\n".join(_findings(report)))] if report else []),
+        *([_section("advice", advice)] if report and (advice := _advice(report)) else []),
     ]
     return "\n\n".join(sections)
 
@@ -51,6 +54,13 @@ def _started(harness: Harness) -> str:
     env = ", ".join(f"{name}={value}" for name, value in harness.env.items()) or "nothing"
     roots = ", ".join(harness.import_roots)
     return f"- started as {harness.target} ({what}), on sys.path: {roots}, in the environment: {env}"
+
+
+def _advice(report: Report) -> str:
+    """What a model said of the last round's work: apart from the findings, as nobody has shown that it is right."""
+    remarks = (remark for check in report.checks for remark in check.advice)
+    told = (f"- {each.severity}, {each.path}:{each.line} `{each.quote}`: {each.message}" for each in remarks)
+    return _OPENS_A_TAG.sub("‹", "\n".join(told))
 
 
 def _findings(report: Report) -> Iterator[str]:

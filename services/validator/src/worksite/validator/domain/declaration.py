@@ -23,7 +23,7 @@ from worksite.validator.domain.judgement import ACCEPTANCE_FOLDER
 FILE = "worksite.toml"
 CHECKS = (
     "acceptance", "spec-tests", "project-tests", "types", "lint", "security", "secrets", "tampering",
-    "forbidden-changes", "environment",
+    "forbidden-changes", "environment", "review",
 )  # fmt: skip
 """Names that no declared command may have."""
 
