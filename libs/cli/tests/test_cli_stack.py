@@ -227,4 +227,11 @@ def test_what_libraries_leave_behind_is_left_in_the_state(tmp_path):
 def test_the_key_of_a_language_model_goes_to_those_who_call_models_and_to_nobody_else(tmp_path, service):
     environ = {"ANTHROPIC_API_KEY": "sk-secret", "ANTHROPIC_BASE_URL": "http://127.0.0.1:1", "MODEL_MEDIUM": "m"}
     given = service_environment(service, State(tmp_path), tmp_path, "nats://127.0.0.1:4222", 1, environ)
-    assert ("ANTHROPIC_API_KEY" in given) == (service in {"admin", "architect", "builder"})
+    assert ("ANTHROPIC_API_KEY" in given) == (service in {"admin", "architect", "builder", "validator"})
+
+
+def test_no_key_is_near_a_candidate_that_nothing_confines(tmp_path):
+    environ = {"ANTHROPIC_API_KEY": "sk-secret", "SANDBOX": "none"}
+    given = service_environment("validator", State(tmp_path), tmp_path, "nats://127.0.0.1:4222", 1, environ)
+    assert given["SANDBOX"] == "none"
+    assert "ANTHROPIC_API_KEY" not in given
