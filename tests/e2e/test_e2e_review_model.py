@@ -60,9 +60,9 @@ def provider(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def project(folder: Path, code: str) -> Path:
-    """A first commit without the function, and a second with it, on a branch."""
+    """A first commit that works, and a second on a branch."""
     identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
-    commits = ("main", "def total(prices):\n    return 0\n"), ("change", code)
+    commits = ("main", "def total(prices):\n    return sum(list(prices))\n"), ("change", code)
     subprocess.run(["git", "init", "-q", "-b", "main", folder], check=True)
     (folder / "tests").mkdir()
     (folder / "tests" / "test_shop.py").write_text(TEST)
