@@ -228,3 +228,12 @@ def test_a_report_of_before_has_no_advice_and_one_with_advice_can_be_read_back()
 
     assert Report.consume(report.to_json()) == report
     assert any(check.advice for check in report.checks)
+
+
+def test_endless_lines_cost_no_time() -> None:
+    hostile = "<" + " /" * 4_000_000
+    files = {"a.js": [hostile] * 5}
+    remarks = [remark(path="a.js", line=3, quote="gone for good", message=f"m{n}") for n in range(200)]
+
+    assert looked_up(remarks, files.get) == ()
+    assert len(opening(1, Spec(title="t", request="r", engine="e", criteria=()), "", hostile[:60_000])) > 60_000

@@ -21,6 +21,7 @@ from worksite.common.messages import (
     Spec,
     Verdict,
 )
+from worksite.validator.domain.differences import MAX_LINE
 from worksite.validator.domain.judgement import bounded
 
 NAME = "review"
@@ -32,7 +33,7 @@ _MAX_REQUEST, _MAX_SPEC, _MAX_JUDGEMENT, _MAX_EVIDENCE = 4000, 12_000, 8000, 600
 _LEAST_QUOTED = 4
 """Characters: a bracket stands everywhere."""
 _ORDER: tuple[Severity, ...] = ("high", "medium", "low")
-_TAGS = re.compile(r"<(?=\s*/?\s*(?:request|spec|judgement|change)\b)", re.IGNORECASE)
+_TAGS = re.compile(r"<(?=[\s/]*(?:request|spec|judgement|change)\b)", re.IGNORECASE)
 
 LinesOf = Callable[[str], Sequence[str] | None]
 """The lines of a file at head; None where there is no such file."""
@@ -124,7 +125,7 @@ def _looked_up(remark: Remark, lines_of: LinesOf) -> Advice | None:
         return None
     near = sorted(range(-NEAR, NEAR + 1), key=abs)
     for line in (remark.line + distance for distance in near):
-        if 1 <= line <= len(lines) and quote in _plain(harmless(lines[line - 1])):
+        if 1 <= line <= len(lines) and quote in _plain(harmless(lines[line - 1][:MAX_LINE])):
             return Advice(
                 path=remark.path,
                 line=line,
