@@ -113,7 +113,8 @@ def test_no_trap_goes_off_outside_and_no_secret_comes_home(bench: Bench, judge: 
     spec = Spec(title="t", request="r", engine="rules", criteria=(OWN_TESTS,))
     files = trapped(place)
 
-    judged = judge(spec, project.commit(files), project.commit({**files, "app.py": "def one():\n    return 2\n"}))
+    base = project.commit({**files, "app.py": "def one():\n    return 2\n"})
+    judged = judge(spec, project.commit(files), base)
 
     assert list(place.iterdir()) == []
     assert SECRET not in judged.report.model_dump_json() + judged.document
