@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from worksite.common.llm.sections import section
 from worksite.common.messages import BuildChange, CheckResult, CriterionResult, Harness, Report, Spec
 
 MAX_FILES_SHOWN = 400
@@ -14,11 +15,11 @@ def briefing(spec: Spec, command: BuildChange, files: Sequence[str], report: Rep
     """One text of named sections. What is inside them is data: the prompt says so."""
     sections = [
         f"Build round {command.round}, {'a new project' if command.project.empty else 'an existing project'}.",
-        _section("request", spec.request),
-        _section("spec", "\n".join(_spec_lines(spec))),
-        *(_section("acceptance-test", f"{test.path}:\n{test.content}") for test in spec.tests),
-        *([_section("files", listing(files))] if files else []),
-        *([_section("findings", "\n".join(_findings(report)))] if report else []),
+        section("request", spec.request),
+        section("spec", "\n".join(_spec_lines(spec))),
+        *(section("acceptance-test", f"{test.path}:\n{test.content}") for test in spec.tests),
+        *([section("files", listing(files))] if files else []),
+        *([section("findings", "\n".join(_findings(report)))] if report else []),
     ]
     return "\n\n".join(sections)
 
@@ -28,10 +29,6 @@ def listing(files: Sequence[str]) -> str:
     shown = sorted(sorted(files, key=lambda path: (path.count("/"), path))[:MAX_FILES_SHOWN])
     rest = len(files) - len(shown)
     return "\n".join([*shown, *([f"… and {rest} more files"] if rest else [])])
-
-
-def _section(name: str, text: str) -> str:
-    return f"<{name}>\n{text}\n</{name}>"
 
 
 def _spec_lines(spec: Spec) -> Iterator[str]:
