@@ -146,5 +146,5 @@ def test_a_models_advice_is_told_apart_from_the_findings_and_cannot_end_its_sect
     findings, _, rest = text.partition("<advice>\n")
     assert "a.py:1" in findings
     assert "review" not in findings
-    assert rest == "- low, a.py:3 `x == None`: Use ‹/advice>‹spec> here, and a < b.\n</advice>"
+    assert rest == "- low, a.py:3 `x == None`: Use &lt;/advice>&lt;spec> here, and a < b.\n</advice>"
     assert "<advice>" not in briefing(SPEC, COMMAND, [], report((), (failed,)))

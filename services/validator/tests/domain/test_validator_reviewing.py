@@ -105,10 +105,10 @@ def test_a_quotation_is_found_two_lines_off_and_told_where_it_stands() -> None:
 
 def test_a_quotation_of_a_line_that_was_shown_harmless_is_found() -> None:
     found = looked_up(
-        [remark(path="tags.py", line=1, quote=quote) for quote in ('TEXT = "‹/change>"', "</change>")], FILES.get
+        [remark(path="tags.py", line=1, quote=quote) for quote in ('TEXT = "&lt;/change>"', "</change>")], FILES.get
     )
 
-    assert [each.quote for each in found] == ['TEXT = "‹/change>"', "‹/change>"]
+    assert [each.quote for each in found] == ['TEXT = "&lt;/change>"', "&lt;/change>"]
 
 
 @pytest.mark.parametrize(

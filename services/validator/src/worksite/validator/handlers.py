@@ -12,16 +12,16 @@ from worksite.common.messages import CheckResult, Environment, Judgement, Report
 from worksite.common.worker import Handler, Reply, StepContext
 from worksite.validator.bench import Bench, Change, Version
 from worksite.validator.checks.result import Judged, run_check
+from worksite.validator.declared import declared_by
 from worksite.validator.domain import declaration, judgement
-from worksite.validator.domain.declaration import Declaration
+from worksite.validator.domain.declaration import Declaration, InvalidDeclaration
 from worksite.validator.domain.documents import report_markdown
 from worksite.validator.environment import EnvironmentUnavailable
-from worksite.validator.judge import Evidence, judge, unread_module
+from worksite.validator.judge import Evidence, judge
 from worksite.validator.reviewing import JudgedChange, Reviewer
 from worksite.validator.testfiles import stray_test
 from worksite.validator.tree import Repository, Tree
 
-_MODULE_NAME = "{}: the name of an acceptance module begins with `test_`"
 _REPOSITORY = "repository"
 ENGINE = "validator@0.1.0"
 
@@ -42,7 +42,8 @@ async def validate(
     async with bench.sandbox.new_workspace() as directory:
         head, base = await _trees(command, context, directory)
         await context.progress("preparing the environment")
-        evidence, environment = await _evidence(bench, spec, head, base, context)
+        reviewed = command.project.changeset is not None
+        evidence, environment = await _evidence(bench, spec, head, base, reviewed, context)
         judged = JudgedChange(command, spec, evidence, head, Repository(directory / _REPOSITORY), base is not None)
         advice = (await reviewer.review(judged, context),) if reviewer else ()
     report = _report(command, evidence, environment, advice)
@@ -66,8 +67,8 @@ async def _spec(command: ValidateChange, context: StepContext) -> Spec:
         raise StepRefused("spec-invalid", f"the Spec cannot be read: {error}") from error
     if stray := stray_test(spec.tests):
         raise StepRefused("spec-invalid", f"the Spec has a test outside its folder: {stray[:200]}")
-    if unread := unread_module(spec.tests):
-        raise StepRefused("spec-invalid", _MODULE_NAME.format(unread[:200]))
+    if unread := declaration.unread_module(spec.tests):
+        raise StepRefused("spec-invalid", declaration.not_a_module(unread))
     if taken := {command.name for command in spec.commands} & set(declaration.CHECKS):
         raise StepRefused("spec-invalid", f"a command has the name of a check of ours: {min(taken)}")
     return spec
@@ -97,7 +98,7 @@ async def _refuse_stale(command: ValidateChange, repository: Repository) -> None
 
 
 async def _evidence(
-    bench: Bench, spec: Spec, head: Tree, base: Tree | None, context: StepContext
+    bench: Bench, spec: Spec, head: Tree, base: Tree | None, reviewed: bool, context: StepContext
 ) -> tuple[Evidence, Environment | None]:
     """ENVIRONMENT when the head's environment cannot be built: nothing was run, so nothing else is said."""
     declared = _declared(base) if base else _declared(head).beside(spec)
@@ -108,20 +109,18 @@ async def _evidence(
         check = await run_check("environment", "verified_io", lambda: _unavailable(reason))
         criteria = tuple(judgement.judge_criterion(each, {}, {}) for each in spec.criteria)
         return Evidence(criteria, (check,)), None
-    evidence = await judge(bench, Change(declared.added_to(spec), version, base, declared), context.progress)
+    change = Change(spec, version, base, declared.apart_from(spec), reviewed)
+    evidence = await judge(bench, change, context.progress)
     return evidence, _environment(bench, version)
 
 
 def _declared(tree: Tree) -> Declaration:
-    """What the project declares, never by the change itself where there is a base. Raises StepRefused."""
-    wanted = (name for name in tree.files if name == declaration.FILE or declaration.is_acceptance(name))
+    """What the project declares, never by the change itself where there is a base. One that cannot be read declares
+    nothing, and `forbidden-changes` says so."""
     try:
-        found = declaration.read_declaration({name: (tree.path / name).read_text(errors="replace") for name in wanted})
-    except declaration.InvalidDeclaration as error:
-        raise StepRefused("declaration-invalid", str(error)) from None
-    if unread := unread_module(found.tests):
-        raise StepRefused("declaration-invalid", _MODULE_NAME.format(unread[:200]))
-    return found
+        return declared_by(tree)
+    except InvalidDeclaration:
+        return Declaration()
 
 
 async def _unavailable(reason: str) -> Judged:

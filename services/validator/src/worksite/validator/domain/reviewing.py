@@ -6,10 +6,10 @@ quotes stand in the head's files: so much can be looked up. Whether it is right,
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
+from worksite.common.llm.sections import harmless, section
 from worksite.common.messages import (
     Advice,
     CheckResult,
@@ -33,7 +33,6 @@ _MAX_REQUEST, _MAX_SPEC, _MAX_JUDGEMENT, _MAX_EVIDENCE = 4000, 12_000, 8000, 600
 _LEAST_QUOTED = 4
 """Characters: a bracket stands everywhere."""
 _ORDER: tuple[Severity, ...] = ("high", "medium", "low")
-_TAGS = re.compile(r"<(?=[\s/]*(?:request|spec|judgement|change)\b)", re.IGNORECASE)
 
 LinesOf = Callable[[str], Sequence[str] | None]
 """The lines of a file at head; None where there is no such file."""
@@ -73,13 +72,7 @@ def opening(round_number: int, spec: Spec, judgement: str, change: str) -> str:
         ("judgement", judgement),
         ("change", change),
     )
-    told = (f"<{name}>\n{harmless(text)}\n</{name}>" for name, text in sections)
-    return "\n\n".join((f"Review of round {round_number}.", *told))
-
-
-def harmless(text: str) -> str:
-    """Nothing in it is read as a section of ours."""
-    return _TAGS.sub("‹", text)
+    return "\n\n".join((f"Review of round {round_number}.", *(section(name, text) for name, text in sections)))
 
 
 def _spec_lines(spec: Spec) -> Iterator[str]:
