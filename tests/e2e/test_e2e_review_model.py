@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from worksite.common.llm import Prices, Reply, Script, Usage
@@ -74,34 +75,38 @@ def project(folder: Path, code: str) -> Path:
     return folder
 
 
+def reviewed(stack: Any, folder: Path, code: str) -> tuple[str, Path]:
+    """The last line of `worksite review`, and the folder that it names."""
+    folder.mkdir()
+    options = ["--base", "main", "--criteria", str(folder / "criteria.json"), "--out", str(folder / "out")]
+    command = stack.command("review", str(project(folder / "shop", code)), *options)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.stdout, done.stderr
+    last = done.stdout.splitlines()[-1]
+    return last, Path(last.partition("out=")[2])
+
+
 def test_a_model_advises_each_verdict_and_changes_none_and_costs_what_the_provider_billed(start_stack, tmp_path):
-    billed: list[dict[str, object]] = []
+    told = 0
     with provider(tmp_path) as (url, books):
         settings = {"ANTHROPIC_API_KEY": TEST_KEY, "ANTHROPIC_BASE_URL": url}
         with start_stack(tmp_path, settings) as stack:
             for name, code, verdict in (("right", RIGHT, "PASS"), ("wrong", WRONG, "FAIL")):
-                (tmp_path / name).mkdir()
-                repository = project(tmp_path / name / "shop", code)
-                options = ["--base", "main", "--criteria", str(tmp_path / name / "criteria.json")]
-                out = ["--out", str(tmp_path / name / "out")]
-                command = stack.command("review", str(repository), *options)
-                done = subprocess.run([*command, *out], capture_output=True, text=True, timeout=300, check=False)
-                last = done.stdout.splitlines()[-1] if done.stdout else done.stderr
-                assert last.startswith(f"{verdict} "), done.stdout + done.stderr
-                made = Path(last.partition("out=")[2])
+                last, made = reviewed(stack, tmp_path / name, code)
+                assert last.startswith(f"{verdict} "), last
                 report = json.loads((made / "report.json").read_text())
                 review = next(check for check in report["checks"] if check["name"] == "review")
                 assert (report["verdict"], review["verdict"]) == (verdict, "not_applicable")
                 assert len(review["advice"]) == 1
                 assert ("1 left out" in review["evidence"]) == (name == "wrong")
                 assert "## Advice" in (made / "report.md").read_text()
-                new = [json.loads(line) for line in books.read_text().splitlines()[1:]][len(billed) :]
-                billed += new
-                agrees(json.loads((made / "cost.json").read_text()), new)
+                billed = [json.loads(line) for line in books.read_text().splitlines()[1 + told :]]
+                told += len(billed)
+                agrees(json.loads((made / "cost.json").read_text()), billed)
         assert TEST_KEY not in (tmp_path / "up.log").read_text()
 
 
-def agrees(cost: dict[str, object], books: list[dict[str, object]]) -> None:
+def agrees(cost: dict[str, Any], books: list[dict[str, Any]]) -> None:
     """One call, of the small model, in the step that validates; to the token and to the millionth of a dollar."""
     [step] = [step for step in cost["steps"] if step["models"]]
     [use], [line] = step["models"], books
