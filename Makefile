@@ -84,7 +84,7 @@ models: .worksite/models-venv/.installed ## make the shipped model files anew an
 simulate: $(DEV_INSTALLED) ## admin and workers under seeded faults: make simulate RUNS=10000 SEED=1
 	$(BIN)/python tests/simulation --runs $(or $(RUNS),10000) --seed $(or $(SEED),1)
 
-calibrate: $(DEV_INSTALLED) $(WHEELHOUSE) ## judge 120 programs whose verdict is known: make calibrate ONLY=web_
+calibrate: $(DEV_INSTALLED) $(WHEELHOUSE) ## judge 137 programs whose verdict is known: make calibrate ONLY=web_
 	$(BIN)/python tests/calibration --only '$(ONLY)'
 
 faults: $(DEV_INSTALLED) $(WHEELHOUSE) ## a running stack under kills, stops, bad connections, a full disk: make faults RUNS=20 SEED=1 PROFILE=cluster

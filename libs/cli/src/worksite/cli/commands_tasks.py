@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from worksite.cli.client import output, tasks, verdict
+from worksite.cli.client.access import Access
 from worksite.cli.client.display import Display
 from worksite.cli.client.events import Event
 from worksite.cli.client.gateway import Gateway
@@ -116,7 +117,12 @@ class Word:
 
 
 async def approve(name: str, word: Word, session: Session, stack: StackOptions, out: Path) -> int:
-    """Open the gate that a task waits at, or end it there, and follow it."""
+    """Open the gate that a task waits at, or end it there, and follow it.
+
+    Raises GatewayError, NoAccess: no stack is started to find out which task somebody may have seen last.
+    """
+    if name == tasks.LAST:
+        Access.find(session.state)
 
     async def work() -> int:
         async with session.gateway(APPROVER) as gateway:
@@ -180,7 +186,7 @@ async def _submitted(
             try:
                 upload = await gateway.upload(bundle.file)
             except GatewayError as error:
-                raise GatewayError(f"the repository's bundle of {bundle.size} was not taken: {error}") from error
+                raise type(error)(f"the repository's bundle of {bundle.size} was not taken: {error}") from error
     return await gateway.submit(submission.body(upload, bundle), key)
 
 

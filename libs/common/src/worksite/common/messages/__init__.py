@@ -59,12 +59,14 @@ from worksite.common.messages.replies import (
     SpecWritten,
 )
 from worksite.common.messages.report import (
+    Advice,
     CheckResult,
     CheckVerdict,
     CriterionResult,
     Environment,
     Finding,
     Report,
+    Severity,
     Verdict,
 )
 from worksite.common.messages.routing import (
@@ -165,6 +167,7 @@ __all__ = [
     "SHARED_TENANT",
     "TERMINAL",
     "Action",
+    "Advice",
     "Agent",
     "AgentReply",
     "Answer",
@@ -244,6 +247,7 @@ __all__ = [
     "SearchRequest",
     "SearchResponse",
     "SearchResult",
+    "Severity",
     "Spec",
     "SpecWritten",
     "StageReport",
