@@ -44,7 +44,11 @@ def test_without_a_title_it_is_the_tasks() -> None:
         ("https://git.example/team/app.git", "https://git.example/api/v4", "team/app"),
         ("https://git.example/team/sub/app/", "https://git.example/api/v4", "team/sub/app"),
         ("https://git.example/lab/team/app.git", "https://git.example/lab/api/v4", "team/app"),
+        ("https://GIT.example:443/team/app.git", "https://git.example/api/v4", "team/app"),
         ("https://git.example/team/app.git", "https://api.example/api/v4", None),
+        ("https://git.example/lab-b/app.git", "https://git.example/lab/api/v4", None),
+        ("https://git.example/../team/app.git", "https://git.example/api/v4", None),
+        ("https://git.example/", "https://git.example/api/v4", None),
     ],
 )
 def test_a_project_is_named_by_its_path(url: str, api: str, project: str | None) -> None:

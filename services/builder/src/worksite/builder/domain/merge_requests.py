@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from worksite.builder.domain.redaction import presentable
+from worksite.builder.domain.urls import below, place_of
 from worksite.common.messages import Changeset
 
 _MAX_TITLE_CHARACTERS = 255
@@ -46,5 +47,6 @@ def _description(changeset: Changeset, task: str) -> str:
 
 def project_of(url: str, api: str) -> str | None:
     """The path of a project at GitLab, from the URL of its repository; None where the API is not that of this host."""
-    root = f"{api.removesuffix('/api/v4')}/"
-    return url.removeprefix(root).strip("/").removesuffix(".git") if url.startswith(root) else None
+    root = place_of(api.removesuffix("/api/v4"))
+    path = below(root, url) if root else None
+    return "/".join(path).removesuffix(".git") if path else None
