@@ -1,13 +1,14 @@
-"""What a merge request says.
+"""What a merge request says, and which of those at the forge is a task's.
 
 GitLab runs commands and calls people that a description names: so nothing there is free text of a model or of the work
-itself, but for one line that is shown as code.
+itself, but for one line that is shown as code, and in it is nothing to obey.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from worksite.builder.domain.inert import inert
 from worksite.builder.domain.redaction import presentable
 from worksite.builder.domain.urls import below, place_of
 from worksite.common.messages import Changeset
@@ -32,13 +33,13 @@ def merge_request(changeset: Changeset, branch: str, target: str, title: str | N
         source=branch,
         target=target,
         head=changeset.head_sha,
-        title=presentable(title or f"Worksite task {task}")[:_MAX_TITLE_CHARACTERS],
+        title=inert(presentable(title or f"Worksite task {task}"))[:_MAX_TITLE_CHARACTERS],
         description=_description(changeset, task),
     )
 
 
 def _description(changeset: Changeset, task: str) -> str:
-    summary = presentable(changeset.summary).replace("`", "'")
+    summary = inert(presentable(changeset.summary)).replace("`", "'")
     return (
         f"Made by `{changeset.engine}` for task `{task}`; its Report says PASS.\n\n"
         f"- `{summary}`\n- from `{changeset.base_sha}` to `{changeset.head_sha}`\n"
