@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from worksite.builder.domain.merge_requests import marker
 from worksite.builder.remote import RemoteUnavailable
 from worksite.builder.testing import TASK, Desk, Origin, deliver_command, run_git
 from worksite.builder.testing_forge import TOKEN, Forge, running_forge
@@ -57,6 +58,13 @@ def remote(forge: Forge, desk: Desk, change: Change, origin: Origin) -> Path:
 
 def head(remote: Path, branch: str = BRANCH) -> str:
     return run_git(remote, "rev-parse", "--verify", f"refs/heads/{branch}")
+
+
+def shown(forge: Forge, **fields: object) -> dict[str, Any]:
+    """A merge request of somebody's, from a branch of the task's name."""
+    ids = dict.fromkeys(("source_project_id", "target_project_id"), forge.project_id("team/app"))
+    place = {"source_branch": BRANCH, "target_branch": "main", "sha": None, "description": None}
+    return place | ids | {"state": "opened", "web_url": "https://m/1"} | fields
 
 
 def branches(remote: Path) -> list[str]:
@@ -109,17 +117,59 @@ async def test_delivered_again_it_ends_in_the_same(desk: Desk, forge: Forge, rem
     assert forge.asked("POST", "git-receive-pack") == 1
 
 
-async def test_what_was_merged_meanwhile_is_not_pushed_again(
-    desk: Desk, forge: Forge, remote: Path, change: Change
+@pytest.mark.parametrize("state", ["merged", "closed", "locked"])
+async def test_what_people_have_ended_meanwhile_is_neither_pushed_nor_opened_again_and_that_is_said(
+    desk: Desk, forge: Forge, remote: Path, state: str, change: Change
 ) -> None:
-    """Its branch may have been deleted with the merge."""
+    """Though they have also changed its title and target, added commits, and deleted the branch."""
     command = deliver_command(GitProject(git_url=forge.url()), await change(), delivery=MERGE)
     first = await desk.deliver(command)
-    forge.merge_requests[0]["state"] = "merged"
+    forge.merge_requests[0] |= {"state": state, "title": "Ours", "target_branch": "next", "sha": "1" * 40}
     run_git(remote, "branch", "-D", BRANCH)
 
-    assert await desk.deliver(command) == first
+    again = await desk.deliver(command)
+
+    ended = "closed" if state == "closed" else "merged"
+    assert (first.merge_request_state, again.merge_request_state) == ("opened", ended)
+    assert again.merge_request == first.merge_request
     assert branches(remote) == ["main"]
+    assert len(forge.merge_requests) == 1
+
+
+async def test_a_merge_request_that_people_work_on_is_left_to_them(
+    desk: Desk, forge: Forge, remote: Path, change: Change
+) -> None:
+    command = deliver_command(GitProject(git_url=forge.url()), await change(), delivery=MERGE)
+    first = await desk.deliver(command)
+    run_git(remote, "update-ref", f"refs/heads/{BRANCH}", "main")
+
+    assert await desk.deliver(command) == first
+    assert head(remote) == head(remote, "main")
+
+
+async def test_a_merge_request_of_a_fork_is_not_ours_though_it_bears_our_mark(
+    desk: Desk, forge: Forge, remote: Path, change: Change
+) -> None:
+    """There are more of them than a page of the forge's answer holds."""
+    made = await change()
+    theirs = shown(forge, source_project_id=7, sha=made.head_sha, description=marker(TASK))
+    forge.merge_requests += [theirs | {"state": state} for state in ("opened", "merged", "closed")] * 40
+
+    done = await desk.deliver(deliver_command(GitProject(git_url=forge.url()), made, delivery=MERGE))
+
+    assert head(remote) == made.head_sha
+    assert done.merge_request == forge.merge_requests[-1]["web_url"]
+    assert len(forge.merge_requests) == 121
+
+
+async def test_a_merge_request_of_another_task_on_a_branch_of_the_same_name_is_not_ours(
+    desk: Desk, forge: Forge, remote: Path, change: Change
+) -> None:
+    forge.merge_requests.append(shown(forge, state="merged", sha="1" * 40, description=marker("2" * 32)))
+
+    await desk.deliver(deliver_command(GitProject(git_url=forge.url()), await change(), delivery=MERGE))
+
+    assert [one["state"] for one in forge.merge_requests] == ["merged", "opened"]
 
 
 async def test_a_merge_request_that_somebody_opened_is_taken(
@@ -128,8 +178,7 @@ async def test_a_merge_request_that_somebody_opened_is_taken(
     """Between the look and the opening: GitLab says conflict, and shows it."""
     made = await change()
     forge.answers.append((200, "[]"))
-    mine = {"source_branch": BRANCH, "target_branch": "main", "state": "opened", "sha": None, "web_url": "https://m/7"}
-    forge.merge_requests.append(mine)
+    forge.merge_requests.append(shown(forge, state="opened", web_url="https://m/7"))
 
     done = await desk.deliver(deliver_command(GitProject(git_url=forge.url()), made, delivery=MERGE))
 

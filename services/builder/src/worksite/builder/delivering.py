@@ -1,7 +1,8 @@
 """Deliver: push what has passed as a branch of its own, and open a merge request.
 
 Killed anywhere and done again, it ends in the same: a branch that is there at the commit is left as it is, and a merge
-request is looked for before one is opened.
+request is looked for before one is opened. One that is ours was opened after the push: what people have made of it and
+of its branch since, merged and closed ones included, is theirs.
 """
 
 from __future__ import annotations
@@ -47,15 +48,19 @@ class Deliverer:
             return Delivered(remote=url, branch=branch, head_sha=command.changeset.head_sha)
         forge = self._forge(url, credential)
         target = _target(command, await remote.refs(repository))
-        found = await forge.find(branch, target, command.changeset.head_sha)
-        if found is None or found.state == "opened":  # else it was merged, or closed, since we opened it
+        wanted = merge_requests.merge_request(command.changeset, branch, target, command.title, command.task)
+        found = await forge.find(wanted)
+        if found is None or not (found.is_marked(command.task) or found.state in ("merged", "closed")):
             await self._push(remote, repository, command.changeset, branch)
         if found is None:
             await self.progress(f"opening a merge request into {target}")
-            wanted = merge_requests.merge_request(command.changeset, branch, target, command.title, command.task)
             found = await forge.open(wanted)
         return Delivered(
-            remote=url, branch=branch, head_sha=command.changeset.head_sha, merge_request=_shown(found.web_url)
+            remote=url,
+            branch=branch,
+            head_sha=command.changeset.head_sha,
+            merge_request=_shown(found.web_url),
+            merge_request_state="merged" if found.state == "locked" else found.state,
         )
 
     async def _repository(self, changeset: Changeset) -> Repository:
