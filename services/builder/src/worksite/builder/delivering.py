@@ -21,7 +21,7 @@ from worksite.builder.remote import Limits, Remote
 from worksite.builder.repository import Repository
 from worksite.common.artifacts import Artifacts
 from worksite.common.errors import StepRefused
-from worksite.common.messages import Changeset, DeliverBranch, Delivered, GitProject
+from worksite.common.messages import Changeset, DeliverBranch, Delivered
 
 Progress = Callable[[str], Awaitable[None]]
 
@@ -38,10 +38,9 @@ class Deliverer:
 
     async def run(self, command: DeliverBranch) -> Delivered:
         """Raises StepRefused and RemoteUnavailable."""
-        url = _url(command)
+        url, branch = _remote(command), command.planned.branch
         credential = chosen(self.credentials, command.tenant, url)
         remote = Remote(url, self.limits, credential=credential)
-        branch = command.delivery.push.branch or command.changeset.branch
         repository = await self._repository(command.changeset)
         if not command.delivery.merge_request:
             await self._push(remote, repository, command.changeset, branch)
@@ -99,17 +98,15 @@ class Deliverer:
         return GitLab(credential, project, self.limits)
 
 
-def _url(command: DeliverBranch) -> str:
-    if command.delivery.push.url:
-        return command.delivery.push.url
-    if isinstance(command.source, GitProject):
-        return command.source.git_url
+def _remote(command: DeliverBranch) -> str:
+    if url := command.planned.remote:
+        return url
     raise StepRefused("no_remote", "the project has no git_url: say where to deliver it, as push.url")
 
 
 def _target(command: DeliverBranch, refs: RemoteRefs) -> str:
     """The branch that the project came from; where it came from a tag or a commit, the default branch."""
-    named = command.source.ref if isinstance(command.source, GitProject) else None
+    named = command.planned.into
     if named and HEADS + named in refs.names:
         return named
     if refs.trunk is None or not refs.trunk.startswith(HEADS):
