@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from worksite.builder.domain.merge_requests import marker
 from worksite.builder.remote import RemoteUnavailable
-from worksite.builder.testing import TASK, Desk, Origin, deliver_command, run_git
+from worksite.builder.testing import TASK, Desk, Origin, answering, deliver_command, run_git
 from worksite.builder.testing_forge import TOKEN, Forge, running_forge
 from worksite.common.errors import StepRefused
 from worksite.common.messages import Changeset, DeliverBranch, GitProject, NewProject
@@ -67,6 +67,14 @@ def shown(forge: Forge, **fields: object) -> dict[str, Any]:
     return place | ids | {"state": "opened", "web_url": "https://m/1"} | fields
 
 
+def hook(remote: Path, script: str) -> None:
+    """What a repository does before it takes a push."""
+    found = remote / "hooks" / "pre-receive"
+    found.parent.mkdir(exist_ok=True)
+    found.write_text(f"#!/bin/sh\n{script}")
+    found.chmod(0o755)
+
+
 def branches(remote: Path) -> list[str]:
     return run_git(remote, "for-each-ref", "--format=%(refname:short)", "refs/heads").splitlines()
 
@@ -96,6 +104,7 @@ async def test_without_a_merge_request_only_the_branch_is_pushed(
     desk: Desk, origin: Origin, tmp_path: Path, change: Change
 ) -> None:
     """To a repository on this machine, and one that is empty."""
+    desk.options["allow_file_pushes"] = True
     bare = tmp_path / "bare.git"
     origin.git("init", "--quiet", "--bare", str(bare))
     made = await change()
@@ -105,6 +114,44 @@ async def test_without_a_merge_request_only_the_branch_is_pushed(
 
     assert (done.branch, done.merge_request) == ("feature/greeting", None)
     assert head(bare, "feature/greeting") == made.head_sha
+
+
+async def test_nothing_is_pushed_to_this_machine_only_because_something_may_be_imported_from_it(
+    desk: Desk, origin: Origin, tmp_path: Path, change: Change
+) -> None:
+    """git would run the hooks there, as the builder."""
+    bare, ran = tmp_path / "bare.git", tmp_path / "ran"
+    origin.git("init", "--quiet", "--bare", str(bare))
+    hook(bare, f"touch {ran}\n")
+    made = await change()
+    assert desk.settings.allow_file_urls
+
+    with pytest.raises(StepRefused, match="file://") as refused:
+        await desk.deliver(deliver_command(NewProject(), made, delivery={"push": {"url": f"file://{bare}"}}))
+
+    assert refused.value.code == "url_refused"
+    assert branches(bare) == []
+    assert not ran.exists()
+
+
+async def test_a_url_that_cannot_be_parsed_is_refused(desk: Desk, forge: Forge, change: Change) -> None:
+    desk.options["git_credentials"] = forge.credentials()
+    with pytest.raises(StepRefused, match="cannot be parsed") as refused:
+        await desk.deliver(deliver_command(NewProject(), await change(), delivery={"push": {"url": "http://["}}))
+
+    assert refused.value.code == "url_refused"
+
+
+async def test_a_redirect_of_the_git_host_does_not_carry_the_token_elsewhere(
+    desk: Desk, forge: Forge, change: Change
+) -> None:
+    made = await change()
+    with answering(200) as (elsewhere, asked), answering(302, location=elsewhere) as (outside, _):
+        desk.options["git_credentials"] = forge.credentials(url=f"{outside}/")
+        with pytest.raises(StepRefused, match="redirects"):
+            await desk.deliver(deliver_command(GitProject(git_url=f"{outside}/team/app.git"), made))
+
+    assert asked == []
 
 
 async def test_delivered_again_it_ends_in_the_same(desk: Desk, forge: Forge, remote: Path, change: Change) -> None:
@@ -354,10 +401,7 @@ async def test_no_token_is_in_a_command_line_an_answer_or_a_log(
 ) -> None:
     """Of git neither, when the remote repeats what it was sent."""
     made = await change()
-    hook = remote / "hooks" / "pre-receive"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(f"#!/bin/sh\necho rejected {TOKEN} >&2\nexit 1\n")
-    hook.chmod(0o755)
+    hook(remote, f"echo rejected {TOKEN} >&2\nexit 1\n")
 
     with caplog.at_level(logging.DEBUG), pytest.raises(StepRefused) as refused:
         await desk.deliver(deliver_command(GitProject(git_url=forge.url()), made))
