@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 from worksite.builder.domain.merge_requests import marker
 from worksite.builder.remote import RemoteUnavailable
 from worksite.builder.testing import TASK, Desk, Origin, answering, deliver_command, run_git
-from worksite.builder.testing_forge import TOKEN, Forge, running_forge
+from worksite.builder.testing_forge import TOKEN, Forge, Hold, running_forge
 from worksite.common.errors import StepRefused
 from worksite.common.messages import Changeset, DeliverBranch, GitProject, NewProject
 
@@ -409,6 +411,29 @@ async def test_no_token_is_in_a_command_line_an_answer_or_a_log(
     assert refused.value.code == "push_refused"
     assert "rejected ***" in caplog.text
     assert TOKEN not in caplog.text + refused.value.detail + json.dumps(desk.progress)
+
+
+async def test_no_list_of_processes_shows_a_token_while_it_is_used(
+    desk: Desk, forge: Forge, remote: Path, change: Change
+) -> None:
+    hold = forge.holds["before push"] = Hold()
+    pushing = asyncio.create_task(desk.deliver(deliver_command(GitProject(git_url=forge.url()), await change())))
+    assert await asyncio.to_thread(hold.reached.wait, 60)
+    shown = await asyncio.to_thread(_command_lines)
+    hold.released.set()
+    await pushing
+
+    assert any(b"push" in line and forge.url().encode() in line for line in shown)
+    for secret in (TOKEN, b64encode(f"oauth2:{TOKEN}".encode()).decode()):
+        assert not any(secret.encode() in line for line in shown)
+
+
+def _command_lines() -> list[bytes]:
+    found: list[bytes] = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            found.append((process / "cmdline").read_bytes())
+    return found
 
 
 async def test_a_change_of_a_tag_goes_into_the_default_branch(
