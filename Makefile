@@ -40,7 +40,7 @@ worktrees-start: $(INSTALLED) ## worktrees architect, builder, validator beside 
 	@$(BIN)/worksite worktrees start "$$REPO" $${BASE:+--base "$$BASE"}
 
 worktrees-clean: $(INSTALLED) ## commit what is not committed there, and take them away: make worktrees-clean REPO=../shop
-	@$(BIN)/worksite worktrees clean "$$REPO"
+	@$(BIN)/worksite worktrees clean "$$REPO" $${DISCARD_IGNORED:+--discard-ignored}
 
 test: $(DEV_INSTALLED) $(WHEELHOUSE) ## run every test (no network, key or Docker needed)
 	$(BIN)/pytest -n 2 --dist worksteal -q --cov --cov-report=

@@ -189,6 +189,9 @@ def approve(
     task: Task,
     reject: Annotated[bool, typer.Option("--reject", help="end the task instead")] = False,
     comment: Annotated[str, typer.Option("--comment", help="why, for the record")] = "",
+    digest: Annotated[
+        str | None, typer.Option("--digest", help="of what you looked at; needed to approve a delivery")
+    ] = None,
     state: StateDir = STATE,
     root: Root = ROOT,
     out: Out = OUT,
@@ -196,9 +199,12 @@ def approve(
     port: GatewayPort = 0,
     admin_port: AdminPort = 0,
 ) -> None:
-    """Approve the design or the delivery that a task waits with, and follow the task; exit code as for run."""
+    """Approve the design or the delivery that a task waits with, and follow the task; exit code as for run.
+
+    Without --digest a delivery is only shown: its remote, branch, commit and merge request.
+    """
     session = session_of(state, tenant)
-    word = Word(not reject, comment)
+    word = Word(not reject, comment, digest)
     stack = stack_for(session, root, port, admin_port)
     raise typer.Exit(finished(commands_tasks.approve(task, word, session, stack, out)))
 

@@ -51,7 +51,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "builder": (
         *_MODELS,
         "MAX_REPOSITORY_BYTES", "MAX_UPLOAD_BYTES", "MAX_LEFTOVER_BYTES",
-        "CLONE_TIMEOUT_SECONDS", "ALLOW_FILE_URLS", "ALLOW_PRIVATE_HOSTS", "GIT_CREDENTIALS",
+        "CLONE_TIMEOUT_SECONDS", "ALLOW_FILE_URLS", "ALLOW_FILE_PUSHES", "ALLOW_PRIVATE_HOSTS", "GIT_CREDENTIALS",
     ),
     "validator": (
         *_MODELS,
