@@ -120,11 +120,11 @@ class Schedule:
 
 
 class _Difficult(Router):
-    """Finds every other request hard, so that its work is done in packages; nobody could be asked here."""
+    """Finds three of four requests hard, so that its work is done in packages; nobody could be asked here."""
 
     async def route(self, task: SubmitTask) -> RouteDecision:
         decision = await super().route(task)
-        return decision.model_copy(update={"difficulty": "hard" if int(task.task, 16) % 2 else None})
+        return decision.model_copy(update={"difficulty": "hard" if int(task.task, 16) % 4 else None})
 
 
 class _Unasked:
