@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from worksite.builder.coding import Modelling
+from worksite.builder.git import GitFailed
 from worksite.builder.testing import Desk, Origin, build_command, run_git
+from worksite.builder.workbench import Workbench
 from worksite.common.bus import Bus, announce, answer
-from worksite.common.errors import StepRefused
-from worksite.common.llm import Conversation, Prices, Reply, Script, ScriptedModel, ToolUse
+from worksite.common.errors import Permanent, StepRefused
+from worksite.common.llm import Conversation, Prices, Reply, Script, ScriptedModel, ToolResult, ToolUse
+from worksite.common.llm.agents import ToolFailed
 from worksite.common.llm.budgets import BudgetLimits
 from worksite.common.llm.calls import ModelCalls, Terms
 from worksite.common.llm.governor import Governor
@@ -89,6 +92,10 @@ class Studio:
     async def build(self, *replies: Reply) -> Changeset:
         self.follow(script(*replies))
         return await self.desk.build(await self.command(await self.desk.import_new()))
+
+    def results(self) -> list[ToolResult]:
+        """Of the tools that the model has used."""
+        return [part for turn in self.model.requests[-1].turns for part in turn.content if isinstance(part, ToolResult)]
 
     def told(self) -> str:
         """Everything that the model was told at last."""
@@ -236,6 +243,53 @@ async def test_work_that_cannot_be_right_goes_back_to_the_model(
 ) -> None:
     await studio.build(*replies)
     assert told in studio.told()
+
+
+async def test_a_name_that_is_no_text_is_shown_and_the_project_is_built(studio: Studio, origin: Origin) -> None:
+    (origin.folder / os.fsdecode(b"caf\xe9.txt")).write_text("needle")
+    origin.commit(a__txt="needle")
+    odd = r"caf\xe9.txt"
+    replies = (use("list_files"), use("search_files", text="needle"), use("read_file", path=odd), write("b.py"), done())
+    studio.follow(script(*replies, opening=odd))
+    made = await studio.desk.build(await studio.command(await studio.desk.import_git(origin.url)))
+    assert made.files_changed == 1
+    listed, found, read, _ = studio.results()
+    assert (listed.content, found.content) == (f"a.txt\n{odd}", "a.txt:1: needle")
+    assert read.is_error
+
+
+@pytest.mark.parametrize("failure", [ToolFailed("too deep"), TimeoutError("too slow"), GitFailed("too odd")])
+async def test_work_that_cannot_be_looked_at_goes_back_to_the_model_and_ends_as_a_refusal(
+    studio: Studio, failure: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: Workbench) -> str:
+        raise failure
+
+    monkeypatch.setattr(Workbench, "faults", fail)
+    with pytest.raises(StepRefused, match="cannot be inspected: too") as refused:
+        await studio.build(write("a.py"), *[done()] * 4)
+    assert refused.value.code == "unusable_answer"
+    assert f"cannot be inspected: {failure}" in studio.told()
+
+
+async def test_a_check_of_the_syntax_that_takes_too_long_is_told_to_the_model(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    bench = Workbench(folder, parse_seconds=0.001)
+    bench.write("a.py", "x = 1\n")
+    with pytest.raises(ToolFailed, match="cannot be parsed"):
+        await bench.faults()
+
+
+async def test_a_query_that_the_engine_refuses_is_an_error_that_the_model_can_read(studio: Studio, bus: Bus) -> None:
+    async def search(_: SearchRequest) -> SearchResponse:
+        raise Permanent("not like this")
+
+    service = await announce(bus, "rag", "0.0.1")
+    await answer(service, "search", SearchRequest, search)
+    await studio.build(use("search_knowledge", query="x"), write("a.py"), done())
+    await service.stop()
+    assert (studio.results()[0].content, studio.results()[0].is_error) == ("rag: not like this", True)
 
 
 async def test_a_model_that_gives_up_says_why_to_the_client(studio: Studio) -> None:
