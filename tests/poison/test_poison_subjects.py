@@ -22,6 +22,8 @@ from worksite.common.dead_letters import Original
 from worksite.common.messages import (
     AnswerQuestion,
     BuildChange,
+    CandidateChecked,
+    CheckCandidate,
     DeadLetter,
     DesignSpec,
     ImportProject,
@@ -234,6 +236,11 @@ class Engine:
         return SearchResult((), {}, "no_results")
 
 
+async def check(_: CheckCandidate) -> CandidateChecked:
+    """Without a sandbox."""
+    return CandidateChecked(text="")
+
+
 ENDPOINTS: dict[str, tuple[type[Message], Callable[[Bus], Any], Message]] = {
     "ws.v1.rpc.rag.search": (
         SearchRequest,
@@ -245,6 +252,7 @@ ENDPOINTS: dict[str, tuple[type[Message], Callable[[Bus], Any], Message]] = {
         lambda bus: Redriver(bus, Orchestrator(bus)).redrive,
         RedriveLetter(tenant=TENANT, sequence=999),
     ),
+    "ws.v1.rpc.validator.check": (CheckCandidate, lambda bus: check, SAMPLES[CheckCandidate]),
 }
 ASKED = sorted({s for granted in subjects.PERMISSIONS.values() for s in granted.publish if s.startswith("ws.v1.rpc.")})
 

@@ -14,6 +14,7 @@ from worksite.builder.git import GitFailed
 from worksite.builder.knowledge import search_knowledge
 from worksite.builder.repository import Worktree
 from worksite.builder.tools import tools
+from worksite.builder.trying import Trial
 from worksite.builder.workbench import Workbench
 from worksite.common.errors import StepRefused
 from worksite.common.llm import ModelRequest, user
@@ -59,9 +60,10 @@ class ModelMaker:
     async def fill(self, worktree: Worktree, spec: Spec, command: BuildChange) -> str:
         calls = await self.modelling.models.of(command, self.context)
         bench = await _bench(worktree, spec)
-        search = partial(search_knowledge, self.modelling.models.bus, command.tenant)
+        bus, artifacts = self.modelling.models.bus, self.context.artifacts
+        given = tools(bench, partial(search_knowledge, bus, command.tenant), Trial(bus, artifacts, worktree, command))
         faults = _Inspection(calls, bench, worktree)
-        agent = Agent(calls, BuildAnswer, tools(bench, search), faults, corrections=_CORRECTIONS)
+        agent = Agent(calls, BuildAnswer, given, faults, corrections=_CORRECTIONS)
         answer = await agent.work(await self._opening(bench, spec, command))
         if isinstance(answer.data, Built):
             return answer.data.summary

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 
 from worksite.common import service
-from worksite.common.messages import StepCommand, ValidateChange
+from worksite.common.artifacts import Artifacts
+from worksite.common.bus import answer
+from worksite.common.messages import CheckCandidate, StepCommand, ValidateChange
 from worksite.common.settings import SettingsError
 from worksite.common.worker import Handler, Worker
 from worksite.validator.bench import Bench
+from worksite.validator.checking import Checking
 from worksite.validator.environment import Environments
 from worksite.validator.handlers import validate_handler
 from worksite.validator.sandbox import SandboxUnavailable, open_sandbox
@@ -28,6 +31,8 @@ async def _main(settings: ValidatorSettings, running: service.Running) -> None:
     isolation = bench.sandbox.isolation
     log.info("isolation %s: %s", isolation.level, ", ".join(isolation.layers))
     handlers: dict[type[StepCommand], Handler] = {ValidateChange: validate_handler(bench)}
+    checking = Checking(bench, Artifacts(running.bus))
+    await answer(running.micro, "check", CheckCandidate, checking.check)
     worker = Worker(running.bus, "validator", handlers, concurrency=settings.worker_concurrency)
     await service.run_worker(settings, running, worker)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from worksite.common.messages.artifacts import ArtifactRef
 from worksite.common.messages.base import SHARED_TENANT, Message, Model
+from worksite.common.messages.checking import CandidateChecked, CheckCandidate
 from worksite.common.messages.commands import (
     AnswerQuestion,
     BuildChange,
@@ -148,6 +149,8 @@ MESSAGES: tuple[type[Message], ...] = (
     JournalRecord,
     EmbedText,
     Embedding,
+    CheckCandidate,
+    CandidateChecked,
     ExplainRoute,
     RouteExplained,
 )
@@ -172,7 +175,9 @@ __all__ = [
     "BlueprintChoice",
     "BuildChange",
     "CancelRequested",
+    "CandidateChecked",
     "Changeset",
+    "CheckCandidate",
     "CheckCommand",
     "CheckResult",
     "CheckVerdict",
