@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 from worksite.common.messages.artifacts import ArtifactRef
-from worksite.common.messages.base import Message, StepId, TaskId, Tenant
+from worksite.common.messages.base import Message, Model, StepId, TaskId, Tenant
 from worksite.common.messages.replies import Changeset, ImportedProject, Route
 from worksite.common.messages.sources import Delivery, ProjectName, ProjectSource
 from worksite.common.messages.spec import Criterion
@@ -40,16 +40,29 @@ class DesignSpec(StepCommand):
     route: Route
     project: ImportedProject
     criteria: tuple[Criterion, ...] = Field(default=(), description="review: given by the client")
+    may_split: bool = Field(default=False, description="the work may be planned as packages for several builders")
     inputs: tuple[str, ...] = Field(default=(), description="the client's answers to our questions, oldest first")
     project_name: ProjectName | None = Field(default=None, description="the client's name for a new project")
 
 
+class PackageWork(Model):
+    """What came of one work package."""
+
+    package: str
+    changeset: Changeset
+
+
 class BuildChange(StepCommand):
+    """Asks for the work of a round, of one work package, or for packages to be merged (`parts`) in their order; one
+    that conflicts with what was merged before it stays out, and the Changeset names it."""
+
     type: Literal["build_change"] = "build_change"
     spec: ArtifactRef
     project: ImportedProject
     report: ArtifactRef | None = Field(default=None, description="the last round's findings")
-    previous: Changeset | None = Field(default=None, description="the last round's work")
+    previous: Changeset | None = Field(default=None, description="the last round's work, or the packages merged so far")
+    package: str | None = Field(default=None, description="build this work package alone; none: all of the Spec")
+    parts: tuple[PackageWork, ...] = Field(default=(), max_length=8, description="merge these instead of building")
 
 
 class ValidateChange(StepCommand):

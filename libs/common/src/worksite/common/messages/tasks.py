@@ -105,6 +105,17 @@ class Approval(Model):
     expires_at: datetime
 
 
+class PackageState(Model):
+    """How far one work package is: waiting for those before it, in flight (`step`), built (`changeset`), merged."""
+
+    id: str
+    title: str
+    after: tuple[str, ...] = ()
+    step: StepId | None = Field(default=None, description="the step that builds it, while it is in flight")
+    changeset: Changeset | None = Field(default=None, description="built, not merged yet")
+    merged: bool = False
+
+
 class TaskState(Message):
     """Admin's whole knowledge of a task after one event; the last one on its subject is the truth.
 
@@ -128,6 +139,7 @@ class TaskState(Message):
     reason: str | None = Field(default=None, description="why it stopped, in a sentence")
     imported: ImportedProject | None = None
     spec: SpecWritten | None = None
+    packages: tuple[PackageState, ...] = Field(default=(), description="of work that is done in packages")
     changeset: Changeset | None = None
     judgement: Judgement | None = None
     answer: Answer | None = None
