@@ -189,7 +189,7 @@ async def test_a_saturated_fleet_uses_nine_tenths_of_the_limits_and_is_hardly_ev
 @pytest.mark.asyncio
 @pytest.mark.timeout(300)
 async def test_a_budget_that_all_builders_share_is_never_exceeded(bus: Bus) -> None:
-    limit = 60_000
+    limit = 30_000
     came = await fleet(bus, 3600, limit)
     assert came.too_dear == BUILDERS
     assert limit / 2 < came.billed <= limit
