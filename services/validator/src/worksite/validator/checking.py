@@ -7,6 +7,7 @@ Spec's tests are not run. Requests wait for their turn, and whatever they run is
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from worksite.validator.environment import EnvironmentUnavailable
 from worksite.validator.handlers import declared_in
 from worksite.validator.tree import Repository, Tree
 
+log = logging.getLogger(__name__)
 WAIT_SECONDS, WHOLE_SECONDS = 60.0, 300.0
 MAX_BUNDLE_BYTES = 32 << 20
 _MAX_MESSAGE, _MAX_TEXT = 2000, 20_000
@@ -67,7 +69,10 @@ class Checking:
             except EnvironmentUnavailable as error:
                 return f"nothing was run, the environment cannot be built: {error}"[:_MAX_TEXT]
             change = Change(declared.added_to(spec), version, base, declared)
-            return "\n".join([line for each in await self._results(change) for line in _told(each)])[:_MAX_TEXT]
+            results = await self._results(change)
+            told = ", ".join(f"{each.name} {each.verdict}" for each in results)
+            log.info("a candidate of %s was checked: %s", asked.tenant, told)
+            return "\n".join([line for each in results for line in _told(each)])[:_MAX_TEXT]
 
     async def _trees(self, asked: CheckCandidate, directory: Path) -> tuple[Tree, Tree | None]:
         if asked.commits.size > MAX_BUNDLE_BYTES:
