@@ -417,5 +417,5 @@ async def test_a_builder_killed_at_every_call_pays_no_completed_call_twice_and_m
     assert starts == CALLS + 1
     assert api.asked == sorted(api.asked), "once a later call was made, no earlier one is made again"
     assert len(api.asked) == 2 * CALLS, "the call in doubt is made again once, and no other"
-    assert await paid_again(bus, api) == [], "by the provider's books no completed call was paid twice"
+    assert await paid_again(bus, "builder", command, api) == [], "by the provider's books"
     assert len(rag) == 2, "a search is not repeated, except by the builder that was not disturbed"

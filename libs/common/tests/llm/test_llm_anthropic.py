@@ -14,7 +14,18 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 from worksite.common.errors import Permanent, Retryable, WorksiteError
-from worksite.common.llm import Conversation, ModelRequest, Reply, Script, Text, Thinking, Tool, ToolUse, user
+from worksite.common.llm import (
+    Completion,
+    Conversation,
+    ModelRequest,
+    Reply,
+    Script,
+    Text,
+    Thinking,
+    Tool,
+    ToolUse,
+    user,
+)
 from worksite.common.llm.anthropic_model import AnthropicModel, Patience
 from worksite.common.llm.errors import ModelRequestRefused, ModelUnavailable
 from worksite.common.llm.provider_errors import retry_after
@@ -257,6 +268,28 @@ async def test_a_request_that_is_no_text_is_refused_before_it_is_sent(ask: str) 
         with pytest.raises(ModelRequestRefused, match="surrogate"):
             await getattr(model, ask)(REQUEST.model_copy(update={"system": "caf\udce9"}))
         assert api.seen == []
+
+
+@pytest.mark.parametrize(
+    ("written", "garbled"),
+    [('{"a": "b"', True), ("[1]", True), ('{"a": ' + "[" * 150 + "]" * 150 + "}", True), ("[" * 10**5, True),
+     ('{"a": ' + "[" * 50 + "]" * 50 + "}", False)],
+)  # fmt: skip
+def test_an_input_that_no_journal_could_give_back_is_none_and_the_reply_counts_as_one(written: str, garbled: bool):
+    reply = StreamedReply()
+    use = {"type": "tool_use", "id": "t", "name": "look", "input": {}}
+    for event in (
+        {"type": "message_start", "message": {"id": "m", "model": "x", "usage": {"input_tokens": 1}}},
+        {"type": "content_block_start", "index": 0, "content_block": use},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": written}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 2}},
+        {"type": "message_stop"},
+    ):
+        reply.take(event)
+    told = reply.completion(None)
+    assert (told.garbled, told.tool_uses[0].input == {}) == (garbled, garbled)
+    assert Completion.model_validate_json(told.model_dump_json()) == told
 
 
 @pytest.mark.asyncio

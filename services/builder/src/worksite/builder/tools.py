@@ -11,7 +11,7 @@ from worksite.common.llm.agents import AgentTool
 from worksite.common.messages import Model
 
 Search = Callable[[str], Awaitable[str]]
-Trial = Callable[[], Awaitable[str]]
+RunChecks = Callable[[], Awaitable[str]]
 
 
 class ListFiles(Model):
@@ -50,7 +50,7 @@ class SearchKnowledge(Model):
     query: str = Field(min_length=1)
 
 
-def tools(bench: Workbench, search_knowledge: Search, run_checks: Trial) -> list[AgentTool]:
+def tools(bench: Workbench, search_knowledge: Search, run_checks: RunChecks) -> list[AgentTool]:
     """In the order in which the model is told of them, which must not change within a task: it is a cached prefix."""
 
     async def listed(given: ListFiles) -> str:

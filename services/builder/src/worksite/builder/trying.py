@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worksite.builder.domain import authorship
+from worksite.builder.git import GitFailed
 from worksite.builder.repository import Worktree
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Bus, request
@@ -35,18 +36,21 @@ class Trial:
 
     async def __call__(self) -> str:
         """What the checks say of the files as they are. Raises ToolFailed, for the model; BusUnavailable, QueueFull."""
-        command, base = self.command, self.worktree.base
-        head = await self.worktree.candidate("candidate", authorship.task_seconds(command.task))
-        bundle = self.worktree.folder.parent / "candidate.bundle"
-        await self.worktree.repository.write_commits(bundle, base, head)
+        command, bundle = self.command, self.worktree.folder.parent / "candidate.bundle"
+        try:
+            head = await self._committed(bundle)
+        except (GitFailed, TimeoutError) as error:
+            raise ToolFailed(f"git cannot take the files as they are: {error}") from error
+        commits = await self.artifacts.put(await asyncio.to_thread(_read, bundle), _MEDIA_TYPE)
         asked = CheckCandidate(
-            tenant=command.tenant,
-            spec=command.spec,
-            project=command.project,
-            head_sha=head,
-            commits=await self.artifacts.put(await asyncio.to_thread(_read, bundle), _MEDIA_TYPE),
+            tenant=command.tenant, spec=command.spec, project=command.project, head_sha=head, commits=commits
         )
         return await self._answer(asked)
+
+    async def _committed(self, bundle: Path) -> str:
+        head = await self.worktree.candidate("candidate", authorship.task_seconds(self.command.task))
+        await self.worktree.repository.write_commits(bundle, self.worktree.base, head)
+        return head
 
     async def _answer(self, asked: CheckCandidate) -> str:
         try:

@@ -172,7 +172,9 @@ class Completion(Model):
     usage: Usage
     refusal: str | None = Field(default=None, description="the provider's category of a refusal, where it names one")
     request_id: str | None = None
-    garbled: bool = Field(default=False, description="halves of characters came; U+FFFD stands for them")
+    garbled: bool = Field(
+        default=False, description="U+FFFD stands for halves of characters, {} for an input that cannot be read"
+    )
 
     @property
     def text(self) -> str:

@@ -16,7 +16,10 @@ from worksite.common.llm.errors import OutputRejected
 M = TypeVar("M", bound=BaseModel)
 Schema = dict[str, Any]
 
-GARBLED = "the reply holds halves of surrogate pairs: write such characters whole, or spell them out in ASCII"
+GARBLED = (
+    "the reply cannot be read as it stands: it holds halves of surrogate pairs (write such characters whole, or spell "
+    "them out in ASCII), or an input that is no JSON object or is nested too deeply"
+)
 _COMBINED = {"anyOf": "anyOf", "oneOf": "anyOf", "allOf": "allOf"}
 _FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
 _KEPT = {"title", "type", "enum", "const", "description"}

@@ -65,14 +65,13 @@ async def killed_at_every_call(
                 return result, starts
 
 
-async def paid_again(bus: Bus, api: KillingApi) -> list[str]:
-    """Ids of what the provider billed for calls whose reply had been written down before.
+async def paid_again(bus: Bus, service: str, command: StepCommand, api: KillingApi) -> list[str]:
+    """Ids of what the provider billed for calls of the step whose reply had been written down before.
 
-    Raises AssertionError for a reply in the journal that the provider's books do not have.
+    Raises AssertionError for a reply in its journal that the provider's books do not have.
     """
-    found = [
-        JournalRecord.consume(stored.data) for stored in await bus.read("JOURNAL", f"{subjects.ROOT}.journal.>", 0)
-    ]
+    journal = subjects.journal_subject(command.tenant, command.task, service, command.step, 0).removesuffix("0") + "*"
+    found = [JournalRecord.consume(stored.data) for stored in await bus.read("JOURNAL", journal, 0)]
     bodies = [await _body(bus, record) for record in found if record.kind == "call"]
     complete = {JournaledCall.model_validate_json(body).completion.id for body in bodies}
     assert complete <= {billed for _, billed in api.billed}
