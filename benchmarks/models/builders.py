@@ -1,8 +1,7 @@
 """Builders of one process: each does steps of many model calls, one after the other, as fast as it is let.
 
-    python -m benchmarks.models.builders '<Order as JSON>'
-
-Each has a connection, a governor, journals and budgets of its own, as a replica has. Prints an `Outcome` for each.
+Each has a connection, a governor, journals and budgets of its own, as a replica has. Says that it is ready, takes an
+`Order` from its standard input, and prints an `Outcome` for each: started by `fleet.py`.
 """
 
 from __future__ import annotations
@@ -121,4 +120,5 @@ async def main(order: Order) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Order.model_validate_json(sys.argv[1])))
+    print("ready", flush=True)
+    asyncio.run(main(Order.model_validate_json(sys.stdin.readline())))

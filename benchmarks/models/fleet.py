@@ -18,6 +18,7 @@ import asyncio
 import sys
 import tempfile
 import time
+from asyncio.subprocess import PIPE, Process
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -82,23 +83,37 @@ async def run(seconds: float, tenant_micro_usd: int) -> Run:
         bus = await Bus.connect(BusSettings(nats.url, "bench"))
         await provision(bus, 1 << 30)
         async with serving(api) as url:
-            outcomes = await _fleet(nats.url, url, time.time() + seconds, tenant_micro_usd)
+            outcomes = await _fleet(nats.url, url, seconds, tenant_micro_usd)
         budgets = Budgets(bus, BudgetLimits(tenant_micro_usd, 0, 0), TENANT, "x", "x")
         account = (await budgets.standing(datetime.now(UTC)))["tenant"]
         await bus.close()
     return _told(api, outcomes, account)
 
 
-async def _fleet(nats_url: str, model_url: str, until: float, tenant_micro_usd: int) -> list[Outcome]:
-    given = {"nats_url": nats_url, "model_url": model_url, "until": until, "tenant_micro_usd": tenant_micro_usd}
-    order = Order.model_validate(given | asdict(LIMITS) | {"builders": BUILDERS_EACH})
-    return [outcome for each in await asyncio.gather(*(_process(order) for _ in range(PROCESSES))) for outcome in each]
+async def _fleet(nats_url: str, model_url: str, seconds: float, tenant_micro_usd: int) -> list[Outcome]:
+    """All begin at once, however long each process takes to start."""
+    processes = await asyncio.gather(*(_started() for _ in range(PROCESSES)))
+    order = Order(
+        nats_url=nats_url,
+        model_url=model_url,
+        builders=BUILDERS_EACH,
+        until=time.time() + seconds,
+        tenant_micro_usd=tenant_micro_usd,
+        **asdict(LIMITS),
+    )
+    return [outcome for each in await asyncio.gather(*(_done(p, order) for p in processes)) for outcome in each]
 
 
-async def _process(order: Order) -> list[Outcome]:
-    command = (sys.executable, "-m", "benchmarks.models.builders", order.model_dump_json())
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    output, _ = await process.communicate()
+async def _started() -> Process:
+    command = (sys.executable, "-m", "benchmarks.models.builders")
+    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
+    assert process.stdout
+    await process.stdout.readline()
+    return process
+
+
+async def _done(process: Process, order: Order) -> list[Outcome]:
+    output, _ = await process.communicate(order.model_dump_json().encode() + b"\n")
     if process.returncode:
         raise RuntimeError(f"a process of builders ended with {process.returncode}")
     return [Outcome.model_validate_json(line) for line in output.splitlines()]
