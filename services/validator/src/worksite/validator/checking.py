@@ -63,12 +63,12 @@ class Checking:
         spec = Spec.consume(await self._artifacts.get(asked.spec))
         async with self._bench.sandbox.new_workspace() as directory:
             head, base = await self._trees(asked, directory)
-            declared = declared_in(base or head)
+            declared = declared_in(base) if base else declared_in(head).beside(spec)
             try:
                 version = await self._bench.version(head)
             except EnvironmentUnavailable as error:
                 return f"nothing was run, the environment cannot be built: {error}"[:_MAX_TEXT]
-            change = Change(declared.added_to(spec), version, base, declared)
+            change = Change(spec, version, base, declared.apart_from(spec))
             results = await self._results(change)
             told = ", ".join(f"{each.name} {each.verdict}" for each in results)
             log.info("a candidate of %s was checked: %s", asked.tenant, told)
@@ -89,7 +89,7 @@ class Checking:
         """One after the other."""
         bench, run_by_pytest = self._bench, partial(project_tests.project_tests, self._bench, change)
         results = [await run_check(project_tests.NAME, "self_reported", run_by_pytest)]
-        for each in change.spec.commands:
+        for each in change.commands:
             declared = partial(commands.command, bench, change, each)
             results.append(await run_check(each.name, "self_reported", declared))
         return [*results, await run_check(lint.NAME, "verified_io", partial(lint.lint, bench, change))]

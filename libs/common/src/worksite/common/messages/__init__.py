@@ -13,6 +13,7 @@ from worksite.common.messages.commands import (
     DesignSpec,
     ImportProject,
     PackageWork,
+    PlannedDelivery,
     StepCommand,
     Tier,
     ValidateChange,
@@ -60,12 +61,14 @@ from worksite.common.messages.replies import (
     SpecWritten,
 )
 from worksite.common.messages.report import (
+    Advice,
     CheckResult,
     CheckVerdict,
     CriterionResult,
     Environment,
     Finding,
     Report,
+    Severity,
     Verdict,
 )
 from worksite.common.messages.routing import (
@@ -168,6 +171,7 @@ __all__ = [
     "SHARED_TENANT",
     "TERMINAL",
     "Action",
+    "Advice",
     "Agent",
     "AgentReply",
     "Answer",
@@ -227,6 +231,7 @@ __all__ = [
     "PackageOutline",
     "PackageState",
     "PackageWork",
+    "PlannedDelivery",
     "Problem",
     "ProjectSource",
     "Push",
@@ -249,6 +254,7 @@ __all__ = [
     "SearchRequest",
     "SearchResponse",
     "SearchResult",
+    "Severity",
     "Spec",
     "SpecWritten",
     "StageReport",
