@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from worksite.common.errors import StepRefused
-from worksite.common.messages import Environment, Judgement, Report, Spec, ValidateChange
+from worksite.common.messages import CheckResult, Environment, Judgement, Report, Spec, ValidateChange
 from worksite.common.worker import Handler, Reply, StepContext
 from worksite.validator.bench import Bench, Change, Version
 from worksite.validator.checks.result import Judged, run_check
@@ -18,26 +18,35 @@ from worksite.validator.domain.declaration import Declaration, InvalidDeclaratio
 from worksite.validator.domain.documents import report_markdown
 from worksite.validator.environment import EnvironmentUnavailable
 from worksite.validator.judge import Evidence, judge
+from worksite.validator.reviewing import JudgedChange, Reviewer
 from worksite.validator.testfiles import stray_test
 from worksite.validator.tree import Repository, Tree
 
+_REPOSITORY = "repository"
 ENGINE = "validator@0.1.0"
 
 
-def validate_handler(bench: Bench) -> Handler:
+def validate_handler(bench: Bench, reviewer: Reviewer | None = None) -> Handler:
     """The handler of ValidateChange."""
-    return partial(validate, bench)
+    return partial(validate, bench, reviewer=reviewer)
 
 
-async def validate(bench: Bench, command: ValidateChange, context: StepContext) -> Reply:
-    """Judge a Changeset by its Spec. Raises StepRefused when there is nothing to judge."""
+async def validate(
+    bench: Bench, command: ValidateChange, context: StepContext, reviewer: Reviewer | None = None
+) -> Reply:
+    """Judge a Changeset by its Spec; then a model may say what it thinks, which changes nothing.
+
+    Raises StepRefused when there is nothing to judge.
+    """
     spec = await _spec(command, context)
     async with bench.sandbox.new_workspace() as directory:
         head, base = await _trees(command, context, directory)
         await context.progress("preparing the environment")
         reviewed = command.project.changeset is not None
         evidence, environment = await _evidence(bench, spec, head, base, reviewed, context)
-    report = _report(command, evidence, environment)
+        judged = JudgedChange(command, spec, evidence, head, Repository(directory / _REPOSITORY), base is not None)
+        advice = (await reviewer.review(judged, context),) if reviewer else ()
+    report = _report(command, evidence, environment, advice)
     document = report_markdown(report, spec)
     return Reply(
         Judgement(
@@ -69,7 +78,7 @@ async def _trees(command: ValidateChange, context: StepContext, directory: Path)
     """Head and base as files; no base where it is the head itself or an empty project."""
     await context.progress("unpacking the change")
     changeset = command.changeset
-    repository = await Repository.create(directory / "repository")
+    repository = await Repository.create(directory / _REPOSITORY)
     await repository.add(await context.artifacts.get(changeset.bundle))
     head = await repository.export(changeset.head_sha, directory / "head")
     if command.project.changeset is None:  # a review compares with whatever base it was asked to
@@ -129,7 +138,10 @@ def _environment(bench: Bench, version: Version) -> Environment:
     )
 
 
-def _report(command: ValidateChange, evidence: Evidence, environment: Environment | None) -> Report:
+def _report(
+    command: ValidateChange, evidence: Evidence, environment: Environment | None, advice: tuple[CheckResult, ...]
+) -> Report:
+    """Everything that decides is drawn from the evidence alone; advice is only put beside it."""
     verdict = evidence.verdict
     return Report(
         verdict=verdict,
@@ -141,6 +153,6 @@ def _report(command: ValidateChange, evidence: Evidence, environment: Environmen
         head_sha=command.changeset.head_sha,
         environment=environment,
         criteria=evidence.criteria,
-        checks=evidence.checks,
+        checks=(*evidence.checks, *advice),
         failure_signature=judgement.signature(evidence.criteria, evidence.checks) if verdict == "FAIL" else None,
     )

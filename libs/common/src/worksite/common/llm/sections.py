@@ -6,11 +6,11 @@ import re
 
 NAMES = (
     "request", "answer", "project", "knowledge", "example", "spec", "acceptance-test", "files", "findings", "question",
-    "passage",
+    "passage", "advice", "judgement", "change",
 )  # fmt: skip
 """Of all sections of all agents."""
 
-_TAG = re.compile(rf"<(?=\s*/?\s*(?:{'|'.join(NAMES)})\b)", re.IGNORECASE)
+_TAG = re.compile(rf"<(?=[\s/]*(?:{'|'.join(NAMES)})\b)", re.IGNORECASE)
 # Control characters but tabs and ends of lines, and what is not seen or turns what is: zero width, direction, tags.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]"

@@ -20,6 +20,7 @@ def briefing(spec: Spec, command: BuildChange, files: Sequence[str], report: Rep
         *(section("acceptance-test", f"{test.path}:\n{test.content}") for test in spec.tests),
         *([section("files", listing(files))] if files else []),
         *([section("findings", "\n".join(_findings(report)))] if report else []),
+        *([section("advice", advice)] if report and (advice := _advice(report)) else []),
     ]
     return "\n\n".join(sections)
 
@@ -48,6 +49,13 @@ def _started(harness: Harness) -> str:
     env = ", ".join(f"{name}={value}" for name, value in harness.env.items()) or "nothing"
     roots = ", ".join(harness.import_roots)
     return f"- started as {harness.target} ({what}), on sys.path: {roots}, in the environment: {env}"
+
+
+def _advice(report: Report) -> str:
+    """What a model said of the last round's work: apart from the findings, as nobody has shown that it is right."""
+    remarks = (remark for check in report.checks for remark in check.advice)
+    told = (f"- {each.severity}, {each.path}:{each.line} `{each.quote}`: {each.message}" for each in remarks)
+    return "\n".join(told)
 
 
 def _findings(report: Report) -> Iterator[str]:

@@ -27,7 +27,7 @@ MAX_DOTS = 200
 """On one line: the time that tomllib needs for a key grows with the square of its parts."""
 CHECKS = (
     "acceptance", "spec-tests", "project-tests", "types", "lint", "security", "secrets", "tampering",
-    "forbidden-changes", "environment",
+    "forbidden-changes", "environment", "review",
 )  # fmt: skip
 """Names that no declared command may have."""
 
