@@ -40,7 +40,7 @@ worktrees-start: $(INSTALLED) ## worktrees architect, builder, validator beside 
 	@$(BIN)/worksite worktrees start "$$REPO" $${BASE:+--base "$$BASE"}
 
 worktrees-clean: $(INSTALLED) ## commit what is not committed there, and take them away: make worktrees-clean REPO=../shop
-	@$(BIN)/worksite worktrees clean "$$REPO"
+	@$(BIN)/worksite worktrees clean "$$REPO" $${DISCARD_IGNORED:+--discard-ignored}
 
 test: $(DEV_INSTALLED) $(WHEELHOUSE) ## run every test (no network, key or Docker needed)
 	$(BIN)/pytest -n 2 --dist worksteal -q --cov --cov-report=
@@ -72,11 +72,12 @@ schemas: $(INSTALLED) ## write the JSON Schemas and the OpenAPI document from th
 manifests: $(INSTALLED) ## write the Kubernetes manifests that follow from the code: network policies, users of NATS, autoscaling, alerts
 	$(BIN)/python deploy/k8s/tools/generate.py
 
-bench: $(INSTALLED) ## measure the durable step, the gateway, the pipeline and searches, in their quick forms
+bench: $(INSTALLED) ## measure the durable step, the gateway, the pipeline, searches and a fleet of builders, in their quick forms
 	$(BIN)/python benchmarks/bus.py --steps 200
 	$(BIN)/python benchmarks/gateway.py --seconds 3
 	$(BIN)/python benchmarks/pipeline.py --tasks 100
 	$(BIN)/python benchmarks/rag_speed.py --chunks 20000 --searches 50 --documents 10
+	$(BIN)/python -m benchmarks.models.fleet --seconds 40
 
 models: .worksite/models-venv/.installed ## make the shipped model files anew and check how they rank (gigabytes, minutes)
 	.worksite/models-venv/bin/python services/rag/tools/make_models.py .worksite/models
@@ -84,7 +85,7 @@ models: .worksite/models-venv/.installed ## make the shipped model files anew an
 simulate: $(DEV_INSTALLED) ## admin and workers under seeded faults: make simulate RUNS=10000 SEED=1
 	$(BIN)/python tests/simulation --runs $(or $(RUNS),10000) --seed $(or $(SEED),1)
 
-calibrate: $(DEV_INSTALLED) $(WHEELHOUSE) ## judge 120 programs whose verdict is known: make calibrate ONLY=web_
+calibrate: $(DEV_INSTALLED) $(WHEELHOUSE) ## judge 137 programs whose verdict is known: make calibrate ONLY=web_
 	$(BIN)/python tests/calibration --only '$(ONLY)'
 
 faults: $(DEV_INSTALLED) $(WHEELHOUSE) ## a running stack under kills, stops, bad connections, a full disk: make faults RUNS=20 SEED=1 PROFILE=cluster
