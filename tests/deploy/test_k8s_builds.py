@@ -1,4 +1,4 @@
-"""Every overlay is built, and every manifest is one that Kubernetes, its two newest versions, takes."""
+"""Every overlay is built, and Kubernetes takes every manifest: its two newest versions, and the oldest of ours."""
 
 import copy
 import json
@@ -10,11 +10,12 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema import ValidationError as Unfit
 from kubernetes_validate import utils
-from kustomized import COMBINATIONS, WORKLOADS, built, extended, having, of_kind, workloads
+from kustomized import COMBINATIONS, K8S, WORKLOADS, built, extended, having, of_kind, workloads
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from referencing import Registry, Resource
 
 NEWEST = list(dict.fromkeys(utils.all_versions()))[-2:]
+OLDEST = "1.31.0"
 
 
 class _Strict(BaseModel):
@@ -133,7 +134,7 @@ def _definitions(version: str) -> Registry[Any]:
     return Resource.from_contents(contents) @ Registry()
 
 
-@pytest.mark.parametrize("version", NEWEST)
+@pytest.mark.parametrize("version", [OLDEST, *NEWEST])
 @pytest.mark.parametrize("combination", COMBINATIONS)
 def test_every_manifest_fits_the_schemas_of_kubernetes(combination, version):
     for manifest in built(combination):
@@ -218,3 +219,7 @@ def test_a_stage_of_an_upgrade_is_found_by_its_label(combination, stage, found):
 def test_everything_says_what_it_is_part_of(combination):
     parts = {each["metadata"].get("labels", {}).get("app.kubernetes.io/part-of") for each in built(combination)}
     assert parts == {"worksite"}
+
+
+def test_the_oldest_version_is_the_one_that_people_are_told():
+    assert f"Kubernetes {utils.major_minor(OLDEST)} or newer" in (K8S / "README.md").read_text()
