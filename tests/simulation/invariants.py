@@ -59,6 +59,7 @@ class History:
         yield from self._commands()
         yield from self._steps()
         yield from self._rounds()
+        yield from self._escalations()
         yield from self._read_model()
         yield from self._cancels()
 
@@ -136,6 +137,14 @@ class History:
         for (_, number, kind), times in made.items():
             if times > 1 and number > 0 and kind in ("changeset", "judgement"):
                 yield f"round {number} has {times} results of the kind {kind}"
+
+    def _escalations(self) -> Iterator[str]:
+        """A build has the usual tier until a failure has repeated, and the next one from then on."""
+        for state in self._states:
+            repeated = len(set(state["signatures"])) < len(state["signatures"])
+            for command in state["commands"]:
+                if command["type"] == "build_change" and command["tier"] != ("large" if repeated else "medium"):
+                    yield f"{command['step']} is worth the tier {command['tier']} after {state['signatures']}"
 
     def _read_model(self) -> Iterator[str]:
         last = self._state_messages[-1]

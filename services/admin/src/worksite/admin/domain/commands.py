@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TypedDict
 
-from worksite.admin.domain.tiers import tier_of
+from worksite.admin.domain.escalation import tier_for
 from worksite.common.messages import (
     AnswerQuestion,
     BuildChange,
@@ -57,7 +57,7 @@ def _message(state: TaskState, action: Action, step: str) -> Command:
         "step": step,
         "round": state.round,
         "deadline": state.deadline,
-        "tier": tier_of(state.route, action),
+        "tier": tier_for(state, action),
     }
     match action:
         case "import":
