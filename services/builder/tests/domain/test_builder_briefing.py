@@ -5,20 +5,17 @@ from __future__ import annotations
 import pytest
 from worksite.builder.domain.briefing import MAX_FILES_SHOWN, briefing, listing
 from worksite.builder.domain.coding import BuildAnswer, contradiction
+from worksite.builder.domain.findings import findings_of
 from worksite.builder.domain.paths import BadPath, inside
 from worksite.builder.syntax import fault_of
 from worksite.builder.testing import a_spec
 from worksite.common.messages import (
     BuildChange,
-    CheckResult,
     Criterion,
-    CriterionResult,
     Decision,
     FileNote,
-    Finding,
     Harness,
     Interface,
-    Report,
     TestFile,
 )
 from worksite.common.testing import examples
@@ -38,22 +35,6 @@ SPEC = a_spec(None).model_copy(
 )
 
 
-def result(verdict: str, evidence: str = "assert 1 == 2") -> CriterionResult:
-    given = {"id": "greets", "statement": "It greets.", "grade": "verified_io", "duration_seconds": 1}
-    return CriterionResult.model_validate(given | {"verdict": verdict, "evidence": evidence})
-
-
-def check(name: str, verdict: str, *findings: Finding) -> CheckResult:
-    given = {"name": name, "grade": "verified_io", "evidence": f"{name} says", "duration_seconds": 1}
-    return CheckResult.model_validate(given | {"verdict": verdict, "findings": findings})
-
-
-def report(criteria: tuple[CriterionResult, ...], checks: tuple[CheckResult, ...]) -> Report:
-    given = {"verdict": "FAIL", "summary": "1 of 2 shown", "engine": "x", "round": 1, "environment": None}
-    hashes = {"spec_sha256": "0" * 64, "base_sha": "0" * 40, "head_sha": "1" * 40}
-    return Report.model_validate(given | hashes | {"criteria": criteria, "checks": checks})
-
-
 def test_the_opening_holds_the_whole_spec_its_tests_and_the_files() -> None:
     text = briefing(SPEC, COMMAND, ["app.py"], None)
     for part in (
@@ -67,21 +48,9 @@ def test_the_opening_holds_the_whole_spec_its_tests_and_the_files() -> None:
     assert "<files>" not in briefing(SPEC, COMMAND, [], None)
 
 
-def test_of_a_report_only_what_failed_is_told_and_at_bounded_length() -> None:
-    found = (
-        Finding(check="lint", message="unused import", path="app.py", line=3),
-        Finding(check="lint", message="odd file", path="b.py"),
-        Finding(check="lint", message="in general"),
-    )
-    checks = (check("lint", "fail", *found), check("types", "pass"), check("security", "environment"))
-    text = briefing(SPEC, COMMAND, [], report((result("fail", "x" * 9999), result("pass", "fine")), checks))
-    assert "Verdict of the last round: FAIL. 1 of 2 shown" in text
-    assert "- criterion greets fail: It greets.\nxxx" in text
-    assert "  - app.py:3: unused import\n  - b.py:?: odd file\n  - in general" in text
-    assert "check security environment" in text
-    assert "fine" not in text
-    assert "types says" not in text
-    assert len(text) < 6000
+def test_the_findings_of_the_last_round_are_a_section_of_their_own() -> None:
+    report = examples.report()
+    assert f"<findings>\n{findings_of(report)}\n</findings>" in briefing(SPEC, COMMAND, [], report)
 
 
 def test_of_too_many_files_those_near_the_root_are_listed() -> None:
