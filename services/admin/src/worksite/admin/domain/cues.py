@@ -80,7 +80,8 @@ _JUDGE = (
     r"|accept or reject)"
 )
 _PLAN = (
-    rf"(?:design(?!(?:,| and|, and) (?:build|implement|test|ship|code)){_NO_PRODUCT}|architect|draft|sketch|outline|propose|plan|specify|define|model|whiteboard"
+    rf"(?:design(?!(?:,| and|, and) (?:build|implement|test|ship|code)){_NO_PRODUCT}|architect|draft|sketch"
+    rf"|outline|propose|plan|specify|define|model|whiteboard"
     rf"|think through"
     r"|work out|lay (?:out|down)|come up with|formulate|elaborate|set out|decide|suggest|prepare|describe the target"
     r"|only the|just the|just an?|high.level|solution outline|technical design|before (?:we|anyone|anybody)"
@@ -89,7 +90,8 @@ _PLAN = (
     rf"|an? )?(?:[\w-]+ ){{0,3}}{_PAPER}{_NO_PRODUCT})"
 )
 _EXPLAIN = (
-    r"(?:explain|describe|summari[sz]e|clarify|remind|tell (?:me|us)(?! (?:if|whether|what's wrong|what is wrong))|walk me|help me understand"
+    r"(?:explain|describe|summari[sz]e|clarify|remind|tell (?:me|us)(?! (?:if|whether|what's wrong"
+    r"|what is wrong))|walk me|help me understand"
     r"|give me (?:an overview|the pros)|list the|compare (?!my)|interpret|point me|teach me|answer|break down"
     r"|enlighten|show (?:me|us) (?:how|where|which|what|why)(?! you would))"
 )
@@ -139,7 +141,8 @@ _PATTERNS: Mapping[str, str] = {
     r"|says|agreed|ticket|issue)\b",
     "paper_and_build": rf"{_START}(?:design|plan|draft)(?:,| and)[\w ,]*\b(?:build|implement|test|ship|code)\b",
     "named_like_a_verb": rf"\b{_NOT_A_VERB}[- ]{_FOR_PEOPLE}\b",
-    "begins_show": _START + r"(?:show (?:me|us)|find out (?:who|where|which|how|what)|point (?:me|us)|(?:i )?need to know|looking for|name)\b",
+    "begins_show": _START
+    + r"(?:show (?:me|us)|find out (?:who|where|which|how|what)|point (?:me|us)|(?:i )?need to know|looking for|name)\b",
     "begins_how_could": _START + r"(?:how|what|which)\b[^?]{0,30}\b(?:could|would|might|should|sensible|good|fit)\b",
     "asks_for_paper": rf"\?.*\b(?:{_PAPER}|document|writ(?:e|ing|ten)|diagrams?|only the|on paper|elaborate)\b",
     "asks_for_change": r"\?.*\b(?:please (?:build|add|make)|build one|add (?:that|one|it)|(?:sort|mend|repair|fix)\b"
@@ -209,7 +212,8 @@ _PATTERNS: Mapping[str, str] = {
     r"|malicious|holes?|edge case|worth keeping)\b",
     "lists_faults": r"\b(?:find|list|report|look for|spot|mark|name) (?:all |any |possible |the |every )*(?:bugs?"
     r"|problems?|code smells|smells|mistakes|vulnerabilities|violations|dead code|races?|holes)",
-    "removal": r"\b(?:get rid of|remove|drop|take out|delete|purge) (?:all |the |our )*(?:dead|unused|old|obsolete|legacy"
+    "removal": r"\b(?:get rid of|remove|drop|take out|delete|purge) (?:all |the |our )*(?:dead|unused|old"
+    r"|obsolete|legacy"
     r"|deprecated|[\w-]+(?: under| from|$|,| and everything))|\b(?:no ?body|no one|nothing) (?:uses|imports|needs)"
     r"|\bany ?more\b",
     "because_of_fault": r"[,;:.(] ?(?:it|they|this|that|currently|which|because|since|as|one|customers|users|at the"

@@ -104,10 +104,12 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "feature",
         "it asks for something to be built",
-        _pattern(rf"{_POLITE}(?:(?:i|we) (?:want|need)(?: you)? to |let's |help me )?{_MAKE} "),
+        _pattern(rf"{_POLITE}(?:(?:i|we) (?:want|need)(?: you)? to |let's |help me )?{_MAKE} (?!sure |up |down )"),
         _pattern(
-            rf"{_NOT_BUILT}|\bbuild (?:is |was )?(?:broken|broke|fail(?:s|ed|ing)|red)\b|^{_POLITE}make .*\bpass\b"
-            rf"|[,;] (?:it|they|which|because|currently) .*\b(?:fails?|crash(?:es)?|throws?|rejects?|kills?|breaks?)\b"
+            rf"{_NOT_BUILT}|\bbuild (?:is |was )?(?:broken|broke|fail(?:s|ed|ing)|red)\b"
+            rf"|^{_POLITE}make .*\b(?:pass|work)\b"
+            rf"|[,;?] (?:it|they|which|because|currently) .*\b(?:fails?|crash(?:es)?|throws?|rejects?|kills?|breaks?"
+            rf"|only)\b"
             rf"|{_MAKE} (?:(?:up|down) )?(?:the |an? )?(?:[\w-]+ ){{0,3}}{_PAPER}\b|\bwork again\b"
         ),
     ),
