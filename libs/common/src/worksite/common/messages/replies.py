@@ -32,6 +32,21 @@ class ImportedProject(Model):
     changeset: Changeset | None = Field(default=None, description="only on route review: what is to be judged")
 
 
+class PackageOutline(Model):
+    """As much of a work package as orchestration needs; the rest stands in the Spec."""
+
+    id: str = Field(max_length=80)
+    title: str = Field(max_length=120)
+    after: tuple[str, ...] = ()
+
+
+class PackageConflict(Model):
+    """A work package that could not be merged: its work stays out and has to be done anew on what was merged."""
+
+    package: str
+    files: tuple[str, ...] = Field(default=(), max_length=20, description="where it contradicts what was merged before")
+
+
 class SpecWritten(Model):
     type: Literal["spec_written"] = "spec_written"
     spec: ArtifactRef
@@ -39,6 +54,7 @@ class SpecWritten(Model):
     title: str
     engine: str
     criteria: int
+    packages: tuple[PackageOutline, ...] = Field(default=(), max_length=8, description="in the order of merging")
 
 
 class Changeset(Model):
@@ -56,6 +72,7 @@ class Changeset(Model):
     summary: str
     engine: str
     files_changed: int
+    conflicts: tuple[PackageConflict, ...] = Field(default=(), description="of a merge: what is not part of it")
 
 
 class Judgement(Model):
@@ -88,6 +105,9 @@ class Delivered(Model):
     branch: str
     head_sha: CommitSha
     merge_request: str | None = Field(default=None, description="its address")
+    merge_request_state: Literal["opened", "merged", "closed"] | None = Field(
+        default=None, description="merged or closed: by somebody, since it was opened; it is not opened again"
+    )
 
 
 class RouteDecision(Model):

@@ -88,6 +88,17 @@ class BlueprintChoice(Model):
     parameters: dict[str, str]
 
 
+class WorkPackage(Model):
+    """A part of the work that one builder can do alone. What it builds on is merged before it begins."""
+
+    id: CriterionId
+    title: Annotated[str, Field(min_length=1, max_length=120), PLAIN]
+    summary: str = Field(description="what this package is to build, for a builder who sees the whole Spec as well")
+    criteria: tuple[CriterionId, ...] = Field(min_length=1, description="those of the Spec that this package fulfils")
+    files: tuple[str, ...] = Field(default=(), description="what it adds or changes; packages side by side share none")
+    after: tuple[CriterionId, ...] = Field(default=(), description="the packages that it builds on")
+
+
 class Spec(Message):
     """The design of one task. The architect is its only author; the validator judges by its hash."""
 
@@ -105,3 +116,6 @@ class Spec(Message):
     blueprint: BlueprintChoice | None = None
     removed_tests: tuple[str, ...] = Field(default=(), description="tests of the base that this change may remove")
     commands: tuple[CheckCommand, ...] = Field(default=(), max_length=16, description="checks of the project's own")
+    packages: tuple[WorkPackage, ...] = Field(
+        default=(), max_length=8, description="in the order in which they are merged; none: the work is one piece"
+    )

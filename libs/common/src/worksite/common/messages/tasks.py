@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 from worksite.common.messages.base import PLAIN, Message, Model, Sha256, StepId, TaskId, Tenant, json_bytes
-from worksite.common.messages.commands import Command, Tier
+from worksite.common.messages.commands import Command, PlannedDelivery, Tier
 from worksite.common.messages.journal import ModelUse
 from worksite.common.messages.replies import (
     Agent,
@@ -102,8 +102,20 @@ class Approval(Model):
     """What a task waits for while a gate is shut: a person's word on exactly this."""
 
     gate: Gate
-    digest: Sha256 = Field(description="of what is to be approved: the Spec's, or that of the branch's bundle")
+    digest: Sha256 = Field(description="of the Spec, or of `delivery` as JSON with sorted keys and no blanks")
     expires_at: datetime
+    delivery: PlannedDelivery | None = Field(default=None, description="gate deliver: what is pushed, and where")
+
+
+class PackageState(Model):
+    """How far one work package is: waiting for those before it, in flight (`step`), built (`changeset`), merged."""
+
+    id: str
+    title: str
+    after: tuple[str, ...] = ()
+    step: StepId | None = Field(default=None, description="the step that builds it, while it is in flight")
+    changeset: Changeset | None = Field(default=None, description="built, not merged yet")
+    merged: bool = False
 
 
 class TaskState(Message):
@@ -129,6 +141,7 @@ class TaskState(Message):
     reason: str | None = Field(default=None, description="why it stopped, in a sentence")
     imported: ImportedProject | None = None
     spec: SpecWritten | None = None
+    packages: tuple[PackageState, ...] = Field(default=(), description="of work that is done in packages")
     changeset: Changeset | None = None
     judgement: Judgement | None = None
     answer: Answer | None = None

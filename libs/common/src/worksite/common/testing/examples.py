@@ -38,6 +38,7 @@ def spec_written() -> m.SpecWritten:
     return m.SpecWritten(
         spec=artifact(), document=artifact("text/markdown"), title="Authentication service",
         engine="blueprint:auth-service@1.0.0", criteria=20,
+        packages=(m.PackageOutline(id="login", title="Login", after=("accounts",)),),
     )  # fmt: skip
 
 
@@ -46,6 +47,7 @@ def changeset() -> m.Changeset:
         base_sha=COMMIT, head_sha="ef" * 20, branch=f"worksite/{TASK}", bundle=artifact("application/x-git-bundle"),
         archive=artifact("application/zip"), summary="the blueprint", engine="blueprint:auth-service@1.0.0",
         files_changed=30, patch=artifact("text/x-patch"),
+        conflicts=(m.PackageConflict(package="login", files=("src/login.py",)),),
     )  # fmt: skip
 
 
@@ -97,6 +99,12 @@ def spec() -> m.Spec:
         ),
         removed_tests=("tests/test_old.py::test_gone",),
         commands=(m.CheckCommand(name="unit", command=("sh", "tests/run.sh")),),
+        packages=(
+            m.WorkPackage(
+                id="login", title="Login", summary="accounts and sessions", criteria=("login-wrong-password",),
+                files=("src/auth_service/login.py",), after=("accounts",),
+            ),
+        ),
     )  # fmt: skip
 
 
@@ -124,6 +132,10 @@ def report() -> m.Report:
                 name="lint", verdict="pass", grade="verified_io", evidence="ruff: clean", duration_seconds=0.1,
                 findings=(finding,), preexisting=(finding,),
             ),
+            m.CheckResult(
+                name="review", verdict="not_applicable", grade="self_reported", evidence="1 remark", duration_seconds=4,
+                advice=(m.Advice(path="a.py", line=3, quote="x == None", severity="low", message="Use `is`."),),
+            ),
         ),
         failure_signature=SHA,
     )  # fmt: skip
@@ -143,9 +155,10 @@ def commands() -> tuple[m.Command, ...]:
         (m.ImportProject, _step("1-import") | {"source": source, "review_base": "main", "review": True}),
         (m.DesignSpec, _step("2-design")
          | {"request": "Create auth system", "route": "feature", "project": project, "criteria": (criterion,),
-            "inputs": ("without OAuth then",), "project_name": "auth"}),
+            "inputs": ("without OAuth then",), "project_name": "auth", "may_split": True}),
         (m.BuildChange, _step("3-build", 1)
-         | {"spec": artifact(), "project": project, "report": artifact(), "previous": change}),
+         | {"spec": artifact(), "project": project, "report": artifact(), "previous": change, "package": "login",
+            "parts": (m.PackageWork(package="login", changeset=change),)}),
         (m.ValidateChange, _step("4-validate", 1) | {"spec": artifact(), "project": project, "changeset": change}),
         (m.AnswerQuestion, _step("1-answer") | {"request": "How does login work?", "inputs": ("with a password",)}),
         (m.DeliverBranch, _step("5-deliver")
@@ -167,7 +180,9 @@ def task_state() -> m.TaskState:
         options=m.TaskOptions(),
         route=m.RouteDecision(route="feature", stage="default", reason="no rule", confidence=1, latency_ms=0.1),
         status="completed", step=None, steps_commanded=4, round=1, reason="PASS in round 1",
-        imported=imported_project(), spec=spec_written(), changeset=changeset(), judgement=judgement(),
+        imported=imported_project(), spec=spec_written(),
+        packages=(m.PackageState(id="login", title="Login", after=("accounts",), step="3-build", merged=False),),
+        changeset=changeset(), judgement=judgement(),
         answer=m.Answer(
             text="See the README.", engine="search",
             citations=(m.Citation(path="README.md", start_line=1, end_line=3, text="# App"),),

@@ -141,8 +141,8 @@ _PATTERNS: Mapping[str, str] = {
     r"|says|agreed|ticket|issue)\b",
     "paper_and_build": rf"{_START}(?:design|plan|draft)(?:,| and)[\w ,]*\b(?:build|implement|test|ship|code)\b",
     "named_like_a_verb": rf"\b{_NOT_A_VERB}[- ]{_FOR_PEOPLE}\b",
-    "begins_show": _START
-    + r"(?:show (?:me|us)|find out (?:who|where|which|how|what)|point (?:me|us)|(?:i )?need to know|looking for|name)\b",
+    "begins_show": _START + r"(?:show (?:me|us)|find out (?:who|where|which|how|what)|point (?:me|us)"
+    r"|(?:i )?need to know|looking for|name)\b",
     "begins_how_could": _START + r"(?:how|what|which)\b[^?]{0,30}\b(?:could|would|might|should|sensible|good|fit)\b",
     "asks_for_paper": rf"\?.*\b(?:{_PAPER}|document|writ(?:e|ing|ten)|diagrams?|only the|on paper|elaborate)\b",
     "asks_for_change": r"\?.*\b(?:please (?:build|add|make)|build one|add (?:that|one|it)|(?:sort|mend|repair|fix)\b"
