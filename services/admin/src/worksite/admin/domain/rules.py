@@ -14,8 +14,8 @@ from worksite.admin.domain.routes import NEEDS_CONTENT
 from worksite.common.messages import NewProject, Route, RouteDecision, SubmitTask
 
 CONFIDENCE = 0.99
-"""Of the labelled requests outside the test split 171 were decided by rules, none wrongly: (171 + 1) / (171 + 2), rounded
-down (Laplace's rule of succession)."""
+"""Of the labelled requests outside the test split 171 were decided by rules, none wrongly: (171 + 1) / (171 + 2),
+rounded down (Laplace's rule of succession)."""
 
 _POLITE = r"(?:(?:hi|hello|hey)[,!. ]+)?(?:please,? |kindly |(?:can|could|would|will) you (?:please )?)?"
 _MAKE = (
