@@ -118,6 +118,7 @@ RULES: tuple[Rule, ...] = (
         "it asks to mend a fault",
         _pattern(
             rf"{_POLITE}(?:fix (?!up\b|mode\b|forward\b)"
+            r"|(?:make|get) (?:[\w/.-]+ )*(?:tests?|build|suite|ci) (?:[\w/.-]+ )*(?:pass|work|green)\b"
             r"|(?:debug|repair|resolve|solve|investigate) .*\b(?:bug|error|crash|failure|exception)\b)"
         ),
     ),
