@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from worksite.admin.domain.routes import NEEDS_CONTENT
 from worksite.common.messages import NewProject, Route, RouteDecision, SubmitTask
 
-CONFIDENCE = 0.98
-"""Of the labelled requests outside the test split 73 were decided by rules, none wrongly: (73 + 1) / (73 + 2), rounded
-down (Laplace's rule of succession)."""
+CONFIDENCE = 0.99
+"""Of the labelled requests outside the test split 171 were decided by rules, none wrongly: (171 + 1) / (171 + 2),
+rounded down (Laplace's rule of succession)."""
 
 _POLITE = r"(?:(?:hi|hello|hey)[,!. ]+)?(?:please,? |kindly |(?:can|could|would|will) you (?:please )?)?"
 _MAKE = (
@@ -118,6 +118,7 @@ RULES: tuple[Rule, ...] = (
         "it asks to mend a fault",
         _pattern(
             rf"{_POLITE}(?:fix (?!up\b|mode\b|forward\b)"
+            r"|(?:make|get) (?:[\w/.-]+ )*(?:tests?|build|suite|ci) (?:[\w/.-]+ )*(?:pass|work|green)\b"
             r"|(?:debug|repair|resolve|solve|investigate) .*\b(?:bug|error|crash|failure|exception)\b)"
         ),
     ),
