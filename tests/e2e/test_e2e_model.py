@@ -120,6 +120,7 @@ def design() -> Reply:
         "tests": [{"path": path, "content": ACCEPTANCE_TEST}],
         "harness": {"target": "auth:app", "factory": False, "import_roots": ["."], "env": []},
         "removed_tests": [],
+        "packages": [],
     }  # fmt: skip
     return said(draft, "design", "architect")
 

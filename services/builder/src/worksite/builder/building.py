@@ -17,6 +17,10 @@ from worksite.common.messages import BuildChange, Changeset, Spec
 from worksite.common.worker import StepContext
 
 
+_MAX_PACKAGE_SUMMARY = 300
+"""In characters: the summaries of all packages travel in one message, three times."""
+
+
 @dataclass(frozen=True)
 class Builder:
     """One build, in a folder of its own."""
@@ -40,6 +44,8 @@ class Builder:
         await self.context.progress(f"building {f'{package.id} ' if package else ''}with {maker.engine}")
         summary = await maker.fill(worktree, spec, command)
         title = package.title if package else spec.title
+        if package:
+            summary = summary[:_MAX_PACKAGE_SUMMARY]
         work = await self._commit(worktree, command, title, maker)
         return await published(
             work,
