@@ -16,7 +16,6 @@ from worksite.common.errors import StepRefused
 from worksite.common.messages import BuildChange, Changeset, Spec
 from worksite.common.worker import StepContext
 
-
 _MAX_PACKAGE_SUMMARY = 300
 """In characters: the summaries of all packages travel in one message, three times."""
 
