@@ -38,6 +38,8 @@ from worksite.common.messages import (
     ImportProject,
     InputGiven,
     Judgement,
+    PackageConflict,
+    PackageOutline,
     Problem,
     Question,
     ReplyData,
@@ -95,13 +97,23 @@ class Samples:
     def imported(self, *, empty: bool = False, changeset: Changeset | None = None) -> ImportedProject:
         return ImportedProject(base_sha="b" * 40, bundle=self.ref("b"), empty=empty, changeset=changeset)
 
-    def spec(self) -> SpecWritten:
+    def spec(self, **after: str) -> SpecWritten:
+        """With a package for each name, which builds on those whose names it is given, one letter each."""
         return SpecWritten(
-            spec=self.ref("c"), document=self.ref("d"), title="Auth", engine="blueprint:auth-service@1.0.0", criteria=7
+            spec=self.ref("c"),
+            document=self.ref("d"),
+            title="Auth",
+            engine="blueprint:auth-service@1.0.0",
+            criteria=7,
+            packages=tuple(
+                PackageOutline(id=name, title=f"the {name}", after=tuple(others)) for name, others in after.items()
+            ),
         )
 
-    def changeset(self, mark: str = "1") -> Changeset:
+    def changeset(self, mark: str = "1", conflicts: str = "") -> Changeset:
+        """`conflicts`: names of packages, one letter each."""
         return Changeset(
+            conflicts=tuple(PackageConflict(package=name, files=("app.py",)) for name in conflicts),
             base_sha="b" * 40,
             head_sha=mark * 40,
             branch="worksite/x",

@@ -317,7 +317,7 @@ def test_a_cancel_ends_a_running_task_and_takes_its_step_away(
     transition = told.cancel(reason)
 
     assert transition
-    assert transition.abandoned_step == "2-design"
+    assert transition.abandoned_steps == ("2-design",)
     assert (told.state.status, told.state.reason, told.state.commands) == ("cancelled", told_reason, ())
 
 
@@ -327,7 +327,7 @@ def test_a_cancel_ends_a_waiting_task(story: Callable[..., Story], samples: Any)
     transition = told.cancel()
 
     assert transition
-    assert (transition.abandoned_step, told.state.status) == (None, "cancelled")
+    assert (transition.abandoned_steps, told.state.status) == ((), "cancelled")
 
 
 @pytest.mark.parametrize(

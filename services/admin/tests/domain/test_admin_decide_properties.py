@@ -69,7 +69,7 @@ class World:
         if transition := decide(self.state, event):
             self.state = transition.after
             self.commands += transition.after.commands
-            self.taken_away |= {transition.abandoned_step} - {None}
+            self.taken_away |= set(transition.abandoned_steps)
             self.put(transition)
 
     def answer(self, command: Command, kind: str) -> None:

@@ -133,7 +133,7 @@ class TaskState(Message):
     inputs: tuple[str, ...] = Field(default=(), description="the client's answers to our questions, oldest first")
     route: RouteDecision
     status: TaskStatus
-    step: StepId | None = Field(default=None, description="the step in flight")
+    step: StepId | None = Field(default=None, description="the step in flight; those of work packages stand there")
     steps_commanded: int = 0
     round: int = 0
     reason: str | None = Field(default=None, description="why it stopped, in a sentence")
@@ -155,6 +155,11 @@ class TaskState(Message):
     cause: str = Field(description="ce-id of the event that led to this state")
     applied: tuple[str, ...] = Field(default=(), description="ce-ids of every event applied so far")
     commands: tuple[Command, ...] = ()
+
+    @property
+    def in_flight(self) -> tuple[StepId, ...]:
+        """Every step whose result the task waits for: several while packages are built side by side."""
+        return tuple(step for step in (self.step, *(package.step for package in self.packages)) if step)
 
 
 class TaskEntry(Message):

@@ -47,8 +47,13 @@ def changeset() -> m.Changeset:
         base_sha=COMMIT, head_sha="ef" * 20, branch=f"worksite/{TASK}", bundle=artifact("application/x-git-bundle"),
         archive=artifact("application/zip"), summary="the blueprint", engine="blueprint:auth-service@1.0.0",
         files_changed=30, patch=artifact("text/x-patch"),
-        conflicts=(m.PackageConflict(package="login", files=("src/login.py",)),),
     )  # fmt: skip
+
+
+def merge() -> m.Changeset:
+    """Of work packages, one of which stayed out."""
+    conflict = m.PackageConflict(package="login", files=("src/login.py",))
+    return changeset().model_copy(update={"conflicts": (conflict,)})
 
 
 def delivery() -> m.Delivery:
@@ -206,7 +211,7 @@ def all_messages() -> tuple[m.Message, ...]:
             ),
         ),
         *commands(),
-        step_result(changeset(), step="3-build", agent="builder"),
+        step_result(merge(), step="3-build", agent="builder"),
         m.StepProgress(task=TASK, tenant=TENANT, step="3-build", text="rendering"),
         task_state(),
         m.TaskEntry(state=task_state(), submitted=submit_task(), sequence=7),

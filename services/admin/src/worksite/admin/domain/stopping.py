@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from worksite.admin.domain.packages import at_rest
 from worksite.admin.domain.routes import STEPS
 from worksite.common.messages import CancelRequested, Judgement, Problem, Question, TaskState
 from worksite.common.messages.tasks import TaskStatus
@@ -59,12 +60,14 @@ def too_late(state: TaskState, action: str) -> TaskState:
     return failed(state, Problem(code="deadline", detail=detail))
 
 
-def out_of_time(state: TaskState, step: str) -> TaskState:
-    """The deadline came while a step was in flight."""
-    detail = f"The deadline, {state.deadline.isoformat(timespec='seconds')}, passed while {step} was under way."
-    return failed(state, Problem(code="deadline", detail=detail))
+def out_of_time(state: TaskState) -> TaskState:
+    """The deadline came while something was in flight."""
+    until, steps = state.deadline.isoformat(timespec="seconds"), state.in_flight
+    under_way = f"{', '.join(steps)} {'were' if len(steps) > 1 else 'was'} under way"
+    return failed(state, Problem(code="deadline", detail=f"The deadline, {until}, passed while {under_way}."))
 
 
 def stopped(state: TaskState, status: TaskStatus, reason: str) -> TaskState:
     """Nothing is in flight any more, and no approver's word is waited for."""
-    return state.model_copy(update={"status": status, "reason": reason, "approval": None})
+    nothing = {"step": None, "packages": at_rest(state.packages), "approval": None}
+    return state.model_copy(update={"status": status, "reason": reason, **nothing})
