@@ -124,6 +124,7 @@ def test_a_helper_beside_the_tests_may_be_imported():
         ({"tests": files("def test_greets(fresh, tmp_path):\n    ...\n")}, "never talks to the candidate"),
         ({"tests": files(IDLE)}, "never talks to the candidate"),
         ({"tests": files("def test_greets(app, database):\n    ...\n")}, "asks for database"),
+        ({"tests": files("def test_greets(load):\n    load('a.greet')()\n")}, "load takes module:name, not a.greet"),
         ({"harness": None}, "harness does not say how it is started"),
         (
             {"harness": {"target": "app.app", "factory": False, "import_roots": [], "env": []}},

@@ -53,6 +53,12 @@ def test_work_in_one_piece_has_no_faults_and_packages_only_where_they_are_asked_
     ]
 
 
+def test_a_file_may_be_changed_again_by_whatever_comes_later_by_way_of_others_too():
+    till = package("till", ["till.py"], "cart", "prices")
+    shop = package("shop", ["cart.py", "docs"], "till")
+    assert told(CART, PRICES, till, shop, criteria=("cart", "prices", "till", "shop")) == []
+
+
 def test_what_a_check_shows_may_belong_to_any_package_and_to_none():
     everyones = [each | {"criteria": [*each["criteria"], "project-tests"]} for each in (CART, PRICES)]
     assert told(*everyones, TILL) == []

@@ -24,6 +24,7 @@ OF_PYTEST = frozenset(
     {"request", "tmp_path", "tmp_path_factory", "monkeypatch", "capsys", "capfd", "caplog", "recwarn", "subtests"}
 )
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_LOADED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:([A-Za-z_]\w*(\.[A-Za-z_]\w*)*)?")
 _DATA: Mapping[str, type[Model]] = {"ok": Draft, "needs_input": Question, "refused": Problem}
 _MAX_FAULTS = 20
 
@@ -89,6 +90,8 @@ def _acceptance_faults(path: str, module: TestModule, beside: frozenset[str]) ->
     """It runs in a process without the candidate and without its dependencies."""
     if foreign := sorted(module.foreign_imports - beside):
         yield f"{path}: may import the standard library and pytest only, not {', '.join(foreign)}"
+    if wrong := sorted(target for target in module.loaded if not _LOADED.fullmatch(target)):
+        yield f"{path}: load takes module:name, not {', '.join(wrong)}"
     for name, function in module.functions.items():
         if function.is_async and name.startswith("test_"):
             yield f"{path}::{name}: is async; the candidate is talked to by plain calls"
