@@ -6,16 +6,14 @@ The model is a script, spoken by a strict local server of the Messages API; the 
 import json
 import subprocess
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from worksite.common.llm import Prices, Reply, Script
-from worksite.common.llm.pricing import micro_usd
+from worksite.common.llm import Reply, Script
 from worksite.common.llm.scripted import Conversation
 from worksite.common.testing.messages_api.api import TEST_KEY
-from worksite.common.testing.scripting import provider, said, tokens_billed, tokens_told, used
+from worksite.common.testing.scripting import costs_agree, provider, said, used
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -164,13 +162,6 @@ class Finished:
         assert all(" " not in parents for _, parents in commits)
         return [subject for subject, _ in commits]
 
-    def costs_agree(self) -> None:
-        """Token by token, and in dollars by the prices of today."""
-        assert tokens_told(self.cost) == tokens_billed(self.books)
-        prices = Prices.shipped(datetime.now(UTC).date())
-        dollars = sum(micro_usd(prices.cost(model, usage)) for model, usage in self.books)
-        assert round(self.cost["total_usd"] * 1e6) == dollars
-
     def summaries(self) -> list[str]:
         """Of the steps, as the last state has them."""
         return [record["summary"] for record in self.states[-1]["history"]]
@@ -196,7 +187,7 @@ def test_two_packages_are_built_at_once_a_third_upon_them_and_the_whole_is_repai
     }
     assert task.commits() == ["Frequent words"], "a repair is one build of the whole, in one commit"
     assert "| `frequent` | **Module frequent**: " in (task.out / "spec.md").read_text()
-    task.costs_agree()
+    costs_agree(task.cost, task.books)
 
 
 def test_a_package_that_conflicts_is_built_anew_on_what_was_merged_and_the_line_has_a_commit_for_each(
@@ -211,4 +202,4 @@ def test_a_package_that_conflicts_is_built_anew_on_what_was_merged_and_the_line_
     assert task.commits() == ["Module words", "Module counts", "Module frequent"]
     assert (task.out / "project" / "README.md").read_text() == "# Words\n"
     assert "Frequent words: merged Module words; to be built anew: counts" in task.summaries()
-    task.costs_agree()
+    costs_agree(task.cost, task.books)

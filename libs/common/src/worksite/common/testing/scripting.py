@@ -9,10 +9,12 @@ import sys
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from worksite.common.llm import Reply, Script, Text, ToolUse, Usage
+from worksite.common.llm import Prices, Reply, Script, Text, ToolUse, Usage
+from worksite.common.llm.pricing import micro_usd
 
 Books = Sequence[tuple[str, Usage]]
 """Of each response the model and what was billed."""
@@ -59,16 +61,21 @@ def provider(folder: Path, script: Script) -> Generator[Provider]:
             process.terminate()
 
 
-def tokens_told(cost: Mapping[str, Any]) -> Counter[str]:
-    """Calls and tokens by class, as a task's `cost.json` has them."""
+def costs_agree(cost: Mapping[str, Any], books: Books) -> None:
+    """A task's `cost.json` says what the provider has: token by token, class by class, and in dollars of today."""
+    assert _told(cost) == _billed(books)
+    prices = Prices.shipped(datetime.now(UTC).date())
+    assert round(cost["total_usd"] * 1e6) == sum(micro_usd(prices.cost(model, usage)) for model, usage in books)
+
+
+def _told(cost: Mapping[str, Any]) -> Counter[str]:
     told = Counter[str]()
     for use in (use for part in (cost["routing"], *cost["steps"]) for use in part["models"]):
         told.update(use["input_tokens"] | {"output": use["output_tokens"], "calls": use["calls"]})
     return told
 
 
-def tokens_billed(books: Books) -> Counter[str]:
-    """The same, as the provider has them."""
+def _billed(books: Books) -> Counter[str]:
     billed = Counter[str]()
     for _, usage in books:
         billed.update({
