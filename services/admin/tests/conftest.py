@@ -225,6 +225,10 @@ class Scene:
         """What the validator says, round by round, of a task; PASS where nothing is set."""
         self.holding: set[str] = set()
         """Tasks whose builds never finish."""
+        self.plan: dict[str, str] = {}
+        """The packages that the architect plans where it may, as `Samples.spec` takes them."""
+        self.conflicts: list[str] = []
+        """What each merge to come leaves out."""
         self._running: list[asyncio.Task[None]] = []
 
     # -- processes
@@ -248,6 +252,10 @@ class Scene:
         self.executed[command.task, command.step] += 1
         if command.type == "build_change" and command.task in self.holding:
             await asyncio.Event().wait()
+        if command.type == "design_spec" and command.may_split:
+            return Reply(self.samples.spec(**self.plan))
+        if command.type == "build_change" and command.parts and self.conflicts:
+            return Reply(self.samples.changeset("7", self.conflicts.pop(0)))
         planned = self.verdicts.get(command.task)
         if command.type == "validate_change" and planned:
             return Reply(planned.pop(0))

@@ -38,6 +38,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 
 from worksite.admin import history, metrics
 from worksite.admin.domain.decide import TIME_TO_APPROVE, decide, open_task, without_room
@@ -173,11 +174,10 @@ class Orchestrator:
 
     async def _recorded(self, event: Event) -> Transition:
         """The transition that this event caused, from the history of the task."""
-        before = None
-        async for state in history.states(self._bus, event.message.tenant, event.message.task):
-            if state.cause == event.id:
+        states = await history.states(self._bus, event.message.tenant, event.message.task)
+        for before, state in pairwise((None, *states)):
+            if state and state.cause == event.id:
                 return Transition(before, state)
-            before = state
         raise NotYet(f"a replica has not seen the state of task {event.message.task} that another one showed")
 
     async def _record(self, transition: Transition, expected_last: int) -> Recorded:

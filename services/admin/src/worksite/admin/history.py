@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 from worksite.common import subjects
 from worksite.common.bus import Bus, Envelope
 from worksite.common.messages import Command, TaskState
 
 
-async def states(bus: Bus, tenant: str, task: str) -> AsyncIterator[TaskState]:
+async def states(bus: Bus, tenant: str, task: str) -> list[TaskState]:
     """From the first to the last one that the replica that answers has seen. Raises BusUnavailable."""
+    found: list[TaskState] = []
     read_up_to = 0
     while batch := await bus.read("EVENTS", subjects.state_subject(tenant, task), read_up_to):
-        for stored in batch:
-            yield TaskState.consume(stored.data)
-            read_up_to = stored.sequence
+        found += [TaskState.consume(stored.data) for stored in batch]
+        read_up_to = batch[-1].sequence
+    return found
 
 
 def outbox(state: TaskState) -> list[tuple[Command, Envelope]]:
@@ -30,8 +29,8 @@ async def waited_for(bus: Bus, state: TaskState) -> list[tuple[Command, Envelope
     """
     if set(state.in_flight) <= {command.step for command in state.commands}:
         return outbox(state)
-    earlier = [said async for past in states(bus, state.tenant, state.task) for said in outbox(past)]
-    return [(command, envelope) for command, envelope in earlier if command.step in state.in_flight]
+    said = (sent for past in await states(bus, state.tenant, state.task) for sent in outbox(past))
+    return [(command, envelope) for command, envelope in said if command.step in state.in_flight]
 
 
 def _envelope(state: TaskState, command: Command, place: int) -> Envelope:
