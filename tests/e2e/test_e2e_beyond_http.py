@@ -7,7 +7,7 @@ import pytest
 from worksite.common.llm import Reply, Script
 from worksite.common.llm.scripted import Conversation
 from worksite.common.testing.messages_api.api import TEST_KEY
-from worksite.common.testing.scripting import provider, said, used
+from worksite.common.testing.scripting import provider, reviewed, said, used
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -90,6 +90,8 @@ def script() -> Script:
         "Design for route feature": (design(),),
         "Build round 1": (used(*write), done),
         "Build round 2": (used(mend), done),
+        "Review of round 1.": (reviewed(),),
+        "Review of round 2.": (reviewed(),),
     }
     return Script(conversations=tuple(Conversation(opening=o, replies=r) for o, r in replies.items()))
 

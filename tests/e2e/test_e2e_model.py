@@ -12,7 +12,7 @@ import pytest
 from worksite.common.llm import Reply, Script
 from worksite.common.llm.scripted import Conversation
 from worksite.common.testing.messages_api.api import TEST_KEY
-from worksite.common.testing.scripting import costs_agree, provider, said, used
+from worksite.common.testing.scripting import costs_agree, provider, reviewed, said, used
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -82,6 +82,9 @@ def test_a_wrong_password_is_refused(app, fresh):
     assert app.post("/register", json=who).status == 201
     assert app.post("/login", json=who | {"password": fresh.password()}).status == 401
 """
+REMARK = {
+    "path": "auth.py", "line": 8, "quote": "ACCOUNTS = {}", "severity": "low", "message": "All is lost at the end.",
+}  # fmt: skip
 CRITERIA = [
     ("logs-in", "Who registered can log in.", "test_who_registered_can_log_in"),
     ("refuses-wrong-passwords", "A wrong password is answered with 401.", "test_a_wrong_password_is_refused"),
@@ -123,6 +126,8 @@ def script() -> Script:
         "Design for route feature, an existing project": (used(look), design()),
         "Build round 1, an existing project": (used(look), *first),
         "Build round 2, an existing project": second,
+        "Review of round 1.": (reviewed(REMARK),),
+        "Review of round 2.": (reviewed(),),
     }
     return Script(conversations=tuple(Conversation(opening=o, replies=r) for o, r in replies.items()))
 
@@ -166,6 +171,8 @@ def test_an_auth_system_is_wrong_in_round_1_repaired_in_round_2_and_costs_what_t
     report = json.loads((out / "report.json").read_text())
     assert (report["verdict"], report["round"]) == ("PASS", 2)
     assert {(c["id"], c["grade"]) for c in report["criteria"]} == {(id_, "verified_io") for id_, _, _ in CRITERIA}
+    review = next(check for check in report["checks"] if check["name"] == "review")
+    assert review["evidence"].startswith("0 remarks of a language model, which no verdict rests on (model:")
     engine = json.loads((out / "spec.json").read_text())["engine"]
     assert engine.startswith("model:claude-sonnet-5-5+architect@")
     books = billing.books()

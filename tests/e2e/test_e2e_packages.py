@@ -13,7 +13,7 @@ import pytest
 from worksite.common.llm import Reply, Script
 from worksite.common.llm.scripted import Conversation
 from worksite.common.testing.messages_api.api import TEST_KEY
-from worksite.common.testing.scripting import costs_agree, provider, said, used
+from worksite.common.testing.scripting import costs_agree, provider, reviewed, said, used
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -106,13 +106,15 @@ def script() -> Script:
         for request, builds in replies.items()
         for what, told in builds.items()
     ]
+    reviews = (Conversation(opening=f"Review of round {n}.", replies=(reviewed(),)) for n in (1, 2))
     may_split = "Design for route feature, a new project.\n\nThe work may be split into packages."
     hard = {"route": "feature", "difficulty": "hard", "reason": "many parts"}
     routing = [
         Conversation(opening=request, system="Sort software requests", replies=(said(hard, "route", "admin"),))
         for request in replies
     ]
-    return Script(conversations=(*conversations, *routing, Conversation(opening=may_split, replies=(design(),))))
+    designing = Conversation(opening=may_split, replies=(design(),))
+    return Script(conversations=(*routing, designing, *conversations, *reviews))
 
 
 @pytest.fixture(scope="module")

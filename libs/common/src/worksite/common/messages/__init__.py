@@ -12,6 +12,7 @@ from worksite.common.messages.commands import (
     DesignSpec,
     ImportProject,
     PackageWork,
+    PlannedDelivery,
     StepCommand,
     Tier,
     ValidateChange,
@@ -59,12 +60,14 @@ from worksite.common.messages.replies import (
     SpecWritten,
 )
 from worksite.common.messages.report import (
+    Advice,
     CheckResult,
     CheckVerdict,
     CriterionResult,
     Environment,
     Finding,
     Report,
+    Severity,
     Verdict,
 )
 from worksite.common.messages.routing import (
@@ -165,6 +168,7 @@ __all__ = [
     "SHARED_TENANT",
     "TERMINAL",
     "Action",
+    "Advice",
     "Agent",
     "AgentReply",
     "Answer",
@@ -222,6 +226,7 @@ __all__ = [
     "PackageOutline",
     "PackageState",
     "PackageWork",
+    "PlannedDelivery",
     "Problem",
     "ProjectSource",
     "Push",
@@ -244,6 +249,7 @@ __all__ = [
     "SearchRequest",
     "SearchResponse",
     "SearchResult",
+    "Severity",
     "Spec",
     "SpecWritten",
     "StageReport",

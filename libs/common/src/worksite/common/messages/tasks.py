@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 from worksite.common.messages.base import PLAIN, Message, Model, Sha256, StepId, TaskId, Tenant, json_bytes
-from worksite.common.messages.commands import Command
+from worksite.common.messages.commands import Command, PlannedDelivery
 from worksite.common.messages.journal import ModelUse
 from worksite.common.messages.replies import (
     Agent,
@@ -101,8 +101,9 @@ class Approval(Model):
     """What a task waits for while a gate is shut: a person's word on exactly this."""
 
     gate: Gate
-    digest: Sha256 = Field(description="of what is to be approved: the Spec's, or that of the branch's bundle")
+    digest: Sha256 = Field(description="of the Spec, or of `delivery` as JSON with sorted keys and no blanks")
     expires_at: datetime
+    delivery: PlannedDelivery | None = Field(default=None, description="gate deliver: what is pushed, and where")
 
 
 class PackageState(Model):

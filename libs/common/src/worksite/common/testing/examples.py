@@ -137,6 +137,10 @@ def report() -> m.Report:
                 name="lint", verdict="pass", grade="verified_io", evidence="ruff: clean", duration_seconds=0.1,
                 findings=(finding,), preexisting=(finding,),
             ),
+            m.CheckResult(
+                name="review", verdict="not_applicable", grade="self_reported", evidence="1 remark", duration_seconds=4,
+                advice=(m.Advice(path="a.py", line=3, quote="x == None", severity="low", message="Use `is`."),),
+            ),
         ),
         failure_signature=SHA,
     )  # fmt: skip

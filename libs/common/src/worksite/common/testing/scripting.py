@@ -25,6 +25,11 @@ def said(data: Mapping[str, Any], action: str, agent: str) -> Reply:
     return Reply.saying(json.dumps({"action": action, "agent": agent, "status": "ok", "data": data}))
 
 
+def reviewed(*remarks: Mapping[str, Any]) -> Reply:
+    """A reviewer's answer: it has these findings."""
+    return said({"type": "reviewed", "findings": remarks}, "validate", "validator")
+
+
 def used(*uses: tuple[str, dict[str, Any]]) -> Reply:
     """A turn of tools, by name and input. Ids must differ within one turn only, and here they say what is used."""
     parts = [ToolUse(id=f"toolu_{n}_{name}", name=name, input=given) for n, (name, given) in enumerate(uses)]

@@ -40,6 +40,10 @@ from worksite.common.messages import (
 from worksite.common.messages.replies import Action
 
 TIME_TO_APPROVE = timedelta(days=7)
+_ENDED = {
+    "merged": " Its merge request has been merged already.",
+    "closed": " Its merge request has been closed by somebody and is not opened again.",
+}
 
 
 def open_task(event: Event, task: SubmitTask, route: RouteDecision) -> Transition:
@@ -240,7 +244,8 @@ def _delivered(state: TaskState, delivered: Delivered) -> TaskState:
     """Nothing but what has passed."""
     if state.changeset is None or delivered.head_sha != state.changeset.head_sha:
         return stopping.failed(state, _contradiction("deliver", f"{delivered.head_sha} has not passed"))
-    reason = f"Passed in round {state.round}, delivered as {delivered.branch} to {delivered.remote}."
+    done = f"Passed in round {state.round}, delivered as {delivered.branch} to {delivered.remote}."
+    reason = done + _ENDED.get(delivered.merge_request_state or "", "")
     return stopping.completed(state.model_copy(update={"delivered": delivered}), reason)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from worksite.builder.domain.inert import inert
+
 NAME, EMAIL = "Worksite", "worksite@localhost"
 ROOT_SECONDS = 946_684_800
 """2000-01-01 UTC: the date of the root commit of every new project."""
@@ -26,8 +28,11 @@ def branch_of(task: str) -> str:
 
 
 def commit_message(title: str, engine: str, task: str, spec_sha256: str, package: str | None = None) -> str:
-    """Subject, what made it, and trailers that lead back to task, Spec and work package."""
-    subject = " ".join(title.split())[:72] or "Build"
+    """Subject, what made it, and trailers that lead back to task, Spec and work package.
+
+    What has been pushed is read by the forge, so the subject holds nothing to obey.
+    """
+    subject = inert(" ".join(title.split()))[:72] or "Build"
     trailers = f"Worksite-Task: {task}\nWorksite-Spec: {spec_sha256}\n"
     if package:
         trailers += f"Worksite-Package: {package}\n"

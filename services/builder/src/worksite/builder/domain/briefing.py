@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from worksite.builder.domain.packages import package_lines, package_named
+from worksite.common.llm.sections import section
 from worksite.common.messages import BuildChange, CheckResult, CriterionResult, Harness, Report, Spec
 
 MAX_FILES_SHOWN = 400
@@ -16,12 +17,13 @@ def briefing(spec: Spec, command: BuildChange, files: Sequence[str], report: Rep
     package = package_named(spec, command.package) if command.package else None
     sections = [
         f"{_what(command)}, {'a new project' if command.project.empty else 'an existing project'}.",
-        _section("request", spec.request),
-        _section("spec", "\n".join(_spec_lines(spec))),
-        *(_section("acceptance-test", f"{test.path}:\n{test.content}") for test in spec.tests),
-        *([_section("package", "\n".join(package_lines(spec, package)))] if package else []),
-        *([_section("files", listing(files))] if files else []),
-        *([_section("findings", "\n".join(_findings(report)))] if report else []),
+        section("request", spec.request),
+        section("spec", "\n".join(_spec_lines(spec))),
+        *(section("acceptance-test", f"{test.path}:\n{test.content}") for test in spec.tests),
+        *([section("package", "\n".join(package_lines(spec, package)))] if package else []),
+        *([section("files", listing(files))] if files else []),
+        *([section("findings", "\n".join(_findings(report)))] if report else []),
+        *([section("advice", advice)] if report and (advice := _advice(report)) else []),
     ]
     return "\n\n".join(sections)
 
@@ -37,10 +39,6 @@ def listing(files: Sequence[str]) -> str:
     shown = sorted(sorted(files, key=lambda path: (path.count("/"), path))[:MAX_FILES_SHOWN])
     rest = len(files) - len(shown)
     return "\n".join([*shown, *([f"… and {rest} more files"] if rest else [])])
-
-
-def _section(name: str, text: str) -> str:
-    return f"<{name}>\n{text}\n</{name}>"
 
 
 def _spec_lines(spec: Spec) -> Iterator[str]:
@@ -60,6 +58,13 @@ def _started(harness: Harness) -> str:
     env = ", ".join(f"{name}={value}" for name, value in harness.env.items()) or "nothing"
     roots = ", ".join(harness.import_roots)
     return f"- started as {harness.target} ({what}), on sys.path: {roots}, in the environment: {env}"
+
+
+def _advice(report: Report) -> str:
+    """What a model said of the last round's work: apart from the findings, as nobody has shown that it is right."""
+    remarks = (remark for check in report.checks for remark in check.advice)
+    told = (f"- {each.severity}, {each.path}:{each.line} `{each.quote}`: {each.message}" for each in remarks)
+    return "\n".join(told)
 
 
 def _findings(report: Report) -> Iterator[str]:
