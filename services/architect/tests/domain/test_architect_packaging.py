@@ -39,7 +39,7 @@ def told(*packages: dict[str, Any], **options: Any) -> list[str]:
 
 def test_packages_that_can_be_built_stand_in_the_spec_in_their_order():
     assert told(CART, PRICES, TILL) == []
-    spec = spec_from_draft(draft(CART, PRICES, TILL), "a shop", "x")
+    spec = spec_from_draft(draft(CART, PRICES, TILL), "a shop", "x", "feature")
     assert [(each.id, each.after) for each in spec.packages] == [
         ("cart", ()), ("prices", ()), ("till", ("cart", "prices")),
     ]  # fmt: skip
