@@ -72,11 +72,12 @@ schemas: $(INSTALLED) ## write the JSON Schemas and the OpenAPI document from th
 manifests: $(INSTALLED) ## write the Kubernetes manifests that follow from the code: network policies, users of NATS, autoscaling, alerts
 	$(BIN)/python deploy/k8s/tools/generate.py
 
-bench: $(INSTALLED) ## measure the durable step, the gateway, the pipeline and searches, in their quick forms
+bench: $(INSTALLED) ## measure the durable step, the gateway, the pipeline, searches and a fleet of builders, in their quick forms
 	$(BIN)/python benchmarks/bus.py --steps 200
 	$(BIN)/python benchmarks/gateway.py --seconds 3
 	$(BIN)/python benchmarks/pipeline.py --tasks 100
 	$(BIN)/python benchmarks/rag_speed.py --chunks 20000 --searches 50 --documents 10
+	$(BIN)/python -m benchmarks.models.fleet --seconds 40
 
 models: .worksite/models-venv/.installed ## make the shipped model files anew and check how they rank (gigabytes, minutes)
 	.worksite/models-venv/bin/python services/rag/tools/make_models.py .worksite/models

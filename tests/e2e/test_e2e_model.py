@@ -118,7 +118,8 @@ def script() -> Script:
     write = [("write_file", {"path": path, "content": text}) for path, text in files.items()]
     mend = ("edit_file", {"path": "auth.py", "old": FORGOTTEN, "new": MENDED})
     look, again, check = ("read_file", {"path": "README.md"}), ("read_file", {"path": "auth.py"}), ("check_syntax", {})
-    first, second = (used(*write), used(check), built), (used(again), used(mend, check), built)
+    first = (used(*write), used(check, ("run_checks", {})), built)
+    second = (used(again), used(mend, check), built)
     replies = {
         "Design for route feature, a new project": (design(),),
         "Build round 1, a new project": first,
@@ -182,6 +183,8 @@ def test_an_auth_system_is_wrong_in_round_1_repaired_in_round_2_and_costs_what_t
         ["git", "-C", out / "project", "log", "--format=%s"], capture_output=True, text=True, check=True
     ).stdout.splitlines()
     assert len(history) == 2, "one commit on top of the base, however many rounds it took"
+    log = (thinking.state.parent / "up.log").read_text()
+    assert "was checked: project-tests pass, lint pass" in log, "the builder had its work checked on the way"
 
 
 def test_the_key_is_in_no_log_and_with_no_process_that_calls_no_model(thinking):

@@ -23,6 +23,8 @@ from worksite.common.dead_letters import Original
 from worksite.common.messages import (
     AnswerQuestion,
     BuildChange,
+    CandidateChecked,
+    CheckCandidate,
     DeadLetter,
     DesignSpec,
     EmbedText,
@@ -253,6 +255,11 @@ class Engine:
         return SearchResult((), {}, "no_results")
 
 
+async def check(_: CheckCandidate) -> CandidateChecked:
+    """Without a sandbox."""
+    return CandidateChecked(text="")
+
+
 ENDPOINTS: dict[str, tuple[type[Message], Callable[[Bus], Any], Message]] = {
     "ws.v1.rpc.rag.search": (
         SearchRequest,
@@ -264,6 +271,7 @@ ENDPOINTS: dict[str, tuple[type[Message], Callable[[Bus], Any], Message]] = {
         lambda bus: Redriver(bus, Orchestrator(bus)).redrive,
         RedriveLetter(tenant=TENANT, sequence=999),
     ),
+    "ws.v1.rpc.validator.check": (CheckCandidate, lambda bus: check, SAMPLES[CheckCandidate]),
     "ws.v1.rpc.admin.explain": (ExplainRoute, lambda bus: Router().explain, SAMPLES[ExplainRoute]),
     "ws.v1.rpc.rag.embed": (EmbedText, lambda bus: embed_endpoint(Lengths(), Lane()), SAMPLES[EmbedText]),
 }

@@ -23,6 +23,8 @@ CLIENTS, MONITORING, AUTOSCALER, SECRETS = (
 """Labels that an operator puts on namespaces: whose pods call the gateway, watch, scale, keep secrets."""
 NATS_PORT, ROUTES_PORT, MONITOR_PORT, QDRANT_PORT, OTLP_PORT, VAULT_PORT = 4222, 6222, 8222, 6333, 4318, 8200
 PROVISION = "provision"
+KEPT_IN = frozenset({"validator"})
+"""Could call a language model, and gets no key and no way to one (ADR 0018): it runs what others wrote."""
 _NOT_PUBLIC = ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
 _NOT_PUBLIC_V6 = ("fc00::/7", "fe80::/10")
 
@@ -54,7 +56,7 @@ def _service(service: str) -> dict[str, Any]:
     }
     egress = [_dns(), _nats(), _to([_namespace(SECRETS)], VAULT_PORT)]
     egress += [rule for setting, rule in ways.items() if setting in settings]
-    if {"jwt_jwks_url", "anthropic_api_key", "git_credentials"} & settings.keys():
+    if service not in KEPT_IN and {"jwt_jwks_url", "anthropic_api_key", "git_credentials"} & settings.keys():
         egress.append(_public_https())
     callers = [MONITORING, *([CLIENTS] if "dashboard_port" in settings else [])]
     return _workload(service, [_from([_namespace(label) for label in callers], "http")], egress)

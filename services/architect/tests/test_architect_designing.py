@@ -44,7 +44,7 @@ from worksite.common.messages import (
     Tier,
 )
 from worksite.common.testing import NatsServer
-from worksite.common.testing.killing import KillingApi, killed_at_every_call
+from worksite.common.testing.killing import KillingApi, killed_at_every_call, paid_again
 from worksite.common.testing.steps import step_context
 from worksite.common.worker import Reply as Answered
 from worksite.common.worker import StepContext
@@ -402,6 +402,7 @@ async def test_an_architect_killed_at_every_call_pays_no_completed_call_twice(
     assert starts == CALLS + 1
     assert api.asked == sorted(api.asked), "once a later call was made, no earlier one is made again"
     assert len(api.asked) == 2 * CALLS, "the call in doubt is made again once, and no other"
+    assert await paid_again(studio.bus, "architect", asked, api) == [], "by the provider's books"
     assert len(rag.asked) == 2 + 4, "of the opening and of the model's searches, none is repeated"
     (used,) = result.model_use
     assert used.calls == CALLS

@@ -66,6 +66,12 @@ class MemoryArtifacts:
         return self.blobs[ref.sha256]
 
 
+@pytest.fixture
+def artifacts() -> MemoryArtifacts:
+    """An empty store."""
+    return MemoryArtifacts()
+
+
 @dataclass
 class Project:
     """A git repository in the making; each commit replaces the whole tree."""

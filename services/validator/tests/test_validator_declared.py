@@ -9,6 +9,7 @@ import pytest
 from worksite.common.errors import StepRefused
 from worksite.common.messages import CheckCommand, Criterion, FileNote, Spec, TestFile
 
+pytestmark = pytest.mark.timeout(600)  # a guard against hanging, not a measure
 Files = dict[str, str]
 ADDS = Criterion(id="adds", statement="It adds.", grade="verified_io", test="acceptance/test_add.py::test_it_adds")
 UNIT = Criterion(id="unit", statement="The unit tests pass.", grade="self_reported")
@@ -203,10 +204,6 @@ def test_an_agent_may_change_what_the_spec_names_and_write_down_the_specs_own_te
 
 HOOK = """
 import pytest
-
-@pytest.fixture
-def run():
-    return lambda *words: type("Finished", (), {"out": f"{sum(map(int, words[2:]))}\\n"})
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):

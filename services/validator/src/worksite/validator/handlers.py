@@ -101,7 +101,7 @@ async def _evidence(
     bench: Bench, spec: Spec, head: Tree, base: Tree | None, reviewed: bool, context: StepContext
 ) -> tuple[Evidence, Environment | None]:
     """ENVIRONMENT when the head's environment cannot be built: nothing was run, so nothing else is said."""
-    declared = _declared(base) if base else _declared(head).beside(spec)
+    declared = declared_in(base) if base else declared_in(head).beside(spec)
     try:
         version = await bench.version(head)
     except EnvironmentUnavailable as error:
@@ -114,7 +114,7 @@ async def _evidence(
     return evidence, _environment(bench, version)
 
 
-def _declared(tree: Tree) -> Declaration:
+def declared_in(tree: Tree) -> Declaration:
     """What the project declares, never by the change itself where there is a base. One that cannot be read declares
     nothing, and `forbidden-changes` says so."""
     try:

@@ -7,13 +7,15 @@ import logging
 from collections.abc import AsyncGenerator
 
 from worksite.common import service
-from worksite.common.bus import Bus
+from worksite.common.artifacts import Artifacts
+from worksite.common.bus import Bus, answer
 from worksite.common.llm.prompts import load_prompt
 from worksite.common.llm.wiring import model_calls
-from worksite.common.messages import StepCommand, ValidateChange
+from worksite.common.messages import CheckCandidate, StepCommand, ValidateChange
 from worksite.common.settings import SettingsError
 from worksite.common.worker import Handler, Worker
 from worksite.validator.bench import Bench
+from worksite.validator.checking import Checking
 from worksite.validator.environment import Environments
 from worksite.validator.handlers import validate_handler
 from worksite.validator.reviewing import Reviewer
@@ -35,6 +37,8 @@ async def _main(settings: ValidatorSettings, running: service.Running) -> None:
     log.info("isolation %s: %s", isolation.level, ", ".join(isolation.layers))
     async with _reviewing(settings, running.bus) as reviewer:
         handlers: dict[type[StepCommand], Handler] = {ValidateChange: validate_handler(bench, reviewer)}
+        checking = Checking(bench, Artifacts(running.bus))
+        await answer(running.micro, "check", CheckCandidate, checking.check)
         worker = Worker(running.bus, "validator", handlers, concurrency=settings.worker_concurrency)
         await service.run_worker(settings, running, worker)
 

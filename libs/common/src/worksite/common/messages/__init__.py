@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from worksite.common.messages.artifacts import ArtifactRef
 from worksite.common.messages.base import SHARED_TENANT, Message, Model
+from worksite.common.messages.checking import CandidateChecked, CheckCandidate
 from worksite.common.messages.commands import (
     AnswerQuestion,
     BuildChange,
@@ -156,6 +157,8 @@ MESSAGES: tuple[type[Message], ...] = (
     JournalRecord,
     EmbedText,
     Embedding,
+    CheckCandidate,
+    CandidateChecked,
     ExplainRoute,
     RouteExplained,
 )
@@ -181,7 +184,9 @@ __all__ = [
     "BlueprintChoice",
     "BuildChange",
     "CancelRequested",
+    "CandidateChecked",
     "Changeset",
+    "CheckCandidate",
     "CheckCommand",
     "CheckResult",
     "CheckVerdict",

@@ -267,6 +267,10 @@ def all_messages() -> tuple[m.Message, ...]:
         m.JournalRecord(
             task=TASK, tenant=TENANT, step="2-design", index=3, kind="call", digest=SHA, holder="w1", body="{}",
         ),
+        m.CheckCandidate(
+            tenant=TENANT, spec=artifact(), project=imported_project(), head_sha=COMMIT, commits=artifact()
+        ),
+        m.CandidateChecked(text="project-tests: pass (at head 3 passed)"),
         m.EmbedText(text="Create auth system"),
         m.Embedding(embedder="ab" * 8, vector=(0.6, -0.8)),
         m.ExplainRoute(
