@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,11 @@ WORKLOADS = (*SERVICES, "nats", "qdrant", "provision")
 
 Manifest = dict[str, Any]
 
-COMBINATIONS = {
+COMBINATIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "dev": ("dev", ()),
     "prod": ("prod", ()),
-    "prod-observability": ("prod", ("observability",)),
-    "prod-autoscaling": ("prod", ("autoscaling",)),
     "prod-vault": ("prod", ("vault",)),
     "prod-all": ("prod", ("observability", "autoscaling", "vault")),
-    "dev-all": ("dev", ("observability", "autoscaling", "vault", "pod-disruption-budgets")),
 }
 """Overlays as shipped, and as an overlay of somebody's own would extend them."""
 
@@ -47,8 +44,11 @@ _SHIPPED = {"dev": ("network-policies",), "prod": ("network-policies", "pod-disr
 def built(combination: str) -> list[Manifest]:
     """All manifests of one combination. Raises RuntimeError with what kustomize says."""
     overlay, components = COMBINATIONS[combination]
-    if not components:
-        return _kustomized(K8S / "overlays" / overlay)
+    return extended(overlay, components) if components else _kustomized(K8S / "overlays" / overlay)
+
+
+def extended(overlay: str, components: Sequence[str]) -> list[Manifest]:
+    """An overlay of somebody's own, outside of the repository: one of ours and components. Raises RuntimeError."""
     with tempfile.TemporaryDirectory(prefix="worksite-overlay-") as folder:
         own = {
             "apiVersion": "kustomize.config.k8s.io/v1beta1",

@@ -1,4 +1,4 @@
-"""Every overlay is built, and every manifest is one that Kubernetes, its two newest versions, takes."""
+"""Every overlay is built, and Kubernetes takes every manifest: its two newest versions, and the oldest of ours."""
 
 import copy
 import json
@@ -10,11 +10,12 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema import ValidationError as Unfit
 from kubernetes_validate import utils
-from kustomized import COMBINATIONS, WORKLOADS, built, having, of_kind, workloads
+from kustomized import COMBINATIONS, K8S, WORKLOADS, built, extended, having, of_kind, workloads
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from referencing import Registry, Resource
 
 NEWEST = list(dict.fromkeys(utils.all_versions()))[-2:]
+OLDEST = "1.31.0"
 
 
 class _Strict(BaseModel):
@@ -24,6 +25,7 @@ class _Strict(BaseModel):
 class _Metadata(_Strict):
     name: str
     namespace: Literal["worksite"]
+    labels: dict[str, str]
 
 
 class _Endpoint(_Strict):
@@ -132,7 +134,7 @@ def _definitions(version: str) -> Registry[Any]:
     return Resource.from_contents(contents) @ Registry()
 
 
-@pytest.mark.parametrize("version", NEWEST)
+@pytest.mark.parametrize("version", [OLDEST, *NEWEST])
 @pytest.mark.parametrize("combination", COMBINATIONS)
 def test_every_manifest_fits_the_schemas_of_kubernetes(combination, version):
     for manifest in built(combination):
@@ -153,7 +155,7 @@ def test_a_misspelt_field_would_be_noticed():
     with pytest.raises(Unfit, match="terminationGracePeriod"):
         check(json.dumps(gateway), NEWEST[-1])
 
-    scaled = copy.deepcopy(of_kind(built("prod-autoscaling"), "ScaledObject")["builder"])
+    scaled = copy.deepcopy(of_kind(built("prod-all"), "ScaledObject")["builder"])
     scaled["spec"]["triggers"][0]["metadata"]["lagThreshhold"] = "1"
     with pytest.raises(ValidationError):
         ScaledObject.model_validate(scaled)
@@ -188,3 +190,36 @@ def test_every_overlay_is_the_whole_system(combination):
 )
 def test_an_overlay_has_what_its_components_bring_and_nothing_else(component, kind):
     assert [name for name in COMBINATIONS if of_kind(built(name), kind)] == having(component)
+
+
+@pytest.mark.parametrize("component", ["observability", "autoscaling", "pod-disruption-budgets"])
+def test_a_component_can_be_added_alone(component):
+    added = [each for each in extended("dev", [component]) if each["kind"] not in {m["kind"] for m in built("dev")}]
+    assert added
+    assert {each["metadata"]["namespace"] for each in added} == {"worksite"}
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+@pytest.mark.parametrize(
+    ("stage", "found"),
+    [
+        ("bus", {"ConfigMap", "ServiceAccount", "Service", "StatefulSet"}),
+        ("provision", {"ServiceAccount", "Job"}),
+        ("index", {"ServiceAccount", "Service", "StatefulSet"}),
+        ("service", {"ConfigMap", "ServiceAccount", "Service", "Deployment"}),
+    ],
+)
+def test_a_stage_of_an_upgrade_is_found_by_its_label(combination, stage, found):
+    label = "app.kubernetes.io/component"
+    kinds = {each["kind"] for each in built(combination) if each["metadata"].get("labels", {}).get(label) == stage}
+    assert kinds == found
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
+def test_everything_says_what_it_is_part_of(combination):
+    parts = {each["metadata"].get("labels", {}).get("app.kubernetes.io/part-of") for each in built(combination)}
+    assert parts == {"worksite"}
+
+
+def test_the_oldest_version_is_the_one_that_people_are_told():
+    assert f"Kubernetes {utils.major_minor(OLDEST)} or newer" in (K8S / "README.md").read_text()

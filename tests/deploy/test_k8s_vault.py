@@ -113,10 +113,14 @@ def set_up(client: httpx.Client, cluster_url: str) -> None:
     ok(client.post("auth/kubernetes/config", json=asked))
     accessor = client.get("sys/auth").json()["data"]["kubernetes/"]["accessor"]
     policy = (K8S / "components" / "vault" / "policy.hcl").read_text().replace("ACCESSOR", accessor)
-    ok(client.put("sys/policies/acl/worksite", json={"policy": policy}))
+    ok(client.put("sys/policies/acl/worksite-services", json={"policy": policy}))
     bound = {"bound_service_account_names": "gateway,admin,architect,builder,validator,rag"}
-    bound |= {"bound_service_account_namespaces": "worksite", "audience": AUDIENCE, "token_policies": "worksite"}
-    ok(client.post("auth/kubernetes/role/worksite", json=bound))
+    bound |= {
+        "bound_service_account_namespaces": "worksite",
+        "audience": AUDIENCE,
+        "token_policies": "worksite-services",
+    }
+    ok(client.post("auth/kubernetes/role/worksite-services", json=bound))
 
 
 def certificate() -> str:
@@ -152,9 +156,9 @@ def run_agent(client: httpx.Client, folder: Path, account: str, service: str) ->
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=READY_SECONDS, check=False)
 
 
-@pytest.fixture
-def ready_vault(tmp_path: Path) -> Iterator[httpx.Client]:
-    with cluster() as url, vault(tmp_path) as client:
+@pytest.fixture(scope="module")
+def ready_vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    with cluster() as url, vault(tmp_path_factory.mktemp("vault")) as client:
         set_up(client, url)
         ok(
             client.post(

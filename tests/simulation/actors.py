@@ -15,6 +15,8 @@ from virtual_time import VirtualTimeLoop
 from worksite.common import subjects
 from worksite.common.bus import Envelope, KeyValue
 from worksite.common.errors import BusUnavailable, Conflict, QueueFull, ServiceUnavailable, StepRefused
+from worksite.common.llm.costs import Charge
+from worksite.common.llm.usage import Usage
 from worksite.common.messages import (
     Agent,
     Answer,
@@ -57,6 +59,8 @@ AGENTS: dict[Agent, tuple[type[StepCommand], ...]] = {
     "validator": (ValidateChange,),
 }
 _ROUTES: tuple[Route | None, ...] = ("feature", "feature", "fix", "review", "design", "question", None)
+_CHARGE = Charge(response_id=None, model="stub", usage=Usage(), micro_usd=1, used=True)
+"""Of a build that a model had a part in: only such a one is escalated."""
 Word = CancelRequested | InputGiven | ApprovalGiven
 _RESEND_SECONDS = 1.0
 
@@ -79,6 +83,8 @@ class Agents:
         await asyncio.sleep(self._rng.random() * self._patience)
         if self._rng.random() < self._trouble:
             return self._troubled()
+        if isinstance(command, BuildChange) and self._rng.random() < 0.5:
+            context.costs.add(_CHARGE)
         return Reply(self._made(command))
 
     def _troubled(self) -> Reply:

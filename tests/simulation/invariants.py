@@ -61,6 +61,7 @@ class History:
         yield from self._steps()
         yield from self._rounds()
         yield from self._packages()
+        yield from self._escalations()
         yield from self._read_model()
         yield from self._cancels()
 
@@ -177,6 +178,15 @@ class History:
             done = bool(package["merged"] or package["changeset"])
             if not rerouted and last["status"] != "failed" and counts[package["id"]] != done:
                 yield f"package {package['id']} was built {counts[package['id']] - done} times too often"
+
+    def _escalations(self) -> Iterator[str]:
+        """A build has the usual tier until a failure has repeated, and the next one from then on."""
+        for state in self._states:
+            repeated = len(set(state["signatures"])) < len(state["signatures"])
+            largest = repeated or state["route"]["difficulty"] == "hard"
+            for command in state["commands"]:
+                if command["type"] == "build_change" and command["tier"] != ("large" if largest else "medium"):
+                    yield f"{command['step']} is worth the tier {command['tier']} after {state['signatures']}"
 
     def _read_model(self) -> Iterator[str]:
         last = self._state_messages[-1]

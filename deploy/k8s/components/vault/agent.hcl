@@ -6,7 +6,7 @@ auto_auth {
     mount_path  = "auth/kubernetes"
     exit_on_err = true
     config = {
-      role       = "worksite"
+      role       = "worksite-services"
       token_path = "/var/run/secrets/vault/token"
     }
   }

@@ -26,6 +26,7 @@ from worksite.cli.groups.dead_letters import dlq
 from worksite.cli.groups.knowledge import knowledge
 from worksite.cli.groups.rag import rag
 from worksite.cli.groups.route import commands as routing
+from worksite.cli.groups.stats import stats
 from worksite.cli.groups.worktrees import worktrees
 from worksite.cli.invocation import checked, end, finished, session_of, stack_for
 from worksite.cli.options import (
@@ -74,6 +75,7 @@ app.add_typer(rag, name="rag")
 app.add_typer(dlq, name="dlq")
 app.add_typer(routing, name="route")
 app.add_typer(worktrees, name="worktrees")
+app.command()(stats)
 
 
 def _print_version(wanted: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 from worksite.common.messages.base import PLAIN, Message, Model, Sha256, StepId, TaskId, Tenant, json_bytes
-from worksite.common.messages.commands import Command, PlannedDelivery
+from worksite.common.messages.commands import Command, PlannedDelivery, Tier
 from worksite.common.messages.journal import ModelUse
 from worksite.common.messages.replies import (
     Agent,
@@ -95,6 +95,7 @@ class StepRecord(Model):
     finished_at: datetime
     cost_usd: float = 0
     model_use: tuple[ModelUse, ...] = Field(default=(), description="what of it went to language models; by model")
+    tier: Tier | None = Field(default=None, description="of the language models that it was given; none: it used none")
 
 
 class Approval(Model):

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from worksite.admin.domain import packages
-from worksite.admin.domain.tiers import tier_of
+from worksite.admin.domain.escalation import tier_for
 from worksite.common.messages import (
     AnswerQuestion,
     BuildChange,
@@ -81,7 +81,7 @@ def _common(state: TaskState, action: Action, step: str) -> _Common:
         "step": step,
         "round": state.round,
         "deadline": state.deadline,
-        "tier": tier_of(state.route, action),
+        "tier": tier_for(state, action),
     }
 
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from worksite.admin.domain import gates, packages, resuming, stopping, timers
 from worksite.admin.domain.commands import build_packages, command, merge_packages
+from worksite.admin.domain.escalation import tier_for
 from worksite.admin.domain.events import Event, Transition
 from worksite.admin.domain.records import record_of
 from worksite.admin.domain.routes import BUILDS, NEEDS_CONTENT, action_of, first_step, step_after
@@ -136,7 +137,8 @@ def _moved(state: TaskState, event: Event) -> TaskState:
 
 
 def _answered(state: TaskState, result: StepResult, time_to_approve: timedelta) -> TaskState:
-    state = state.model_copy(update={"history": (*state.history, record_of(result))})
+    record = record_of(result, tier_for(state, action_of(result.step)))
+    state = state.model_copy(update={"history": (*state.history, record)})
     match result.reply.status, result.reply.data:
         case "ok", data:
             return _taken_up(state, result.step, data, time_to_approve)

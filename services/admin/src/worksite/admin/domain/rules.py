@@ -34,7 +34,7 @@ _WORK = (
 )
 _PAPER = (
     r"(?:adrs?|rfcs?|specs?|specification|proposal|concept|approach|outline|diagrams?|plan|roadmap"
-    r"|design(?! system)|architecture|documents?|doc|requirements)"
+    r"|design(?! system)|architecture|documents?|doc|requirements|strategy|guidelines?|threat model|data model|erd)"
 )
 
 
@@ -104,14 +104,20 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "feature",
         "it asks for something to be built",
-        _pattern(rf"{_POLITE}(?:(?:i|we) (?:want|need)(?: you)? to |let's |help me )?{_MAKE} "),
-        _pattern(rf"{_NOT_BUILT}|{_MAKE} (?:(?:up|down) )?(?:the |an? )?(?:[\w-]+ ){{0,3}}{_PAPER}\b|\bwork again\b"),
+        _pattern(rf"{_POLITE}(?:(?:i|we) (?:want|need)(?: you)? to |let's |help me )?{_MAKE} (?!sure |up |down )"),
+        _pattern(
+            rf"{_NOT_BUILT}|\bbuild (?:is |was )?(?:broken|broke|fail(?:s|ed|ing)|red)\b"
+            rf"|^{_POLITE}make .*\b(?:pass|work)\b"
+            rf"|[,;?] (?:it|they|which|because|currently) .*\b(?:fails?|crash(?:es)?|throws?|rejects?|kills?|breaks?"
+            rf"|only)\b"
+            rf"|{_MAKE} (?:(?:up|down) )?(?:the |an? )?(?:[\w-]+ ){{0,3}}{_PAPER}\b|\bwork again\b"
+        ),
     ),
     Rule(
         "fix",
         "it asks to mend a fault",
         _pattern(
-            rf"{_POLITE}(?:fix (?!up\b)"
+            rf"{_POLITE}(?:fix (?!up\b|mode\b|forward\b)"
             r"|(?:debug|repair|resolve|solve|investigate) .*\b(?:bug|error|crash|failure|exception)\b)"
         ),
     ),
@@ -125,7 +131,9 @@ RULES: tuple[Rule, ...] = (
             r"|.*\breturns? (?:an? |the )?(?:\d{3}|null|none|nothing|empty|wrong)\b.*\binstead of\b"
             r"|.*\b(?:no longer works|stopped working|(?:does not|doesn't) work(?: any ?more)?[.!]?$))"
         ),
-        _pattern(rf"\b{_MAKE} (?:an? |the |some )|\b(?:that|which) (?:crashes|throws|raises|fails|returns?|is|are)\b"),
+        _pattern(
+            rf"\b{_MAKE} (?:an? |the |some )|\b(?:that|which) (?:crashes|throws|raises|fails|returns?|is|are)\b|\?$"
+        ),
     ),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from worksite.admin.domain import escalation
 from worksite.admin.domain.packages import at_rest
 from worksite.admin.domain.routes import STEPS
 from worksite.common.messages import CancelRequested, Judgement, Problem, Question, TaskState
@@ -19,8 +20,9 @@ def reason_to_stop(state: TaskState, judgement: Judgement) -> str | None:
         return f"The change could not be judged: {judgement.summary}"
     if "build" not in STEPS[state.route.route]:
         return "The change under review does not pass."
-    if judgement.failure_signature and judgement.failure_signature in state.signatures:
-        return f"Stopped after round {state.round}: the same failure twice."
+    if escalation.is_stuck(state, judgement) and not escalation.is_worth_escalating(state):
+        again = "again, with a larger model too" if escalation.is_escalated(state) else "twice"
+        return f"Stopped after round {state.round}: the same failure {again}."
     if state.round >= state.options.max_rounds:
         return f"Stopped after round {state.round}: no more rounds are allowed."
     if is_late(state):

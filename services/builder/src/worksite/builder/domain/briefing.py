@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from worksite.builder.domain.findings import findings_of
 from worksite.builder.domain.packages import package_lines, package_named
 from worksite.common.llm.sections import section
-from worksite.common.messages import BuildChange, CheckResult, CriterionResult, Harness, Report, Spec
+from worksite.common.messages import BuildChange, Harness, Report, Spec
 
 MAX_FILES_SHOWN = 400
-_MAX_EVIDENCE, _MAX_FINDINGS = 2500, 20
 
 
 def briefing(spec: Spec, command: BuildChange, files: Sequence[str], report: Report | None) -> str:
@@ -22,7 +22,7 @@ def briefing(spec: Spec, command: BuildChange, files: Sequence[str], report: Rep
         *(section("acceptance-test", f"{test.path}:\n{test.content}") for test in spec.tests),
         *([section("package", "\n".join(package_lines(spec, package)))] if package else []),
         *([section("files", listing(files))] if files else []),
-        *([section("findings", "\n".join(_findings(report)))] if report else []),
+        *([section("findings", findings_of(report))] if report else []),
         *([section("advice", advice)] if report and (advice := _advice(report)) else []),
     ]
     return "\n\n".join(sections)
@@ -65,23 +65,3 @@ def _advice(report: Report) -> str:
     remarks = (remark for check in report.checks for remark in check.advice)
     told = (f"- {each.severity}, {each.path}:{each.line} `{each.quote}`: {each.message}" for each in remarks)
     return "\n".join(told)
-
-
-def _findings(report: Report) -> Iterator[str]:
-    """What failed, with its evidence; what passed is not repeated."""
-    yield f"Verdict of the last round: {report.verdict}. {report.summary}"
-    yield from (_criterion(result) for result in report.criteria if result.verdict != "pass")
-    for check in report.checks:
-        if check.verdict in {"fail", "environment"}:
-            yield from _check(check)
-
-
-def _criterion(result: CriterionResult) -> str:
-    return f"- criterion {result.id} {result.verdict}: {result.statement}\n{result.evidence[:_MAX_EVIDENCE]}"
-
-
-def _check(check: CheckResult) -> Iterator[str]:
-    yield f"- check {check.name} {check.verdict}: {check.evidence[:_MAX_EVIDENCE]}"
-    for finding in check.findings[:_MAX_FINDINGS]:
-        place = f"{finding.path}:{finding.line or '?'}: " if finding.path else ""
-        yield f"  - {place}{finding.message[:_MAX_EVIDENCE]}"
