@@ -135,7 +135,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, issuer_key: OKPKey, mint: A
 
 
 async def serve(nats_url: str, settings: GatewaySettings, ready: Future[Any]) -> None:
-    """The application, which knows two tasks, somebody who answers searches, and somebody who plays admin; until stopped."""
+    """The application, which knows two tasks, and somebody who answers for rag and admin; until stopped."""
     stop, bus = asyncio.Event(), await Bus.connect(BusSettings(nats_url, "test"))
     await provision(bus, 1 << 30)
     rag = await announce(bus, "rag", "0.0.1")
