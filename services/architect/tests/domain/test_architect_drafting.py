@@ -68,6 +68,13 @@ def test_a_criterion_may_rest_on_a_check_and_a_test_inside_the_candidate_is_self
     assert spec_from_draft(made, "x", "y", "feature").harness is None
 
 
+def test_a_change_that_does_nothing_must_not_pass_so_one_criterion_has_a_test():
+    idle = draft(harness=None, tests=[], criteria=criterion(id="lint", grade="verified_io", test=None))
+    assert list(draft_faults(idle, may_split=False)) == [
+        "no criterion has a test: a change that does nothing of what was asked for would pass"
+    ]
+
+
 IDLE = "import pytest\n\n\n@pytest.fixture\ndef word(fresh):\n    return fresh.word()\n\n\ndef test_greets(word): ...\n"
 FIXTURES = "import pytest\n\n\n@pytest.fixture\ndef shop(launch):\n    return launch()\n\n\n"
 VARIANTS = "@pytest.mark.parametrize('path', ['/', '/a'])\ndef test_greets(shop, path, tmp_path):\n    ...\n"

@@ -40,6 +40,8 @@ def draft_faults(draft: Draft, may_split: bool) -> Iterator[str]:
     """Why criteria of this draft could not be run, or its packages not be built, one sentence each."""
     if not draft.criteria:
         yield "there is no criterion: without one nothing can ever pass"
+    elif not any(criterion.test for criterion in draft.criteria):
+        yield "no criterion has a test: a change that does nothing of what was asked for would pass"
     counts = Counter(criterion.id for criterion in draft.criteria)
     yield from (f"the criterion {name} stands there {count} times" for name, count in counts.items() if count > 1)
     if draft.harness and not _TARGET.fullmatch(draft.harness.target):
