@@ -37,7 +37,7 @@ class Step:
             self.reach("cut")
             (folder / "worktree" / f"{self.task}.txt").write_text(f"work of {self.task}\n")
             self.reach("written")
-            head = await worktree.commit_all("work", authorship.task_seconds(self.task))
+            head = await worktree.commit_all("work", authorship.task_seconds(self.task), self.base)
             self.reach("committed", head)
             await repository.set_head(worktree.branch)
             await repository.write_bundle(folder / "result.bundle", [f"refs/heads/{worktree.branch}"])
