@@ -42,8 +42,7 @@ async def bus(cluster: NatsCluster) -> AsyncIterator[Bus]:
 
 
 async def patiently_provisioned(bus: Bus) -> None:
-    """Many streams elect their leaders at once, and a busy machine may be late with an answer: an outage, after which it
-    is done again, as an operator would."""
+    """A busy machine may be late with an answer: an outage, after which it is done again, as an operator would."""
     for _ in range(5):
         with contextlib.suppress(BusUnavailable):
             await provision(bus, DISK_BYTES, replicas=3)
