@@ -16,6 +16,7 @@ from new_secrets_of import made_secrets
 from pydantic import SecretStr
 from worksite.cli.commands import create_streams
 from worksite.common.bus import BusSettings
+from worksite.common.errors import BusUnavailable, Permanent
 from worksite.common.processes import free_port, nats_server
 
 READY_SECONDS = 60
@@ -104,7 +105,7 @@ async def provisioned(combination: str, servers: list[Server]) -> None:
         try:
             await create_streams(who("provision", servers[0].url), int(gib) << 30, replicas)
             return
-        except Exception:
+        except (BusUnavailable, Permanent):  # also a refusal: a cluster that forms lacks servers
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(0.2)
