@@ -87,18 +87,20 @@ def test_a_token_is_renewed_at_two_thirds_of_its_life_and_not_before(bao):
     assert renewed["last_renewal_time"]
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{"token_ttl": "300s", "token_max_ttl": "300s", "token_explicit_max_ttl": "100s"}, {"token_type": "batch"}],
-    ids=["at-its-longest", "not-renewable"],
-)
-def test_a_token_that_cannot_be_renewed_is_replaced(bao, options):
+@pytest.mark.parametrize("change", ["batch", "revoked", "at-its-longest"])
+def test_a_token_that_cannot_be_renewed_is_replaced(bao, change):
     now = SimpleNamespace(seconds=0.0)
-    store(bao, "worksite/replaced", a="1")
-    source = opened(bao, "worksite/replaced", lambda: now.seconds, **options)
+    path = f"worksite/{change}"
+    store(bao, path, a="1")
+    batch = {"token_type": "batch"} if change == "batch" else {}
+    source = opened(bao, path, lambda: now.seconds, token_ttl="300s", token_max_ttl="24h", **batch)
     source.read()
     first = source._client.token
-    now.seconds = 10**9
+    if change == "revoked":
+        ok(bao.post("auth/token/revoke", json={"token": first}))
+    if change == "at-its-longest":
+        ok(bao.post(f"auth/approle/role/{change}", json={"token_ttl": "60s", "token_max_ttl": "60s"}))
+    now.seconds = 201
     assert source.read() == {"a": "1"}
     assert source._client.token != first
 
