@@ -106,10 +106,10 @@ def test_a_token_that_cannot_be_renewed_is_replaced(bao, change):
 
 
 def test_a_revoked_token_is_replaced_within_the_same_reading(bao):
-    store(bao, "worksite/revoked", a="1")
-    source = opened(bao, "worksite/revoked")
+    store(bao, "worksite/withdrawn", a="1")
+    source = opened(bao, "worksite/withdrawn")
     source.read()
-    (token,) = tokens_of(bao, "revoked")
+    (token,) = tokens_of(bao, "withdrawn")
     ok(bao.post("auth/token/revoke-accessor", json={"accessor": token["accessor"]}))
     assert source.read() == {"a": "1"}
 

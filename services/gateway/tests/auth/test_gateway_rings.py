@@ -89,7 +89,7 @@ async def test_tokens_of_a_former_shared_secret_are_taken_for_a_while(
 ) -> None:
     ring = KeyRing(shared_secret(SHARED_OLD), lambda: now.seconds)
     verifier = Verifier(Keys(secret=ring), "worksite", "worksite")
-    tokens = [mint(OctKey.import_key(text), {"alg": "HS256"}) for text in (SHARED_OLD, SHARED_NEW)]
+    tokens = [mint(OctKey.import_key(text, {"kid": "shared"}), {"alg": "HS256"}) for text in (SHARED_OLD, SHARED_NEW)]
     await verifier.verify(tokens[0])
     ring.renew(shared_secret(SHARED_NEW))
     for token in tokens:
@@ -122,6 +122,9 @@ async def test_a_running_gateway_takes_new_keys_and_clients(
         assert gateway.issuer.query_client("new").check_grant_type("client_credentials")
         assert list(gateway.issuer.clients) == ["new"]
         assert [key["kid"] for key in gateway.issuer.public_keys()["keys"]] == ["new", "own"]
-        for key, header in ((NEW, {"alg": "EdDSA", "kid": "new"}), (OctKey.import_key(SHARED_NEW), {"alg": "HS256"})):
+        for key, header in (
+            (NEW, {"alg": "EdDSA", "kid": "new"}),
+            (OctKey.import_key(SHARED_NEW, {"kid": "shared"}), {"alg": "HS256"}),
+        ):
             assert (await gateway.authenticator.authenticate(mint(key, header))).subject
         assert (await gateway.authenticator.authenticate(mint())).subject

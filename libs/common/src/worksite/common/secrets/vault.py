@@ -147,5 +147,5 @@ def _answered(reply: object) -> Mapping[str, Any]:
 
 def _cause(error: Exception) -> str:
     """The kind and Vault's own words; never the request, which held the credentials."""
-    said = [str(text) for text in getattr(error, "errors", None) or ()]
+    said = [" ".join(str(text).split()) for text in getattr(error, "errors", None) or ()]
     return ": ".join([type(error).__name__, *said])
