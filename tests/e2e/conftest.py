@@ -256,7 +256,8 @@ def _greeting() -> Script:
     acceptance = "def test_it_greets_whom_it_is_told_to(app, fresh):\n    name = fresh.word()\n"
     acceptance += "    assert app.get(f'/{name}').text == f'Hello, {name}!'\n"
     draft = {
-        "type": "draft", "title": "Greeting, closes #1", "constraints": [], "interfaces": [], "removed_tests": [],
+        "type": "draft", "title": "Greeting, closes #1", "constraints": [], "interfaces": [],
+        "removed_tests": [], "packages": [],
         "decisions": [{"title": "Form", "choice": "A function.", "reason": "Nothing else was asked for."}],
         "files": [{"path": "greeting.py", "purpose": "all of it"}],
         "criteria": [{

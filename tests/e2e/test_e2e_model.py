@@ -6,19 +6,13 @@ the real stack. What the tasks say that they cost must be what that server has i
 
 import json
 import subprocess
-import sys
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
-from worksite.common.llm import Prices, Reply, Script, Text, ToolUse, Usage
-from worksite.common.llm.pricing import micro_usd
+from worksite.common.llm import Reply, Script
 from worksite.common.llm.scripted import Conversation
 from worksite.common.testing.messages_api.api import TEST_KEY
+from worksite.common.testing.scripting import costs_agree, provider, reviewed, said, used
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -97,20 +91,6 @@ CRITERIA = [
 ]
 
 
-def said(data: dict[str, Any], action: str, agent: str) -> Reply:
-    return Reply.saying(json.dumps({"action": action, "agent": agent, "status": "ok", "data": data}))
-
-
-def reviewed(*remarks: dict[str, Any]) -> Reply:
-    return said({"type": "reviewed", "findings": remarks}, "validate", "validator")
-
-
-def used(*uses: tuple[str, dict[str, Any]]) -> Reply:
-    """Ids must differ within one turn only, and here they say what is used."""
-    parts = [ToolUse(id=f"toolu_{n}_{name}", name=name, input=given) for n, (name, given) in enumerate(uses)]
-    return Reply(content=(Text(text="I look and write."), *parts))
-
-
 def design() -> Reply:
     path = "acceptance/test_auth.py"
     draft = {
@@ -127,6 +107,7 @@ def design() -> Reply:
         "tests": [{"path": path, "content": ACCEPTANCE_TEST}],
         "harness": {"target": "auth:app", "factory": False, "import_roots": ["."], "env": []},
         "removed_tests": [],
+        "packages": [],
     }  # fmt: skip
     return said(draft, "design", "architect")
 
@@ -152,38 +133,15 @@ def script() -> Script:
     return Script(conversations=tuple(Conversation(opening=o, replies=r) for o, r in replies.items()))
 
 
-@dataclass
-class Provider:
-    """The server, and its books since it was last asked."""
-
-    process: subprocess.Popen[str]
-    url: str
-    log: Path
-    told: int = 0
-
-    def books(self) -> list[tuple[str, Usage]]:
-        lines = self.log.read_text().splitlines()[1:]
-        new, self.told = lines[self.told :], len(lines)
-        return [(line["model"], Usage.model_validate(line["usage"])) for line in map(json.loads, new)]
+@pytest.fixture(scope="module")
+def billing(tmp_path_factory):
+    with provider(tmp_path_factory.mktemp("provider"), script()) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
-def provider(tmp_path_factory) -> Iterator[Provider]:
-    folder = tmp_path_factory.mktemp("provider")
-    (folder / "script.json").write_text(script().model_dump_json())
-    command = [sys.executable, "-m", "worksite.common.testing.messages_api", str(folder / "script.json")]
-    with (folder / "books").open("w") as books, subprocess.Popen(command, stdout=books, text=True) as process:
-        try:
-            while not (lines := (folder / "books").read_text().splitlines()):
-                assert process.poll() is None
-            yield Provider(process, lines[0], folder / "books")
-        finally:
-            process.terminate()
-
-
-@pytest.fixture(scope="module")
-def thinking(start_stack, provider, tmp_path_factory):
-    settings = {"ANTHROPIC_API_KEY": TEST_KEY, "ANTHROPIC_BASE_URL": provider.url}
+def thinking(start_stack, billing, tmp_path_factory):
+    settings = {"ANTHROPIC_API_KEY": TEST_KEY, "ANTHROPIC_BASE_URL": billing.url}
     with start_stack(tmp_path_factory.mktemp("thinking"), settings) as stack:
         yield stack
 
@@ -204,7 +162,7 @@ def existing(folder: Path) -> str:
 
 @pytest.mark.parametrize("project", ["new", "existing"])
 def test_an_auth_system_is_wrong_in_round_1_repaired_in_round_2_and_costs_what_the_provider_billed(
-    thinking, provider, tmp_path, project
+    thinking, billing, tmp_path, project
 ):
     options = ["--git-url", existing(tmp_path / "shop")] if project == "existing" else []
     done = thinking.run(REQUEST, *options)
@@ -218,29 +176,15 @@ def test_an_auth_system_is_wrong_in_round_1_repaired_in_round_2_and_costs_what_t
     assert review["evidence"].startswith("0 remarks of a language model, which no verdict rests on (model:")
     engine = json.loads((out / "spec.json").read_text())["engine"]
     assert engine.startswith("model:claude-sonnet-5-5+architect@")
-    costs_agree(json.loads((out / "cost.json").read_text()), provider.books())
+    books = billing.books()
+    costs_agree(json.loads((out / "cost.json").read_text()), books)
+    assert any(usage.cache_read_tokens for _, usage in books)
     history = subprocess.run(
         ["git", "-C", out / "project", "log", "--format=%s"], capture_output=True, text=True, check=True
     ).stdout.splitlines()
     assert len(history) == 2, "one commit on top of the base, however many rounds it took"
     log = (thinking.state.parent / "up.log").read_text()
     assert "was checked: project-tests pass, lint pass" in log, "the builder had its work checked on the way"
-
-
-def costs_agree(cost: dict[str, Any], books: list[tuple[str, Usage]]) -> None:
-    """Token by token, class by class; and in dollars, by the prices of today."""
-    told, billed = Counter[str](), Counter[str]()
-    for use in (use for step in cost["steps"] for use in step["models"]):
-        told.update(use["input_tokens"] | {"output": use["output_tokens"], "calls": use["calls"]})
-    for _, usage in books:
-        billed.update({
-            "uncached": usage.input_tokens, "cached": usage.cache_read_tokens, "output": usage.output_tokens,
-            "written_5m": usage.cache_write_5m_tokens, "written_1h": usage.cache_write_1h_tokens, "calls": 1,
-        })  # fmt: skip
-    assert told == billed
-    assert billed["cached"] > 0
-    prices = Prices.shipped(datetime.now(UTC).date())
-    assert round(cost["total_usd"] * 1e6) == sum(micro_usd(prices.cost(model, usage)) for model, usage in books)
 
 
 def test_the_key_is_in_no_log_and_with_no_process_that_calls_no_model(thinking):

@@ -192,7 +192,7 @@ def test_a_repository_that_is_too_large_is_said_with_its_size(gateway, worksite,
     too_large = {"title": "Body too large", "detail": "at most 10 bytes are accepted"}
     gateway.refusals = [("/v1/uploads", 413, {}, too_large)]
     done = worksite("review", mine.path)
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     size = len(gateway.sent("POST", "/v1/uploads")[0])
     said = f"worksite: the repository's bundle of {size / 1024:.1f} KiB was not taken: Body too large: at most 10 bytes"
     assert done.stderr.splitlines()[-1].startswith(said)

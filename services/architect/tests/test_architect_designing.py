@@ -60,6 +60,7 @@ DRAFT: dict[str, Any] = {
     "criteria": [{"id": "greets", "statement": "It greets.", "grade": "verified_io", "test": f"{PATH}::test_greets"}],
     "tests": [{"path": PATH, "content": "def test_greets(app):\n    assert app.get('/').text\n"}],
     "harness": {"target": "app:app", "factory": False, "import_roots": ["."], "env": []}, "removed_tests": [],
+    "packages": [],
 }  # fmt: skip
 
 
@@ -273,6 +274,46 @@ async def test_a_draft_that_proves_nothing_goes_back_once_and_is_then_refused(st
     with pytest.raises(StepRefused, match="there is no criterion") as refused:
         await studio.design(await command(studio), empty, empty, said())
     assert refused.value.code == "unusable_answer"
+
+
+def halves() -> dict[str, Any]:
+    """The draft, split in two."""
+    criteria = [DRAFT["criteria"][0] | {"id": name} for name in ("greets", "waves")]
+    packages = [
+        {"id": f"to-{name}", "title": name.title(), "summary": f"Make it so that it {name}.", "criteria": [name],
+         "files": [f"{name}.py"], "after": after}
+        for name, after in (("greets", []), ("waves", ["to-greets"]))
+    ]  # fmt: skip
+    return DRAFT | {"criteria": criteria, "packages": packages}
+
+
+async def test_work_that_may_be_split_becomes_packages_of_which_orchestration_gets_the_outline(
+    studio: Studio, rag: FakeRag
+) -> None:
+    reply = await studio.design(await command(studio, may_split=True), said(**halves()))
+    assert "\n\nThe work may be split into packages.\n\n" in studio.opening()
+    assert isinstance(reply.data, SpecWritten)
+    assert [(each.id, each.title, each.after) for each in reply.data.packages] == [
+        ("to-greets", "Greets", ()), ("to-waves", "Waves", ("to-greets",)),
+    ]  # fmt: skip
+    assert [each.criteria for each in (await studio.spec(reply)).packages] == [("greets",), ("waves",)]
+    document = (await studio.context.artifacts.get(reply.data.document)).decode()
+    assert "| `to-waves` | **Waves**: Make it so that it waves. | `waves` | `waves.py` | `to-greets` |" in document
+
+
+async def test_work_that_is_one_piece_is_asked_for_in_the_same_form_and_a_split_goes_back(
+    studio: Studio, rag: FakeRag
+) -> None:
+    reply = await studio.design(await command(studio), said(**halves()), said())
+    assert "split" not in studio.opening()
+    assert isinstance(reply.data, SpecWritten)
+    assert reply.data.packages == ()
+    whole, told = studio.model.requests[0], studio.model.requests[1].turns[-1].model_dump_json()
+    assert "packages must be empty" in told
+    await studio.design(await command(studio, may_split=True), said())
+    assert (whole.system, whole.output, whole.tools) == (
+        studio.model.requests[0].system, studio.model.requests[0].output, studio.model.requests[0].tools,
+    ), "what is asked for comes before everything else, and stays cached"  # fmt: skip
 
 
 async def test_a_refusal_of_the_models_is_told_with_its_reason(studio: Studio, rag: FakeRag) -> None:

@@ -27,9 +27,11 @@ from worksite.common.bus import Bus, BusSettings, Envelope, KeyValue, announce, 
 from worksite.common.health import Health
 from worksite.common.messages import (
     DeadLetter,
+    ExplainRoute,
     Message,
     RedriveLetter,
     RedriveOutcome,
+    RouteExplained,
     SearchRequest,
     SearchResponse,
     TaskEntry,
@@ -64,6 +66,7 @@ CHECKS = [
 QUEUED, ENDED = "01a203cffce2730f81be89a5177da8e1", "01a203cffce2730f81be89a5177da8e2"
 
 DEAD = next(message for message in all_messages() if isinstance(message, DeadLetter))
+EXPLAINED = next(message for message in all_messages() if isinstance(message, RouteExplained))
 
 api = schemathesis.openapi.from_dict(json.loads(DOCUMENT.read_text()), config=CONFIG)
 
@@ -132,13 +135,14 @@ def served(tmp_path_factory: pytest.TempPathFactory, issuer_key: OKPKey, mint: A
 
 
 async def serve(nats_url: str, settings: GatewaySettings, ready: Future[Any]) -> None:
-    """The application, which knows two tasks, and somebody who answers searches; until stopped."""
+    """The application, which knows two tasks, and somebody who answers for rag and admin; until stopped."""
     stop, bus = asyncio.Event(), await Bus.connect(BusSettings(nats_url, "test"))
     await provision(bus, 1 << 30)
     rag = await announce(bus, "rag", "0.0.1")
     await answer(rag, "search", SearchRequest, found_nothing)
     admin = await announce(bus, "admin", "0.0.1")
     await answer(admin, "redrive", RedriveLetter, redriven)
+    await answer(admin, "explain", ExplainRoute, explained)
     await add_tasks(bus)
     await bus.publish(
         subjects.dead_subject("builder", "acme"), DEAD, Envelope(DEAD.ce_type(), "builder", "acme", ENDED)
@@ -165,6 +169,10 @@ async def add_tasks(bus: Bus) -> None:
 
 async def redriven(_: RedriveLetter) -> Message:
     return RedriveOutcome(redriven=True)
+
+
+async def explained(_: ExplainRoute) -> Message:
+    return EXPLAINED
 
 
 async def found_nothing(_: SearchRequest) -> Message:

@@ -91,7 +91,7 @@ async def test_a_sandbox_that_fails_at_a_restart_is_not_the_candidates_fault(tmp
         await candidate.restart()
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(240)
 @pytest.mark.asyncio
 async def test_a_candidate_that_does_not_read_is_as_late_as_one_that_does_not_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

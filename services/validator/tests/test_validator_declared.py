@@ -262,6 +262,15 @@ def test_a_change_cannot_steer_the_program_that_runs_a_declared_command(review: 
     assert "base" in judged.check("unit").evidence
 
 
+def test_a_change_cannot_weaken_a_script_that_a_shells_line_runs(review: Any) -> None:
+    checking = 'test "$(sh add.sh 2 3)" = 5 || exit 1\n'
+    base = BASE | {"worksite.toml": '[checks.unit]\ncommand = ["sh", "-c", "sh check.sh"]\n', "check.sh": checking}
+
+    judged = review(UNIT, base=base, add_dot_sh=WRONG, check_dot_sh="exit 0\n")
+
+    assert judged.check("unit").verdict == "fail"
+
+
 @pytest.mark.parametrize("declared", ['["sh", "tests/run.sh", "."]', '["sh", "tests/run.sh"]\ntests = ["."]'])
 def test_the_whole_project_is_never_taken_from_the_base(review: Any, declared: str) -> None:
     base = BASE | {"worksite.toml": f"[checks.unit]\ncommand = {declared}\n"}

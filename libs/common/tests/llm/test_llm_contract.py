@@ -39,6 +39,7 @@ LOOK = Tool(name="look", description="look at a file", input_schema={"type": "ob
 THOUGHT = Thinking(thinking="", signature="signed")
 FIRST, SECOND = (ToolUse(id=f"toolu_{n}", name="look", input={"path": f"{n}.py", "lines": [1, 2]}) for n in (1, 2))
 Speaking = Callable[..., Awaitable[LanguageModel]]
+JUDGE = Conversation(opening="hello", system="You judge", replies=(Reply.saying("as a judge"),))
 
 
 @pytest_asyncio.fixture(params=["anthropic", "scripted"])
@@ -47,7 +48,7 @@ async def speaking(request: pytest.FixtureRequest) -> AsyncIterator[Speaking]:
     async with AsyncExitStack() as open_until_the_end:
 
         async def make(*replies: Reply) -> LanguageModel:
-            script = Script(conversations=(Conversation(opening="hello", replies=replies),))
+            script = Script(conversations=(Conversation(opening="hello", system="Be", replies=replies), JUDGE))
             if request.param == "scripted":
                 return ScriptedModel(script)
             url = await open_until_the_end.enter_async_context(serving(MessagesApi(script)))
@@ -59,7 +60,8 @@ async def speaking(request: pytest.FixtureRequest) -> AsyncIterator[Speaking]:
 
 
 def asking(text: str = "hello", **more: object) -> ModelRequest:
-    return ModelRequest.model_validate({"model": MODEL, "max_tokens": 500, "turns": (user(text),)} | more)
+    asked = {"model": MODEL, "max_tokens": 500, "system": "Be brief.", "turns": (user(text),)}
+    return ModelRequest.model_validate(asked | more)
 
 
 class Answer(BaseModel):
@@ -79,6 +81,13 @@ async def test_a_reply_comes_whole_and_is_heard_on_the_way(speaking: Speaking) -
     assert reply.usage.complete
     assert reply.usage.prompt_tokens > 0
     assert reply.usage.output_tokens > 0
+
+
+@pytest.mark.asyncio
+async def test_of_two_conversations_that_open_alike_the_system_prompt_tells_which_is_meant(speaking: Speaking) -> None:
+    model = await speaking(Reply.saying("briefly"))
+    assert (await model.reply(asking())).text == "briefly"
+    assert (await model.reply(asking(system="You judge."))).text == "as a judge"
 
 
 @pytest.mark.asyncio
@@ -140,7 +149,7 @@ async def test_a_paused_reply_is_sent_back_as_it_came_and_goes_on(speaking: Spea
 @pytest.mark.asyncio
 async def test_tokens_are_counted_before_they_are_paid(speaking: Speaking) -> None:
     model = await speaking(Reply.saying("yes"))
-    request = asking(system="be brief " * 100)
+    request = asking(system="Be brief. " * 100)
     assert await model.count_tokens(request) == (await model.reply(request)).usage.prompt_tokens
     assert await model.count_tokens(request) > await model.count_tokens(asking())
 

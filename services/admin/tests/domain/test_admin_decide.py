@@ -288,6 +288,16 @@ def test_a_review_without_a_changeset_to_review_fails(story: Callable[..., Story
     assert told.state.problem.detail == "The agent's answer to import contradicts itself: no changeset to review."
 
 
+@pytest.mark.parametrize("route", ["feature", "fix", "design"])
+def test_what_an_import_brings_unasked_never_passes_for_a_persons_change(
+    story: Callable[..., Story], samples: Any, route: Route
+) -> None:
+    told = story(route).answered(samples.imported(changeset=samples.changeset()))
+
+    assert told.state.problem
+    assert told.state.problem.detail.endswith("contradicts itself: a changeset that nobody asked to review.")
+
+
 @pytest.mark.parametrize("route", ["review", "fix"])
 def test_a_new_project_cannot_be_reviewed_or_fixed(story: Callable[..., Story], route: Route) -> None:
     told = story(route, project=NewProject())

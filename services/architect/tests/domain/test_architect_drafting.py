@@ -26,7 +26,7 @@ TEST = "def test_greets(app, fresh):\n    assert app.get('/').text\n"
 def draft(**changes: Any) -> Draft:
     given: dict[str, Any] = {
         "type": "draft", "title": "Greeting", "decisions": [], "constraints": ["stdlib"], "interfaces": [],
-        "files": [], "removed_tests": [], "tests": [{"path": PATH, "content": TEST}],
+        "files": [], "removed_tests": [], "packages": [], "tests": [{"path": PATH, "content": TEST}],
         "criteria": criterion(), "harness": HARNESS,
     }  # fmt: skip
     return Draft.model_validate(given | changes)
@@ -42,7 +42,7 @@ def files(content: str, path: str = PATH) -> list[dict[str, str]]:
 
 
 def test_a_draft_whose_criteria_can_be_run_becomes_a_spec_with_what_the_model_cannot_know():
-    assert list(draft_faults(draft())) == []
+    assert list(draft_faults(draft(), may_split=False)) == []
     spec = spec_from_draft(draft(), "say hello", "model:x+architect@1", "feature")
     assert (spec.request, spec.engine, spec.blueprint) == ("say hello", "model:x+architect@1", None)
     assert spec.harness
@@ -64,21 +64,53 @@ def test_a_criterion_may_rest_on_a_check_and_a_test_inside_the_candidate_is_self
             *criterion(id="project-tests", grade="self_reported", test=None),
         ],
     )
-    assert list(draft_faults(made)) == []
+    assert list(draft_faults(made, may_split=False)) == []
     assert spec_from_draft(made, "x", "y", "feature").harness is None
 
 
+def test_a_change_that_does_nothing_must_not_pass_so_one_criterion_has_a_test():
+    idle = draft(harness=None, tests=[], criteria=criterion(id="lint", grade="verified_io", test=None))
+    assert list(draft_faults(idle, may_split=False)) == [
+        "no criterion has a test: a change that does nothing of what was asked for would pass"
+    ]
+
+
+IDLE = "import pytest\n\n\n@pytest.fixture\ndef word(fresh):\n    return fresh.word()\n\n\ndef test_greets(word): ...\n"
 FIXTURES = "import pytest\n\n\n@pytest.fixture\ndef shop(launch):\n    return launch()\n\n\n"
 VARIANTS = "@pytest.mark.parametrize('path', ['/', '/a'])\ndef test_greets(shop, path, tmp_path):\n    ...\n"
 
 
 def test_fixtures_of_the_tests_own_and_parameters_are_known():
-    assert list(draft_faults(draft(tests=files(FIXTURES + VARIANTS)))) == []
+    assert list(draft_faults(draft(tests=files(FIXTURES + VARIANTS)), may_split=False)) == []
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "def test_greets(load, fresh):\n    assert load('greeter:greet')(fresh.word())\n",
+        "def test_greets(run):\n    assert run('python', '-m', 'greeter').out\n",
+        "import pytest\n\n\n@pytest.fixture\ndef greet(load):\n    return load('greeter:greet')\n\n\n"
+        "@pytest.fixture\ndef politely(greet):\n    return greet\n\n\ndef test_greets(politely): ...\n",
+    ],
+)
+def test_functions_and_command_lines_are_reached_without_a_harness(test: str):
+    assert list(draft_faults(draft(tests=files(test), harness=None), may_split=False)) == []
+
+
+def test_a_test_in_the_candidates_process_has_no_fixture_that_reaches_it_from_outside():
+    unit = "unit/test_it.py"
+    for fixture in ("app", "launch", "load", "run", "fresh"):
+        given = draft(
+            tests=files(f"def test_greets({fixture}): ...\n", unit),
+            criteria=criterion(grade="self_reported", test=f"{unit}::test_greets"),
+        )
+        (told,) = draft_faults(given, may_split=False)
+        assert f"asks for {fixture}, and there is no such fixture" in told
 
 
 def test_a_helper_beside_the_tests_may_be_imported():
     given = [*files("from helper import x\n" + TEST), *files("x = 1\n", "acceptance/helper.py")]
-    assert list(draft_faults(draft(tests=given))) == []
+    assert list(draft_faults(draft(tests=given), may_split=False)) == []
 
 
 @pytest.mark.parametrize(
@@ -100,8 +132,11 @@ def test_a_helper_beside_the_tests_may_be_imported():
         ({"tests": files("import httpx\n" + TEST)}, "may import the standard library and pytest only, not httpx"),
         ({"tests": files("from a.b import c\n" + TEST)}, "may import the standard library and pytest only, not a"),
         ({"tests": files("async " + TEST)}, "is async"),
-        ({"tests": files("def test_greets():\n    ...\n")}, "never talks to the application"),
+        ({"tests": files("def test_greets():\n    ...\n")}, "asks for none of app, launch, load, run"),
+        ({"tests": files("def test_greets(fresh, tmp_path):\n    ...\n")}, "never talks to the candidate"),
+        ({"tests": files(IDLE)}, "never talks to the candidate"),
         ({"tests": files("def test_greets(app, database):\n    ...\n")}, "asks for database"),
+        ({"tests": files("def test_greets(load):\n    load('a.greet')()\n")}, "load takes module:name, not a.greet"),
         ({"harness": None}, "harness does not say how it is started"),
         (
             {"harness": {"target": "app.app", "factory": False, "import_roots": [], "env": []}},
@@ -110,7 +145,7 @@ def test_a_helper_beside_the_tests_may_be_imported():
     ],
 )
 def test_criteria_that_cannot_be_run_are_told_one_by_one(changes: dict[str, Any], told: str):
-    assert told in "\n".join(draft_faults(draft(**changes)))
+    assert told in "\n".join(draft_faults(draft(**changes), may_split=False))
 
 
 def answer(status: str, data: object) -> DesignAnswer:
@@ -119,11 +154,14 @@ def answer(status: str, data: object) -> DesignAnswer:
 
 def test_an_answer_whose_status_and_data_do_not_go_together_goes_back():
     question = {"type": "question", "reason": "which?", "hint": "say"}
-    assert answer_faults(answer("needs_input", question)) == ()
-    assert answer_faults(answer("refused", {"type": "problem", "code": "x", "detail": "no"})) == ()
-    assert "does not go with data of type question" in answer_faults(answer("ok", question))[0]
-    assert "does not go with data of type draft" in answer_faults(answer("refused", draft().model_dump()))[0]
-    assert len(answer_faults(answer("ok", draft(criteria=[]).model_dump()))) == 1
+    assert answer_faults(answer("needs_input", question), may_split=False) == ()
+    assert answer_faults(answer("refused", {"type": "problem", "code": "x", "detail": "no"}), may_split=False) == ()
+    assert "does not go with data of type question" in answer_faults(answer("ok", question), may_split=False)[0]
+    assert (
+        "does not go with data of type draft"
+        in answer_faults(answer("refused", draft().model_dump()), may_split=False)[0]
+    )
+    assert len(answer_faults(answer("ok", draft(criteria=[]).model_dump()), may_split=False)) == 1
 
 
 def test_the_form_of_the_answer_is_one_that_providers_can_enforce():
@@ -174,7 +212,8 @@ def test_of_too_many_files_those_near_the_root_are_shown():
 
 def test_the_opening_holds_request_answers_project_knowledge_and_example_in_marked_sections(keeper: Template):
     command = next(command for command in examples.commands() if isinstance(command, DesignSpec))
-    given = {"request": "a shop", "inputs": ("in euros",), "project_name": "corner", "route": "feature"}
+    given: dict[str, Any] = {"request": "a shop", "inputs": ("in euros",), "project_name": "corner"}
+    given |= {"route": "feature", "may_split": False}
     project = command.project.model_copy(update={"empty": False})
     text = briefing(command.model_copy(update=given | {"project": project}), "a.py", "found", example_of(keeper))
     assert text.startswith(

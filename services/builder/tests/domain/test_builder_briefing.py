@@ -24,7 +24,8 @@ from worksite.common.messages import (
 )
 from worksite.common.testing import examples
 
-COMMAND = next(command for command in examples.commands() if isinstance(command, BuildChange))
+_EXAMPLE = next(command for command in examples.commands() if isinstance(command, BuildChange))
+COMMAND = _EXAMPLE.model_copy(update={"package": None})
 SPEC = a_spec(None).model_copy(
     update={
         "decisions": (Decision(title="Storage", choice="None.", reason="Not needed."),),

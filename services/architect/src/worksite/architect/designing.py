@@ -6,6 +6,7 @@ import contextlib
 import tempfile
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import Field
@@ -53,7 +54,8 @@ class Designer:
         calls, model = await self.models.of(command, context), self.model_of(command.tier or USUAL_TIER)
         async with _project(command, context) as project:
             await context.progress(f"designing with {model}")
-            agent = Agent(calls, DesignAnswer, self._tools(command.tenant, project), _faults, max_turns=_MAX_TURNS)
+            faults = partial(_faults, may_split=command.may_split)
+            agent = Agent(calls, DesignAnswer, self._tools(command.tenant, project), faults, max_turns=_MAX_TURNS)
             answer = await agent.work(await self._opening(command, project, calls, model))
         match answer.data:
             case Question() as question:
@@ -96,8 +98,8 @@ class Designer:
         return tools
 
 
-async def _faults(answer: DesignAnswer) -> tuple[str, ...]:
-    return tuple(answer_faults(answer))
+async def _faults(answer: DesignAnswer, may_split: bool) -> tuple[str, ...]:
+    return tuple(answer_faults(answer, may_split))
 
 
 @contextlib.asynccontextmanager

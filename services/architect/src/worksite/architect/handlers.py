@@ -14,7 +14,7 @@ from worksite.architect.domain.specification import spec_for_review, spec_from_b
 from worksite.architect.domain.templates import Template
 from worksite.architect.knowledge import Knowledge
 from worksite.architect.library import Library
-from worksite.common.messages import Answer, AnswerQuestion, DesignSpec, Question, Spec, SpecWritten
+from worksite.common.messages import Answer, AnswerQuestion, DesignSpec, PackageOutline, Question, Spec, SpecWritten
 from worksite.common.worker import Reply, StepContext
 
 
@@ -83,7 +83,13 @@ class Architect:
     async def _written(self, spec: Spec, context: StepContext) -> Reply:
         artifact = await context.artifacts.put_message(spec)
         document = await context.artifacts.put(spec_markdown(spec).encode(), "text/markdown")
+        outline = (PackageOutline(id=each.id, title=each.title, after=each.after) for each in spec.packages)
         written = SpecWritten(
-            spec=artifact, document=document, title=spec.title, engine=spec.engine, criteria=len(spec.criteria)
+            spec=artifact,
+            document=document,
+            title=spec.title,
+            engine=spec.engine,
+            criteria=len(spec.criteria),
+            packages=tuple(outline),
         )
         return Reply(written)

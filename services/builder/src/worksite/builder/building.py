@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-from worksite.builder.changesets import Work, changeset, refuse_stale, store_archive, store_bundle, store_patch
+from worksite.builder.changesets import Work, published
 from worksite.builder.coding import USUAL_TIER, Modelling, ModelMaker
 from worksite.builder.domain import authorship
+from worksite.builder.domain.packages import package_named
 from worksite.builder.making import BlueprintMaker, Maker
-from worksite.builder.repository import Repository, Worktree
+from worksite.builder.repository import Worktree
+from worksite.builder.supply import Supply
 from worksite.common.errors import StepRefused
-from worksite.common.messages import ArtifactRef, BuildChange, Changeset, Spec
+from worksite.common.messages import BuildChange, Changeset, Spec
 from worksite.common.worker import StepContext
+
+_MAX_PACKAGE_SUMMARY = 300
+"""In characters: the summaries of all packages travel in one message, three times."""
 
 
 @dataclass(frozen=True)
@@ -29,22 +32,28 @@ class Builder:
 
     async def run(self, command: BuildChange) -> Changeset:
         """The same command makes the same commit. Raises StepRefused."""
-        spec = await self._spec(command.spec)
+        supply = Supply(self.workplace, self.context.artifacts)
+        spec = await supply.spec(command.spec)
+        package = package_named(spec, command.package) if command.package else None
         maker = self._maker(spec, command)
         if command.round > 1 and not maker.continues:
             said = f"what {maker.engine} makes is fixed: round {command.round} makes the same commit again"
             await self.context.progress(said)
-        repository, artifacts = await Repository.create(self.workplace / "repository.git"), self.context.artifacts
-        worktree = await self._worktree(repository, command, maker)
-        await self.context.progress(f"building with {maker.engine}")
+        worktree = await self._worktree(supply, command, maker)
+        await self.context.progress(f"building {f'{package.id} ' if package else ''}with {maker.engine}")
         summary = await maker.fill(worktree, spec, command)
-        work = await self._commit(worktree, command, spec, maker)
-        await refuse_stale(work)
-        bundle = await store_bundle(artifacts, repository, self.workplace, [f"refs/heads/{work.branch}"])
-        archive = await store_archive(artifacts, work, self.workplace, self.max_bytes)
-        patch = await store_patch(artifacts, work, self.workplace, self.max_bytes)
-        said = f"{spec.title}: {summary}"
-        return await changeset(work, bundle=bundle, archive=archive, summary=said, engine=maker.engine, patch=patch)
+        title = package.title if package else spec.title
+        if package:
+            summary = summary[:_MAX_PACKAGE_SUMMARY]
+        work = await self._commit(worktree, command, title, maker)
+        return await published(
+            work,
+            self.context.artifacts,
+            self.workplace,
+            self.max_bytes,
+            summary=f"{title}: {summary}",
+            engine=maker.engine,
+        )
 
     def _maker(self, spec: Spec, command: BuildChange) -> Maker:
         if spec.blueprint:
@@ -53,37 +62,21 @@ class Builder:
             return ModelMaker(self.modelling, self.context, command.tier or USUAL_TIER)
         raise StepRefused("no_engine", "the Spec chose no blueprint, and this builder has no language model")
 
-    async def _spec(self, ref: ArtifactRef) -> Spec:
-        try:
-            return Spec.consume(await self.context.artifacts.get(ref))
-        except ValidationError as error:
-            raise StepRefused("unreadable_spec", f"the Spec does not fit its schema: {error}") from error
-
-    async def _worktree(self, repository: Repository, command: BuildChange, maker: Maker) -> Worktree:
-        """Cut from the base, or from the former round's work on the same base."""
-        base, before = command.project.base_sha, command.previous
-        await self._take(repository, command.project.bundle, base)
-        start = base
+    async def _worktree(self, supply: Supply, command: BuildChange, maker: Maker) -> Worktree:
+        """Cut from the base, or from earlier work on the same base."""
+        repository, before = await supply.repository(command.project), command.previous
+        start = base = command.project.base_sha
         if before and maker.continues:
-            if before.base_sha != base:
-                raise StepRefused("unknown_base", f"the last round's work is based on {before.base_sha}, not on {base}")
-            await self._take(repository, before.bundle, before.head_sha)
-            start = before.head_sha
+            start = await supply.add(repository, base, before, "last round")
         return await repository.add_worktree(
             self.workplace / "worktree", authorship.branch_of(command.task), base, start
         )
 
-    async def _take(self, repository: Repository, ref: ArtifactRef, commit: str) -> None:
-        """The bundle's objects, the commit among them."""
-        bundle = self.workplace / "taken.bundle"
-        await asyncio.to_thread(bundle.write_bytes, await self.context.artifacts.get(ref))
-        await repository.take_bundle(bundle)
-        if await repository.commit_named(commit) != commit:
-            raise StepRefused("unknown_base", f"the bundle does not hold {commit}")
-
-    async def _commit(self, worktree: Worktree, command: BuildChange, spec: Spec, maker: Maker) -> Work:
-        message = authorship.commit_message(spec.title, maker.engine, command.task, command.spec.sha256)
-        head = await worktree.commit_all(message, authorship.task_seconds(command.task))
+    async def _commit(self, worktree: Worktree, command: BuildChange, title: str, maker: Maker) -> Work:
+        """A package is a commit of its own upon those before it; a round contains the former ones."""
+        message = authorship.commit_message(title, maker.engine, command.task, command.spec.sha256, command.package)
+        parent = worktree.start if command.package else worktree.base
+        head = await worktree.commit_all(message, authorship.task_seconds(command.task), parent)
         if head is None:
             raise StepRefused("nothing_made", f"{maker.engine} changed no file")
         await self.context.progress(f"committed {head[:12]} on {worktree.branch}")

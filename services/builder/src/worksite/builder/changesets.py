@@ -11,7 +11,7 @@ from worksite.builder.archive import write_archive
 from worksite.builder.repository import Repository
 from worksite.common.artifacts import Artifacts
 from worksite.common.errors import StepRefused
-from worksite.common.messages import ArtifactRef, Changeset
+from worksite.common.messages import ArtifactRef, Changeset, PackageConflict
 
 BUNDLE, ARCHIVE, PATCH = "application/x-git-bundle", "application/zip", "text/x-patch"
 
@@ -51,10 +51,35 @@ async def store_patch(artifacts: Artifacts, work: Work, workplace: Path, max_byt
     return await artifacts.put(await asyncio.to_thread(patch.read_bytes), PATCH)
 
 
+async def published(
+    work: Work,
+    artifacts: Artifacts,
+    workplace: Path,
+    max_bytes: int,
+    *,
+    summary: str,
+    engine: str,
+    conflicts: tuple[PackageConflict, ...] = (),
+) -> Changeset:
+    """Everything of the work is stored; its Changeset. Raises StepRefused."""
+    await refuse_stale(work)
+    bundle = await store_bundle(artifacts, work.repository, workplace, [f"refs/heads/{work.branch}"])
+    archive = await store_archive(artifacts, work, workplace, max_bytes)
+    patch = await store_patch(artifacts, work, workplace, max_bytes)
+    return await changeset(
+        work, bundle=bundle, archive=archive, summary=summary, engine=engine, patch=patch, conflicts=conflicts
+    )
+
+
 async def refuse_stale(work: Work) -> None:
     """Raises StepRefused for work that does not go on from its base: it would undo what is in between."""
     if not await work.repository.descends(work.head, work.base):
-        raise StepRefused("stale_base", f"the work at {work.head} does not go on from {work.base}")
+        raise stale(work.head, work.base)
+
+
+def stale(head: str, base: str) -> StepRefused:
+    """What to say of work that does not go on from where it should."""
+    return StepRefused("stale_base", f"the work at {head} does not go on from {base}")
 
 
 async def changeset(
@@ -65,6 +90,7 @@ async def changeset(
     summary: str,
     engine: str,
     patch: ArtifactRef | None = None,
+    conflicts: tuple[PackageConflict, ...] = (),
 ) -> Changeset:
     """The typed result."""
     return Changeset(
@@ -77,4 +103,5 @@ async def changeset(
         summary=summary,
         engine=engine,
         files_changed=await work.repository.files_changed(work.base, work.head),
+        conflicts=conflicts,
     )

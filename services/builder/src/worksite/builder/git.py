@@ -43,8 +43,9 @@ _CONFIG = (
 )
 STRICT = f"--strict={','.join(f'{fault}=ignore' for fault in _TOLERATED)}"
 """For `git index-pack`, which does not go by the configuration: the same checks as on arrival from a remote."""
-ATTRIBUTES = "* -text -eol -ident -filter -working-tree-encoding -export-ignore -export-subst !diff -merge\n"
-"""For `info/attributes`, which wins over every `.gitattributes` of a tree. Diffs go by the content alone."""
+_CONVERSIONS = "-text -eol -ident -filter -working-tree-encoding -export-ignore -export-subst"
+ATTRIBUTES = f"* {_CONVERSIONS} !diff !merge !conflict-marker-size\n"
+"""For `info/attributes`, which wins over every `.gitattributes` of a tree. Diffs and merges go by the content alone."""
 
 
 class GitFailed(Exception):

@@ -11,6 +11,7 @@ from worksite.builder.building import Builder
 from worksite.builder.coding import Modelling
 from worksite.builder.delivering import Deliverer
 from worksite.builder.importing import Importer
+from worksite.builder.merging import Merger
 from worksite.builder.remote import Limits, RemoteUnavailable
 from worksite.builder.settings import BuilderSettings
 from worksite.builder.steps import Workplaces
@@ -57,6 +58,8 @@ def handlers(
     async def build_change(command: BuildChange, context: StepContext) -> Reply:
         async with workplaces.attempt(command.task, command.step) as workplace:
             blueprints_dir, max_bytes = settings.blueprints_dir.resolve(), settings.max_repository_bytes
+            if command.parts:
+                return Reply(await Merger(workplace, context, max_bytes).run(command))
             return Reply(await Builder(workplace, context, blueprints_dir, max_bytes, modelling).run(command))
 
     async def deliver_branch(command: DeliverBranch, context: StepContext) -> Reply:

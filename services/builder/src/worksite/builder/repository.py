@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from worksite.builder.domain import authorship
-from worksite.builder.domain.trees import TreeEntry, parse_tree
+from worksite.builder.domain.merges import TriedMerge, parse_merge
+from worksite.builder.domain.trees import TreeEntry, parse_names, parse_tree
 from worksite.builder.git import ATTRIBUTES, STRICT, Git, GitFailed
 
 _CANDIDATE = "refs/worksite/candidate"
@@ -117,6 +118,20 @@ class Repository:
         options = ("-r", "-z", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv")
         return (await self.git("diff-tree", *options, base, head)).count(b"\0")
 
+    async def added(self, base: str, head: str) -> list[str]:
+        """The paths that are new, sorted."""
+        options = ("-r", "-z", "--name-only", "--no-renames", "--diff-filter=A", "--no-ext-diff", "--no-textconv")
+        return parse_names(await self.git("diff-tree", *options, base, head))
+
+    async def merge(self, one: str, other: str) -> TriedMerge:
+        """Try a merge on the objects alone: no worktree, no index, no hook, no merge driver of the project's.
+
+        Histories with one best common ancestor are meant.
+        """
+        # By --stdin a conflict is no failure, and the commits cannot be taken for options.
+        options = ("--write-tree", "--stdin", "--name-only", "--no-messages")
+        return parse_merge(await self.git("merge-tree", *options, stdin=f"{one} {other}\n".encode()))
+
     async def entries(self, commit: str) -> list[TreeEntry]:
         """Every file, link and submodule of a commit, sorted by path."""
         return parse_tree(await self.git("ls-tree", "-r", "-l", "-z", "--full-tree", commit))
@@ -158,13 +173,13 @@ class Worktree:
     base: str
     start: str
 
-    async def commit_all(self, message: str, seconds: int) -> str | None:
-        """Commit the folder as it is, ignored files included, as one commit on the base, in which earlier work is
-        contained; None when it does not differ from the base."""
+    async def commit_all(self, message: str, seconds: int, parent: str) -> str | None:
+        """Commit the folder as it is, ignored files included, as one commit on the parent, which is the base or the
+        start; what is between them is contained. None when it does not differ from the parent."""
         tree = await self._tree()
-        if tree == await self.repository.tree_of(self.base):
+        if tree == await self.repository.tree_of(parent):
             return None
-        commit = await self.repository.commit_tree(tree, [self.base], message, seconds)
+        commit = await self.repository.commit_tree(tree, [parent], message, seconds)
         await self.git("update-ref", f"refs/heads/{self.branch}", commit, self.start)
         return commit
 

@@ -46,6 +46,7 @@ class Conversation(Model):
     """The replies to one conversation, in order. `opening` is found in the text of its first turn."""
 
     opening: str
+    system: str = Field(default="", description="found in the system prompt, where the opening alone does not tell")
     replies: tuple[Reply, ...]
 
 
@@ -54,9 +55,9 @@ class Script(Model):
 
     conversations: tuple[Conversation, ...]
 
-    def reply_to(self, opening: str, replies_before: int) -> Reply:
+    def reply_to(self, opening: str, replies_before: int, system: str) -> Reply:
         """Raises ScriptExhausted, also where two conversations fit."""
-        fitting = [conversation for conversation in self.conversations if conversation.opening in opening]
+        fitting = [one for one in self.conversations if one.opening in opening and one.system in system]
         if len(fitting) != 1:
             raise ScriptExhausted(f"{len(fitting)} conversations of the script open with {opening[:80]!r}")
         if replies_before >= len(fitting[0].replies):
@@ -78,7 +79,8 @@ class ScriptedModel:
         if self._troubles:
             raise self._troubles.pop(0)
         request.check_sendable()
-        told = self._script.reply_to(opening(request.turns), sum(turn.role == "assistant" for turn in request.turns))
+        said = sum(turn.role == "assistant" for turn in request.turns)
+        told = self._script.reply_to(opening(request.turns), said, request.system)
         for part in told.content:
             if heard and isinstance(part, Text):
                 heard(part.text)

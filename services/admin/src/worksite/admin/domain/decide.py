@@ -159,6 +159,8 @@ def _taken_up(state: TaskState, step: str, data: ReplyData, time_to_approve: tim
             return stopping.waiting(state.model_copy(update={"imported": data}), _nothing_there(route))
         case "import", ImportedProject(changeset=None) if route == "review":
             return stopping.failed(state, _contradiction("import", "no changeset to review"))
+        case "import", ImportedProject(changeset=Changeset()) if route != "review":  # it would pass for a person's
+            return stopping.failed(state, _contradiction("import", "a changeset that nobody asked to review"))
         case "import", ImportedProject():
             imported = state.model_copy(update={"imported": data, "changeset": data.changeset})
             return _after(imported, action)

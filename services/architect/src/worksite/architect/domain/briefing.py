@@ -19,6 +19,7 @@ def briefing(command: DesignSpec, project: str, knowledge: str, example: str) ->
     name = f" named {command.project_name}" if command.project_name else ""
     sections = [
         f"Design for route {command.route}, {kind}{name}.",
+        *(["The work may be split into packages."] if command.may_split else []),
         section("request", command.request),
         *(section("answer", answer) for answer in command.inputs),
         *([section("project", project)] if project else []),

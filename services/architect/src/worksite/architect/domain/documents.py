@@ -11,6 +11,7 @@ _GRADES = {
     "verified_io": "the asserts run outside the candidate's process, which cannot forge them",
     "self_reported": "the asserts run inside the candidate's process",
 }
+_PACKAGE = ("Package", "What is built", "Criteria", "Files", "After")
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~]|(?<![^\W_])_|_(?![^\W_])|&(?=[#\w]+;)")
 _LINE_MARKERS = re.compile(r"^(\s*(?:\d+(?=[.)]))?)([#+=.)-])", re.MULTILINE)
 
@@ -24,6 +25,7 @@ def spec_markdown(spec: Spec) -> str:
         _section("Constraints", [_bullets(escape(text) for text in spec.constraints)]),
         _section("Interface", [_table(("Operation", "What it does"), _interfaces(spec))]),
         _section("Acceptance criteria", _criteria(spec.criteria)),
+        _section("Work packages", [_table(_PACKAGE, _packages(spec))]),
         _section("Files", [_table(("Path", "Purpose"), ((_code(f.path), escape(f.purpose)) for f in spec.files))]),
         _section("Tests that may go", [_bullets(map(_code, spec.removed_tests))]),
     )
@@ -69,6 +71,12 @@ def _criteria(criteria: Iterable[Criterion]) -> Iterator[str]:
     yield _table(("Id", "What must hold", "Grade", "Test"), rows)
     grades = sorted({criterion.grade for criterion in known}, reverse=True)
     yield _bullets(f"{_code(grade)}: {_GRADES[grade]}." for grade in grades)
+
+
+def _packages(spec: Spec) -> Iterator[tuple[str, ...]]:
+    for package in spec.packages:
+        lists = (", ".join(map(_code, names)) for names in (package.criteria, package.files, package.after))
+        yield (_code(package.id), f"**{escape(package.title)}**: {escape(package.summary)}", *lists)
 
 
 def _section(title: str, parts: Iterable[str]) -> str:

@@ -17,6 +17,7 @@ from worksite.common.messages import (
     Route,
     Spec,
     TestFile,
+    WorkPackage,
 )
 
 
@@ -45,8 +46,9 @@ class Draft(Model):
     files: tuple[FileNote, ...]
     criteria: tuple[Criterion, ...]
     tests: tuple[TestFile, ...]
-    harness: DraftHarness | None = Field(description="null where no test talks to a running application")
+    harness: DraftHarness | None = Field(description="null where no test uses app or launch")
     removed_tests: tuple[str, ...] = Field(description="tests of the project that this change may remove")
+    packages: tuple[WorkPackage, ...] = Field(description="empty unless the work may be split and is better split")
 
 
 class DesignAnswer(Model):
@@ -72,6 +74,7 @@ def spec_from_draft(draft: Draft, request: str, engine: str, route: Route) -> Sp
         tests=draft.tests,
         harness=_harness(draft.harness),
         removed_tests=() if route == "review" else draft.removed_tests,
+        packages=draft.packages,
     )
 
 

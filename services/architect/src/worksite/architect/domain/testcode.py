@@ -24,13 +24,15 @@ class TestFunction:
 
 @dataclass(frozen=True)
 class TestModule:
-    """`foreign_imports`: top-level names that are neither pytest nor of the standard library."""
+    """`foreign_imports`: top-level names that are neither pytest nor of the standard library. `loaded`: what is written
+    out as an argument of `load`."""
 
     __test__ = False
 
     functions: Mapping[str, TestFunction] = field(default_factory=dict[str, TestFunction])
     fixtures: frozenset[str] = frozenset()
     foreign_imports: frozenset[str] = frozenset()
+    loaded: frozenset[str] = frozenset()
     faults: tuple[str, ...] = ()
 
 
@@ -46,6 +48,7 @@ def read_module(source: str) -> TestModule:
         functions={node.name: _function(node) for node in found},
         fixtures=frozenset(node.name for node in found if any("fixture" in name for name in _decorators(node))),
         foreign_imports=frozenset(_imports(tree)) - _ALLOWED,
+        loaded=frozenset(_loaded(tree)),
     )
 
 
@@ -70,6 +73,15 @@ def _given_by(decorator: ast.expr) -> Iterator[str]:
     for part in ast.walk(decorator.args[0]):
         if isinstance(part, ast.Constant) and isinstance(part.value, str):
             yield from (name.strip() for name in part.value.split(","))
+
+
+def _loaded(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id="load"), args=[ast.Constant(value=str(target))]):
+                yield target
+            case _:
+                pass
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:

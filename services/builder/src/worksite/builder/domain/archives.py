@@ -94,7 +94,7 @@ def _parts(entry: Entry) -> list[str]:
     if ".." in parts:
         raise unsafe(path, "leads out of the archive with '..': pack it from inside the project's folder")
     _check_lengths(path, parts)
-    if any(_folded(part.partition(":")[0]).rstrip(". ") in _GIT_FOLDERS for part in parts):
+    if any(folded(part.partition(":")[0]).rstrip(". ") in _GIT_FOLDERS for part in parts):
         raise StepRefused(
             "archive_has_git",
             f"the archive holds git's own files ({shown(path)}), whose hooks and settings are not taken over: "
@@ -121,14 +121,14 @@ def _place(folder: _Folder, parts: list[str], entry: Entry) -> None:
     if entry.kind == "folder":
         _enter(folder, name, entry.path)
         return
-    key = _folded(name)
+    key = folded(name)
     if key in folder.written:
         raise unsafe(entry.path, f"stands beside another of the same name where case does not count: {USE_A_BUNDLE}")
     folder.written[key], folder.inside[key] = name, None
 
 
 def _enter(folder: _Folder, name: str, path: str) -> _Folder:
-    key = _folded(name)
+    key = folded(name)
     if folder.written.setdefault(key, name) != name:
         raise unsafe(path, f"lies in a folder that is also written in another way: {USE_A_BUNDLE}")
     inside = folder.inside.setdefault(key, _Folder())
@@ -137,7 +137,8 @@ def _enter(folder: _Folder, name: str, path: str) -> _Folder:
     return inside
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """What some file system takes the name for: equal results may be one file there."""
     if name.isascii():
         return name.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
@@ -154,7 +155,7 @@ def _check_links(files: list[Entry]) -> None:
     for entry in files:
         if entry.kind != "link":
             continue
-        if _GIT_FILE.match(_folded(entry.path.rpartition("/")[2])):
+        if _GIT_FILE.match(folded(entry.path.rpartition("/")[2])):
             raise unsafe(entry.path, "is a link where git expects a file")
         if "\\" in entry.target or _hides_something(entry.target):
             raise unsafe(entry.path, "is a link whose target cannot be written")

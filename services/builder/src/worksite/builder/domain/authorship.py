@@ -27,13 +27,16 @@ def branch_of(task: str) -> str:
     return f"worksite/{task}"
 
 
-def commit_message(title: str, engine: str, task: str, spec_sha256: str) -> str:
-    """Subject, what made it, and trailers that lead back to task and Spec.
+def commit_message(title: str, engine: str, task: str, spec_sha256: str, package: str | None = None) -> str:
+    """Subject, what made it, and trailers that lead back to task, Spec and work package.
 
     What has been pushed is read by the forge, so the subject holds nothing to obey.
     """
     subject = inert(" ".join(title.split()))[:72] or "Build"
-    return f"{subject}\n\nMade by {engine}.\n\nWorksite-Task: {task}\nWorksite-Spec: {spec_sha256}\n"
+    trailers = f"Worksite-Task: {task}\nWorksite-Spec: {spec_sha256}\n"
+    if package:
+        trailers += f"Worksite-Package: {package}\n"
+    return f"{subject}\n\nMade by {engine}.\n\n{trailers}"
 
 
 _PARTS = (("NAME", NAME), ("EMAIL", EMAIL))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from worksite.builder.domain.findings import findings_of
+from worksite.builder.domain.packages import package_lines, package_named
 from worksite.common.llm.sections import section
 from worksite.common.messages import BuildChange, Harness, Report, Spec
 
@@ -13,16 +14,24 @@ MAX_FILES_SHOWN = 400
 
 def briefing(spec: Spec, command: BuildChange, files: Sequence[str], report: Report | None) -> str:
     """One text of named sections. What is inside them is data: the prompt says so."""
+    package = package_named(spec, command.package) if command.package else None
     sections = [
-        f"Build round {command.round}, {'a new project' if command.project.empty else 'an existing project'}.",
+        f"{_what(command)}, {'a new project' if command.project.empty else 'an existing project'}.",
         section("request", spec.request),
         section("spec", "\n".join(_spec_lines(spec))),
         *(section("acceptance-test", f"{test.path}:\n{test.content}") for test in spec.tests),
+        *([section("package", "\n".join(package_lines(spec, package)))] if package else []),
         *([section("files", listing(files))] if files else []),
         *([section("findings", findings_of(report))] if report else []),
         *([section("advice", advice)] if report and (advice := _advice(report)) else []),
     ]
     return "\n\n".join(sections)
+
+
+def _what(command: BuildChange) -> str:
+    if command.package is None:
+        return f"Build round {command.round}"
+    return f"Build work package {command.package}" + (" on what is merged so far" if command.previous else "")
 
 
 def listing(files: Sequence[str]) -> str:

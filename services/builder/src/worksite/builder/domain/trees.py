@@ -34,6 +34,11 @@ def parse_tree(listing: bytes) -> list[TreeEntry]:
     return sorted((_entry(record) for record in listing.split(b"\0") if record), key=lambda entry: entry.path)
 
 
+def parse_names(listing: bytes) -> list[str]:
+    """Read paths that end in NUL, sorted. Names that are not UTF-8 are shown with escapes."""
+    return sorted(record.decode(errors="backslashreplace") for record in listing.split(b"\0") if record)
+
+
 def stays_inside(link: str, target: str) -> bool:
     """Does a symbolic link at `link` point into the tree it lies in?
 

@@ -11,7 +11,7 @@ from worksite.validator.bench import Bench, Change, Version
 from worksite.validator.checks.result import Judged
 from worksite.validator.command_line import NotThere, ending, run_command
 from worksite.validator.domain.cases import LAST_WORDS
-from worksite.validator.domain.runners import is_runner
+from worksite.validator.domain.runners import is_named, is_runner
 from worksite.validator.sandbox import Limits
 from worksite.validator.selfreport.run import lay_over
 from worksite.validator.tree import Tree
@@ -101,7 +101,7 @@ def _as_it_was(change: Change, declared: CheckCommand) -> _AsItWas | None:
 
 def _judges(declared: CheckCommand, name: str) -> bool:
     """By what steers it, or a file that its command line names."""
-    return _steers(declared, name) or name in {str(PurePosixPath(word)) for word in declared.command}
+    return _steers(declared, name) or is_named(declared.command, name)
 
 
 def _steers(declared: CheckCommand, name: str) -> bool:

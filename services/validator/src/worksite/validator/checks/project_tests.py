@@ -31,7 +31,7 @@ async def project_tests(bench: Bench, change: Change) -> Judged:
     kept = await _as_they_were(bench, change, base) if base else None
     if kept and kept.trouble:
         return _trouble("with the base's tests", kept)
-    if not head.cases and not (base and base.cases):
+    if not any(run and run.cases for run in (head, base, kept)):
         return _none(change)
     relative = compare(base, head, kept, change.spec.removed_tests)
     if suspects(relative, [head, *([kept] if kept else [])]):

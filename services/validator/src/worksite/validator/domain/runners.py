@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatch
+from itertools import dropwhile
 from pathlib import PurePosixPath
 
 _MAKE = ("Makefile", "makefile", "GNUmakefile", "*.mk")
@@ -29,6 +30,9 @@ _RUNNERS: Mapping[str, tuple[str, ...]] = {
     "cargo": ("Cargo.toml",),
     "deno": ("deno.json", "deno.jsonc"),
 }
+_INTERPRETERS = ("sh", "bash", "dash", "ksh", "zsh", ".", "source", "python", "python3", "node", "perl", "php", "ruby")
+_BEFORE = ("if", "then", "else", "elif", "while", "until", "do", "!", "{", "exec", "time")
+"""What may stand before a program on a shell's line."""
 
 
 def is_runner(command: Iterable[str], name: str) -> bool:
@@ -36,3 +40,18 @@ def is_runner(command: Iterable[str], name: str) -> bool:
     programs = {PurePosixPath(word).name for part in command for word in re.split(r"[\s;&|()]+", part) if word}
     patterns = (pattern for program in programs for pattern in _RUNNERS.get(program, ()))
     return any(fnmatch(PurePosixPath(name).name, pattern) for pattern in patterns)
+
+
+def is_named(command: Iterable[str], name: str) -> bool:
+    """Whether the file is a word of this command line, or a program or script that a line for a shell runs. Other words
+    of such a line may as well be sources to compile, which no base's must stand in for."""
+    words = [word for part in command for word in (part, *_run_by(part))]
+    return PurePosixPath(name) in map(PurePosixPath, words)
+
+
+def _run_by(line: str) -> Iterator[str]:
+    for simple in re.split(r"[;&|()`\n]+", line):
+        program, *given = [*dropwhile(lambda word: word in _BEFORE, simple.replace("<", " ").split()), ""]
+        yield program
+        if program.rpartition("/")[2] in _INTERPRETERS:
+            yield from [word for word in given if not word.startswith("-")][:1]

@@ -118,7 +118,7 @@ class MessagesApi:
         outcome, now = self._look(request, workspace), self._clock()
         self._limiters[workspace].admit(outcome.input_tokens + outcome.write_5m + outcome.write_1h, now)
         said = sum(message.role == "assistant" for message in request.messages)
-        reply = self._script.reply_to(opening, said)
+        reply = self._script.reply_to(opening, said, "".join(block.text for block in request.system_blocks))
         checked = fault is None or fault.kind != "bad_output"
         told = message(reply, request, request_id.replace("req", "msg"), _prompt_usage(outcome), checked)
         headers = self._limiters[workspace].headers(datetime.now(UTC))
