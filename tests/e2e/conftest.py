@@ -6,10 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 
 import httpx
@@ -146,6 +149,9 @@ class Delivering:
     stack: RunningStack
     forge: Forge
     remote: Path
+    secrets: Mapping[str, str]
+    traces: list[bytes]
+    """What the services exported, as it went over the wire."""
 
     def commit(self) -> str:
         """The branch main moves on."""
@@ -172,19 +178,53 @@ def _blob(repository: Path, name: str, content: str) -> str:
 def delivering(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Delivering]:
     """Tasks that ask for a greeting pass in one round, on whatever commit they begin."""
     folder = tmp_path_factory.mktemp("delivering")
-    with running_forge(folder / "forge") as forge, _speaking(folder, _greeting()) as provider:
-        settings = {
+    traces: list[bytes] = []
+    with (
+        running_forge(folder / "forge") as forge,
+        _speaking(folder, _greeting()) as provider,
+        _collecting(traces) as collector,
+    ):
+        secrets = {
             "ANTHROPIC_API_KEY": TEST_KEY,
+            "GIT_CREDENTIALS": forge.credentials(),
+            "JWT_SECRET_KEY": token_urlsafe(48),
+        }
+        settings = {
+            **secrets,
             "ANTHROPIC_BASE_URL": provider,
             "ALLOW_PRIVATE_HOSTS": "true",
             "ALLOW_FILE_PUSHES": "true",
-            "GIT_CREDENTIALS": forge.credentials(),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector,
         }
         remote = forge.project("team/shop")
         with started(folder, settings) as stack:
-            found = Delivering(stack, forge, remote)
+            found = Delivering(stack, forge, remote, secrets, traces)
             found.commit()
             yield found
+
+
+@contextlib.contextmanager
+def _collecting(traces: list[bytes]) -> Iterator[str]:
+    """The address of a collector of traces that keeps what it is sent."""
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            traces.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Quietly."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ from worksite.common.llm.pricing import PriceRow, Rates
 from worksite.common.llm.settings import ModelSettings
 from worksite.common.llm.wiring import model_calls
 from worksite.common.messages import Embedding, EmbedText, ExplainRoute, RouteExplained
+from worksite.common.secrets.rotation import Secrets
 from worksite.common.testing.messages_api import MessagesApi, serving
 from worksite.common.testing.messages_api.api import TEST_KEY
 
@@ -151,7 +152,7 @@ async def test_the_configured_provider_takes_the_request_as_it_is_sent(bus: Bus,
     script = Script(conversations=(Conversation(opening="", replies=(Reply.saying(ROUTED),)),))
     async with serving(MessagesApi(script)) as url:
         settings = ModelSettings(anthropic_api_key=SecretStr(TEST_KEY), anthropic_base_url=url)
-        async with model_calls(settings, bus, "admin") as calls:
+        async with model_calls(settings, bus, "admin", Secrets()) as calls:
             assert calls
             small = settings.model_of("small")
             decision = await router(bus, RouteModel(calls, small, 20)).route(samples.submission(request=NOBODY_KNOWS))

@@ -11,6 +11,7 @@ from worksite.common.llm.errors import UnknownPrice
 from worksite.common.llm.pacing import PaceLimits
 from worksite.common.llm.settings import ModelSettings
 from worksite.common.llm.wiring import model_calls
+from worksite.common.secrets.rotation import Secrets
 from worksite.common.settings import ServiceSettings, SettingsError, load
 from worksite.common.testing import examples
 from worksite.common.testing.messages_api import MessagesApi, serving
@@ -77,7 +78,7 @@ def test_a_key_that_no_header_can_carry_is_refused_at_the_start_and_not_quoted(m
 
 @pytest.mark.asyncio
 async def test_without_a_key_there_are_no_calls(bus):
-    async with model_calls(load(Settings), bus, "builder") as calls:
+    async with model_calls(load(Settings), bus, "builder", Secrets()) as calls:
         assert calls is None
 
 
@@ -86,7 +87,7 @@ async def test_a_tier_without_a_price_is_told_at_the_start(bus, monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "any")
     monkeypatch.setenv("MODEL_LARGE", "own-model")
     with pytest.raises(UnknownPrice, match="own-model"):
-        async with model_calls(load(Settings), bus, "builder"):
+        async with model_calls(load(Settings), bus, "builder", Secrets()):
             pass
 
 
@@ -97,7 +98,7 @@ async def test_another_server_is_one_setting_away(bus, monkeypatch):
         for name, value in {"ANTHROPIC_API_KEY": TEST_KEY, "ANTHROPIC_BASE_URL": url}.items():
             monkeypatch.setenv(name, value)
         settings = load(Settings)
-        async with model_calls(settings, bus, "builder") as calls:
+        async with model_calls(settings, bus, "builder", Secrets()) as calls:
             assert calls
             step = await calls.of(examples.commands()[2], step_context(Artifacts(bus), print))
             reply = await step.ask(ModelRequest(model=settings.model_of("small"), max_tokens=10, turns=(user("work"),)))

@@ -19,6 +19,7 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from worksite.gateway.auth.errors import InvalidToken
 from worksite.gateway.auth.jwks import Jwks
 from worksite.gateway.auth.keys import AllowList, Keys, shared_secret
+from worksite.gateway.auth.rings import KeyRing
 from worksite.gateway.auth.verifier import LEEWAY_SECONDS, MAX_TOKEN_BYTES, Verifier
 
 SECRET = "q7V1xkz0PmD3uYwB9sLfR2hTn6cJgA4eXoUi"
@@ -33,7 +34,7 @@ async def external() -> object:
 
 @pytest.fixture
 def verifier(issuer_key: OKPKey) -> Verifier:
-    keys = Keys(secret=shared_secret(SECRET), own=issuer_key, jwks=Jwks(external))
+    keys = Keys(secret=KeyRing(shared_secret(SECRET)), own=KeyRing(issuer_key), jwks=Jwks(external))
     return Verifier(keys, "worksite", "worksite", clock=lambda: NOW)
 
 
@@ -105,7 +106,7 @@ async def test_an_algorithm_outside_the_list_is_refused_before_anything_else(
 
 @pytest.mark.asyncio
 async def test_hs256_needs_a_configured_secret(issuer_key: OKPKey, mint: Callable[..., str]) -> None:
-    verifier = Verifier(Keys(own=issuer_key), "worksite", "worksite")
+    verifier = Verifier(Keys(own=KeyRing(issuer_key)), "worksite", "worksite")
 
     with pytest.raises(InvalidToken, match="algorithm"):
         await verifier.verify(mint(key=OctKey.import_key(SECRET), header={"alg": "HS256", "kid": "own"}))
@@ -224,7 +225,7 @@ async def test_claims_nested_too_deep_to_parse_are_refused(verifier: Verifier, i
 def test_a_token_with_one_character_changed_is_never_another_token(
     issuer_key: OKPKey, mint: Callable[..., str], position: int, replacement: str
 ) -> None:
-    verifier = Verifier(Keys(own=issuer_key), "worksite", "worksite")
+    verifier = Verifier(Keys(own=KeyRing(issuer_key)), "worksite", "worksite")
     token = mint(jti="fixed")
     at = position % len(token)
     changed = token[:at] + replacement + token[at + 1 :]

@@ -21,6 +21,7 @@ from worksite.gateway.auth.authenticator import Authenticator
 from worksite.gateway.auth.errors import InvalidToken
 from worksite.gateway.auth.keys import Keys
 from worksite.gateway.auth.revocations import Revocations, storage_key
+from worksite.gateway.auth.rings import KeyRing
 from worksite.gateway.auth.verifier import LEEWAY_SECONDS, Verifier
 from worksite.gateway.domain.principal import Principal
 from worksite.gateway.gateway import Gateway
@@ -218,7 +219,7 @@ async def test_a_revocation_takes_effect_within_the_stated_time(gateway: Gateway
 @pytest.mark.asyncio
 async def test_a_known_token_does_not_outlive_its_expiry(gateway: Gateway, mint: Mint, issuer_key: OKPKey) -> None:
     now = start = int(time.time())
-    verifier = Verifier(Keys(own=issuer_key), "worksite", "worksite", clock=lambda: now)
+    verifier = Verifier(Keys(own=KeyRing(issuer_key)), "worksite", "worksite", clock=lambda: now)
     door = Authenticator(verifier, gateway.authenticator._revocations, clock=lambda: now)
     token = mint(iat=start, nbf=start, exp=start + 5)
     await door.authenticate(token)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_core import ErrorDetails
+from pydantic_settings import SettingsConfigDict
 from worksite.common.bus import BusSettings
+from worksite.common.secrets.settings import SecretSettings
 
 
 class SettingsError(Exception):
     """A setting is missing or wrong; the text names the variable and what it must be."""
 
 
-class ServiceSettings(BaseSettings):
+class ServiceSettings(SecretSettings):
     """Environment variables (upper case) or files of the same name in SECRETS_DIR."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True)
@@ -46,13 +49,23 @@ class ServiceSettings(BaseSettings):
 S = TypeVar("S", bound=ServiceSettings)
 
 
-def load(settings: type[S]) -> S:
-    """Read the settings; raises SettingsError naming each variable that is missing or wrong."""
-    directory = os.environ.get("SECRETS_DIR")
+def load(settings: type[S], stored: Mapping[str, str] | None = None) -> S:
+    """Read the settings; `stored`: what a secret store has, by name in lower case. The environment goes before it.
+
+    Raises SettingsError naming each variable that is missing or wrong.
+    """
+    directory = None if os.environ.get("SECRETS_SOURCE") == "env" else os.environ.get("SECRETS_DIR")
     if directory and not Path(directory).is_dir():
         raise SettingsError(f"SECRETS_DIR: {directory} is not a directory")
+    given = {name.lower() for name, value in os.environ.items() if value}
+    held = {name: value for name, value in (stored or {}).items() if value and name not in given}
     try:
-        return settings(_secrets_dir=directory)  # pyright: ignore[reportCallIssue]
+        return settings(_secrets_dir=directory, **held)  # pyright: ignore[reportCallIssue, reportArgumentType]
     except ValidationError as error:
-        lines = [f"{'.'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in error.errors(include_input=False)]
-        raise SettingsError("; ".join(lines)) from None
+        raise SettingsError("; ".join(_told(found) for found in error.errors(include_input=False))) from None
+
+
+def _told(found: ErrorDetails) -> str:
+    """The variable and what is wrong with it; what concerns several at once names them itself."""
+    name = ".".join(str(part) for part in found["loc"]).upper()
+    return f"{name}: {found['msg']}" if name else found["msg"]

@@ -31,7 +31,7 @@ def main() -> None:
 
 async def run_admin(settings: AdminSettings, running: service.Running) -> None:
     """Consume intake, events and timers until told to stop."""
-    async with model_calls(settings, running.bus, "admin") as calls:
+    async with model_calls(settings, running.bus, "admin", running.secrets) as calls:
         router = _router(settings, running.bus, calls)
         await answer(running.micro, "explain", ExplainRoute, router.explain)
         await run_with(router, settings, running)

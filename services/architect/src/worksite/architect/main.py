@@ -26,7 +26,7 @@ def main() -> None:
 async def _main(settings: ArchitectSettings, running: service.Running) -> None:
     library = await asyncio.to_thread(load_library, settings.blueprints_dir)
     knowledge = Knowledge(running.bus)
-    async with model_calls(settings, running.bus, "architect") as models:
+    async with model_calls(settings, running.bus, "architect", running.secrets) as models:
         thinking = _thinking(models, settings, knowledge, library) if models else None
         architect = Architect(library, knowledge, thinking)
         handlers = {DesignSpec: architect.design, AnswerQuestion: architect.answer}

@@ -24,6 +24,7 @@ from worksite.common.messages import (
     StepCommand,
     UploadedProject,
 )
+from worksite.common.secrets.rotation import Secrets
 from worksite.common.worker import Handler, Reply, StepContext
 
 
@@ -31,10 +32,11 @@ def handlers(
     settings: BuilderSettings,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     modelling: Modelling | None = None,
+    secrets: Secrets | None = None,
 ) -> dict[type[StepCommand], Handler]:
-    """What the builder answers to."""
+    """What the builder answers to. A step uses the credentials that are good when it begins."""
+    latest = (secrets or Secrets()).latest
     workplaces = Workplaces(settings.state_dir, settings.max_leftover_bytes)
-    credentials = settings.credentials()
     limits = Limits(
         max_bytes=settings.max_repository_bytes,
         max_upload_bytes=settings.max_upload_bytes,
@@ -48,6 +50,7 @@ def handlers(
             uploaded = isinstance(command.source, UploadedProject)
             await context.progress("unpacking the upload" if uploaded else "cloning the repository")
         async with workplaces.attempt(command.task, command.step) as workplace, _patience(command, now):
+            credentials = latest(settings).credentials()
             imported = await Importer(workplace, context.artifacts, limits, credentials).run(command)
         await context.progress(f"base is {imported.base_sha[:12]}")
         return Reply(imported)
@@ -61,6 +64,7 @@ def handlers(
 
     async def deliver_branch(command: DeliverBranch, context: StepContext) -> Reply:
         async with workplaces.attempt(command.task, command.step) as workplace, _patience(command, now):
+            credentials = latest(settings).credentials()
             pushing = replace(limits, allow_file_urls=settings.allow_file_pushes)
             deliverer = Deliverer(workplace, context.artifacts, context.progress, pushing, credentials)
             return Reply(await deliverer.run(command))

@@ -22,10 +22,10 @@ def main() -> None:
 async def _main(settings: BuilderSettings, running: service.Running) -> None:
     workplaces = Workplaces(settings.state_dir, settings.max_leftover_bytes)
     await asyncio.to_thread(workplaces.clear)
-    async with model_calls(settings, running.bus, "builder") as models, asyncio.TaskGroup() as loops:
+    async with model_calls(settings, running.bus, "builder", running.secrets) as models, asyncio.TaskGroup() as loops:
         prompt = load_prompt(settings.prompts_dir, "builder") if models else None
         modelling = Modelling(models, settings.model_of, prompt) if models and prompt else None
-        handled = handlers(settings, modelling=modelling)
+        handled = handlers(settings, modelling=modelling, secrets=running.secrets)
         worker = Worker(running.bus, "builder", handled, concurrency=settings.worker_concurrency)
         loops.create_task(workplaces.keep_swept(running.stop))
         await service.run_worker(settings, running, worker)

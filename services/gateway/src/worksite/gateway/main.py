@@ -14,6 +14,7 @@ from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Bus
 from worksite.common.health import http_server
 from worksite.common.policy import PolicyEngine, PolicyError
+from worksite.common.secrets.rotation import Secrets
 from worksite.common.settings import SettingsError
 from worksite.gateway import audit, fleet, room, uploads
 from worksite.gateway.app import create_app
@@ -23,6 +24,7 @@ from worksite.gateway.auth.authenticator import Authenticator
 from worksite.gateway.auth.issuer import Issuer
 from worksite.gateway.auth.jwks import Jwks, fetcher
 from worksite.gateway.auth.revocations import Revocations
+from worksite.gateway.auth.rings import KeyRing
 from worksite.gateway.auth.verifier import Verifier
 from worksite.gateway.dead_letters import DeadLetters
 from worksite.gateway.gateway import Gateway
@@ -44,7 +46,7 @@ def main() -> None:
 
 
 async def _main(settings: GatewaySettings, running: service.Running) -> None:
-    async with built(settings, running.bus, running.stop) as gateway:
+    async with built(settings, running.bus, running.stop, running.secrets) as gateway:
         app = create_app(gateway, running.health, settings)
         async with http_server(app, settings.bind_host, settings.dashboard_port) as port:
             log.info("listening on port %d", port)
@@ -53,7 +55,9 @@ async def _main(settings: GatewaySettings, running: service.Running) -> None:
 
 
 @contextlib.asynccontextmanager
-async def built(settings: GatewaySettings, bus: Bus, stop: asyncio.Event) -> AsyncGenerator[Gateway]:
+async def built(
+    settings: GatewaySettings, bus: Bus, stop: asyncio.Event, secrets: Secrets | None = None
+) -> AsyncGenerator[Gateway]:
     """The gateway's parts, wired. Raises SettingsError for policies or a folder that cannot be used."""
     limiter = RateLimiter(settings.rate_limits())
     async with (
@@ -64,6 +68,9 @@ async def built(settings: GatewaySettings, bus: Bus, stop: asyncio.Event) -> Asy
     ):
         tasks, artifacts = Tasks(bus), Artifacts(bus)
         trusted = _keys(settings, http)
+        issuer = _issuer(settings, trusted)
+        if secrets:
+            _follow(secrets, trusted, issuer)
         verifier = Verifier(trusted, settings.jwt_issuer, settings.jwt_audience)
         yield Gateway(
             bus=bus,
@@ -81,7 +88,7 @@ async def built(settings: GatewaySettings, bus: Bus, stop: asyncio.Event) -> Asy
             knowledge=Knowledge(bus),
             knowledge_places=Places(TOTAL_BYTES // settings.max_knowledge_bytes),
             dead_letters=DeadLetters(bus, trail),
-            issuer=_issuer(settings, trusted),
+            issuer=issuer,
             room=stores,
             stop=stop,
         )
@@ -99,8 +106,8 @@ async def _uploads(settings: GatewaySettings, bus: Bus, artifacts: Artifacts) ->
 def _keys(settings: GatewaySettings, http: httpx.AsyncClient) -> keys.Keys:
     secret, own, url = _text(settings.jwt_secret_key), _text(settings.issuer_key), settings.jwt_jwks_url
     return keys.Keys(
-        secret=keys.shared_secret(secret) if secret else None,
-        own=keys.signing_key(own) if own else None,
+        secret=KeyRing(keys.shared_secret(secret)) if secret else None,
+        own=KeyRing(keys.signing_key(own)) if own else None,
         jwks=Jwks(fetcher(http, url)) if url else None,
     )
 
@@ -110,6 +117,26 @@ def _issuer(settings: GatewaySettings, trusted: keys.Keys) -> Issuer | None:
         return None
     known = clients.parse(_text(settings.issuer_clients) or "[]")
     return Issuer(trusted.own, known, settings.jwt_issuer, settings.jwt_audience)
+
+
+def _follow(secrets: Secrets, trusted: keys.Keys, issuer: Issuer | None) -> None:
+    """What verifies, signs and signs in from now on; the settings have checked the texts."""
+
+    def renew_shared(secret: SecretStr) -> None:
+        if trusted.secret:
+            trusted.secret.renew(keys.shared_secret(secret.get_secret_value()))
+
+    def renew_own(secret: SecretStr) -> None:
+        if trusted.own:
+            trusted.own.renew(keys.signing_key(secret.get_secret_value()))
+
+    def renew_clients(secret: SecretStr) -> None:
+        if issuer:
+            issuer.clients = clients.parse(secret.get_secret_value())
+
+    secrets.on_change("jwt_secret_key", renew_shared)
+    secrets.on_change("issuer_key", renew_own)
+    secrets.on_change("issuer_clients", renew_clients)
 
 
 def _policy(settings: GatewaySettings) -> PolicyEngine:

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 
 from worksite.common import service
 from worksite.common.artifacts import Artifacts
-from worksite.common.bus import Bus, answer
+from worksite.common.bus import answer
 from worksite.common.llm.prompts import load_prompt
 from worksite.common.llm.wiring import model_calls
 from worksite.common.messages import CheckCandidate, StepCommand, ValidateChange
@@ -35,7 +35,7 @@ async def _main(settings: ValidatorSettings, running: service.Running) -> None:
     bench = await open_bench(settings)
     isolation = bench.sandbox.isolation
     log.info("isolation %s: %s", isolation.level, ", ".join(isolation.layers))
-    async with _reviewing(settings, running.bus) as reviewer:
+    async with _reviewing(settings, running) as reviewer:
         handlers: dict[type[StepCommand], Handler] = {ValidateChange: validate_handler(bench, reviewer)}
         checking = Checking(bench, Artifacts(running.bus))
         await answer(running.micro, "check", CheckCandidate, checking.check)
@@ -44,12 +44,12 @@ async def _main(settings: ValidatorSettings, running: service.Running) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _reviewing(settings: ValidatorSettings, bus: Bus) -> AsyncGenerator[Reviewer | None]:
+async def _reviewing(settings: ValidatorSettings, running: service.Running) -> AsyncGenerator[Reviewer | None]:
     """None without a key, or where it is switched off. Raises Permanent for a prompt or prices that cannot be read."""
     if not settings.validator_review:
         yield None
         return
-    async with model_calls(settings, bus, "validator") as models:
+    async with model_calls(settings, running.bus, "validator", running.secrets) as models:
         if models is None:
             yield None
         else:

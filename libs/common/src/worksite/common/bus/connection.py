@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -63,13 +63,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class BusSettings:
-    """Where the bus is and who we are on it. `url`: of a server, or of several of one cluster, with commas between."""
+    """Where the bus is and who we are on it. `url`: of a server, or of several of one cluster, with commas between.
+
+    A `password` that can be called is asked for at each connection, so that it may change.
+    """
 
     url: str
     service: str
     user: str | None = None
-    password: SecretStr | None = None
+    password: SecretStr | Callable[[], SecretStr | None] | None = None
     timeout_seconds: float = 5.0
+
+    def current_password(self) -> str:
+        """As it is now; empty where there is none."""
+        found = self.password() if callable(self.password) else self.password
+        return found.get_secret_value() if found else ""
 
     @property
     def servers(self) -> list[str]:
@@ -326,7 +334,7 @@ async def _first_connection(client: NatsClient, servers: list[str], settings: Bu
             servers,
             name=settings.service,
             user=settings.user,
-            password=settings.password.get_secret_value() if settings.password else None,
+            password=settings.current_password if settings.current_password() else None,
             inbox_prefix=inbox_prefix(settings.service).encode(),
             error_cb=denied.on_error,
             disconnected_cb=client.lost,

@@ -48,10 +48,14 @@ class AnthropicModel:
             open_telemetry=False,  # our span says what a call cost; two for one call would count it twice
         )
 
+    def rekey(self, api_key: SecretStr) -> None:
+        """Calls from now on use this key; those under way end with the one that they began with."""
+        self._key = self._client.api_key = api_key.get_secret_value()
+
     async def reply(self, request: ModelRequest, heard: Heard | None = None) -> Completion:
         """See the port."""
         request.check_sendable()
-        reply = StreamedReply(heard)
+        reply, key = StreamedReply(heard), self._key
         try:
             async with asyncio.timeout(self._patience.whole_seconds):
                 return reply.completion(await self._streamed(request, reply))
@@ -60,7 +64,7 @@ class AnthropicModel:
         except TimeoutError as error:
             raise reply.trouble("timeout", f"no reply within {self._patience.whole_seconds:g} s") from error
         except (anthropic.AnthropicError, httpx2.HTTPError, ValueError) as error:
-            raise translated(error, reply, self._key) from None  # its own text may hold the key
+            raise translated(error, reply, key) from None  # its own text may hold the key
 
     async def _streamed(self, request: ModelRequest, reply: StreamedReply) -> str | None:
         """Feeds the reply; returns the provider's id of the request."""
@@ -74,7 +78,7 @@ class AnthropicModel:
     async def count_tokens(self, request: ModelRequest) -> int:
         """See the port."""
         request.check_sendable()
-        nothing = StreamedReply()
+        nothing, key = StreamedReply(), self._key
         try:
             async with asyncio.timeout(_COUNT_SECONDS):
                 given: dict[str, Any] = wire.body(request)
@@ -82,7 +86,7 @@ class AnthropicModel:
         except TimeoutError as error:
             raise nothing.trouble("timeout", f"tokens were not counted within {_COUNT_SECONDS:g} s") from error
         except (anthropic.AnthropicError, httpx2.HTTPError, ValueError) as error:
-            raise translated(error, nothing, self._key) from None
+            raise translated(error, nothing, key) from None
 
     async def close(self) -> None:
         """See the port."""

@@ -12,11 +12,14 @@ from worksite.common.llm.calls import ModelCalls, Terms
 from worksite.common.llm.governor import Governor
 from worksite.common.llm.pricing import Prices
 from worksite.common.llm.settings import ModelSettings
+from worksite.common.secrets.rotation import Secrets
 
 
 @contextlib.asynccontextmanager
-async def model_calls(settings: ModelSettings, bus: Bus, service: str) -> AsyncGenerator[ModelCalls | None]:
-    """While it is open; None without a key.
+async def model_calls(
+    settings: ModelSettings, bus: Bus, service: str, secrets: Secrets
+) -> AsyncGenerator[ModelCalls | None]:
+    """While it is open; None without a key. A newer key among the secrets is used from the next call on.
 
     Raises Permanent for a table of prices that cannot be read, UnknownPrice where a tier's model has none.
     """
@@ -28,6 +31,8 @@ async def model_calls(settings: ModelSettings, bus: Bus, service: str) -> AsyncG
         prices.row(settings.model_of(tier))
     patience = Patience(settings.model_reply_seconds, settings.model_silence_seconds)
     model = AnthropicModel(settings.anthropic_api_key, settings.anthropic_base_url, patience)
+
+    secrets.on_change("anthropic_api_key", model.rekey)
     try:
         yield ModelCalls(bus, service, Terms(model, prices, Governor(bus, settings.paces)), settings.budgets)
     finally:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from worksite.gateway.auth.errors import InvalidToken
 from worksite.gateway.auth.revocations import Revocations
-from worksite.gateway.auth.verifier import LEEWAY_SECONDS, Verifier
+from worksite.gateway.auth.rings import LEEWAY_SECONDS
+from worksite.gateway.auth.verifier import Verifier
 from worksite.gateway.domain.principal import Principal
 
 CACHE_SECONDS = 30.0

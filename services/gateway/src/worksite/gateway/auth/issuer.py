@@ -20,8 +20,8 @@ from joserfc.jwk import OKPKey
 from worksite.common.ids import new_id
 from worksite.gateway.auth.clients import Client, RegisteredClient
 from worksite.gateway.auth.keys import AllowList
+from worksite.gateway.auth.rings import TOKEN_SECONDS, KeyRing
 
-TOKEN_SECONDS = 15 * 60
 AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
 
 
@@ -47,14 +47,14 @@ class Issuer(AuthorizationServer):
 
     def __init__(
         self,
-        key: OKPKey,
+        keys: KeyRing[OKPKey],
         clients: Mapping[str, Client],
         issuer: str,
         audience: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
-        self._key, self._clients = key, clients
+        self._keys, self.clients = keys, clients
         self.name, self._audience = issuer, audience
         self._clock = clock
         self.register_grant(_ClientCredentials)
@@ -68,9 +68,9 @@ class Issuer(AuthorizationServer):
             return self.handle_response(*error())
 
     def public_keys(self) -> dict[str, Any]:
-        """The JWK set that verifies its tokens."""
+        """The JWK set that verifies its tokens: also those of former keys, and of a new one before it signs."""
         parameters = {"use": "sig", "alg": "EdDSA"}
-        return {"keys": [self._key.as_dict(private=False, **parameters)]}
+        return {"keys": [key.as_dict(private=False, **parameters) for key in self._keys.verifying]}
 
     def token(self, subject: str, tenant: str, roles: list[str]) -> str:
         """A signed token."""
@@ -87,11 +87,12 @@ class Issuer(AuthorizationServer):
             "tenant": tenant,
             "roles": roles,
         }
-        header = {"alg": "EdDSA", "kid": self._key.kid, "typ": "at+jwt"}
-        return jwt.encode(header, claims, self._key, registry=AllowList(["EdDSA"]))
+        key = self._keys.signing
+        header = {"alg": "EdDSA", "kid": key.kid, "typ": "at+jwt"}
+        return jwt.encode(header, claims, key, registry=AllowList(["EdDSA"]))
 
     def query_client(self, client_id: str) -> RegisteredClient:
-        return RegisteredClient(self._clients.get(client_id))
+        return RegisteredClient(self.clients.get(client_id))
 
     def create_oauth2_request(self, request: TokenRequest) -> OAuth2Request:
         return _Request(request)

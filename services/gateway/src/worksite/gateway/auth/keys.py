@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
@@ -11,6 +11,7 @@ from joserfc.jwk import Key, OctKey, OKPKey
 from joserfc.jws import JWSRegistry
 from worksite.gateway.auth.errors import InvalidToken
 from worksite.gateway.auth.jwks import Jwks
+from worksite.gateway.auth.rings import KeyRing
 
 PUBLIC_KEY_ALGORITHMS = ("EdDSA", "ES256", "RS256")
 SHARED_SECRET_ALGORITHM = "HS256"  # noqa: S105 - a name, no secret
@@ -63,8 +64,8 @@ def signing_key(text: str) -> OKPKey:
 class Keys:
     """Every key that this gateway trusts."""
 
-    secret: OctKey | None = None
-    own: OKPKey | None = None
+    secret: KeyRing[OctKey] | None = None
+    own: KeyRing[OKPKey] | None = None
     jwks: Jwks | None = None
 
     @property
@@ -72,17 +73,20 @@ class Keys:
         """The allow-list: HS256 only when a secret is configured."""
         return (*PUBLIC_KEY_ALGORITHMS, SHARED_SECRET_ALGORITHM) if self.secret else PUBLIC_KEY_ALGORITHMS
 
-    async def find(self, algorithm: object, kid: object) -> Key:
-        """Raises InvalidToken, and ServiceUnavailable while the external key set cannot be had."""
+    async def find(self, algorithm: object, kid: object) -> Sequence[Key]:
+        """Those that may have signed: of shared secrets, which have no names, all that are good.
+
+        Raises InvalidToken, and ServiceUnavailable while the external key set cannot be had.
+        """
         if algorithm not in self.algorithms:
             raise InvalidToken(f"signed with an algorithm other than {', '.join(self.algorithms)}")
         if algorithm == SHARED_SECRET_ALGORITHM and self.secret:
-            return self.secret
+            return self.secret.verifying
         if not isinstance(kid, str):
             raise InvalidToken("its header names no key (kid)")
-        if self.own and kid == self.own.kid:
-            return self.own
+        if own := [key for key in self.own.verifying if key.kid == kid] if self.own else []:
+            return own
         key = await self.jwks.find(kid) if self.jwks else None
         if key is None:
             raise InvalidToken("signed with an unknown key")
-        return key
+        return [key]

@@ -11,10 +11,10 @@ from joserfc.errors import ExpiredTokenError, InvalidClaimError, JoseError, Miss
 from joserfc.jwt import JWTClaimsRegistry
 from worksite.gateway.auth.errors import InvalidToken
 from worksite.gateway.auth.keys import AllowList, Keys
+from worksite.gateway.auth.rings import LEEWAY_SECONDS
 from worksite.gateway.domain.principal import InvalidClaims, Principal, principal_from
 
 MAX_TOKEN_BYTES = 8 * 1024
-LEEWAY_SECONDS = 30
 _DANGEROUS_HEADERS = ("jku", "x5u", "jwk", "x5c", "crit", "b64")
 """Headers that would let the token say where its own key comes from or change how it is read."""
 _UNREADABLE = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
@@ -46,8 +46,8 @@ class Verifier:
         try:
             signed = jws.extract_compact(token.encode("ascii"))
             _check_header(signed.headers())
-            key = await self._keys.find(signed.headers().get("alg"), signed.headers().get("kid"))
-            if not jws.validate_compact(signed, key, registry=self._registry):
+            keys = await self._keys.find(signed.headers().get("alg"), signed.headers().get("kid"))
+            if not any(jws.validate_compact(signed, key, registry=self._registry) for key in keys):
                 raise InvalidToken("its signature is wrong")
             claims = json.loads(signed.payload or b"")
             if not isinstance(claims, dict):

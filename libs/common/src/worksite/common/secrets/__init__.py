@@ -1,0 +1,1 @@
+"""Where secrets come from (environment, files, Vault), and how they change without a restart (ADR 0019)."""
