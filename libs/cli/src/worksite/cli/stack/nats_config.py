@@ -9,7 +9,7 @@ from pathlib import Path
 from worksite.common.subjects import PERMISSIONS
 
 
-def render(*, port: int, monitor_port: int, store: Path, max_store_bytes: int, users: str) -> str:
+def render(*, host: str, port: int, monitor: str, store: Path, max_store_bytes: int, users: str) -> str:
     """The whole file. JSON is valid in NATS's configuration language, so json.dumps quotes every value."""
     jetstream = {
         "store_dir": str(store),
@@ -19,9 +19,9 @@ def render(*, port: int, monitor_port: int, store: Path, max_store_bytes: int, u
     }
     sections = {
         "server_name": "worksite",
-        "host": "127.0.0.1",
+        "host": host,
         "port": port,
-        "http": f"127.0.0.1:{monitor_port}",
+        "http": monitor,
         "jetstream": jetstream,
     }
     return "".join(f"{name}: {json.dumps(value, indent=2)}\n" for name, value in sections.items()) + users
