@@ -17,7 +17,7 @@ FULLY_COVERED := $(wildcard services/admin/src/worksite/admin/domain/*.py) servi
 	$(addprefix libs/common/src/worksite/common/,ledger.py policy.py)
 at_least = $(BIN)/coverage report --fail-under=$(1) --include='$(2),$(2)/*' >.coverage.txt \
 	|| { cat .coverage.txt; echo "$(2): less than $(1) % of lines and branches are tested"; exit 1; };
-SOURCES := libs services tests benchmarks blueprints conftest.py
+SOURCES := libs services tests benchmarks blueprints deploy conftest.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # By the environment, not by the recipe: quotes, backticks and dollars in a request are text, not shell.
 override export REQUEST := $(value REQUEST)
@@ -25,7 +25,7 @@ REPO ?= .
 override export REPO := $(value REPO)
 override export BASE := $(value BASE)
 
-.PHONY: help run up worktrees-start worktrees-clean worktrees-proof test wordings simulate calibrate faults lint format typecheck schemas bench models clean
+.PHONY: help run up worktrees-start worktrees-clean worktrees-proof test wordings simulate calibrate faults lint format typecheck schemas manifests bench models clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 17
@@ -40,7 +40,7 @@ worktrees-start: $(INSTALLED) ## worktrees architect, builder, validator beside 
 	@$(BIN)/worksite worktrees start "$$REPO" $${BASE:+--base "$$BASE"}
 
 worktrees-clean: $(INSTALLED) ## commit what is not committed there, and take them away: make worktrees-clean REPO=../shop
-	@$(BIN)/worksite worktrees clean "$$REPO"
+	@$(BIN)/worksite worktrees clean "$$REPO" $${DISCARD_IGNORED:+--discard-ignored}
 
 test: $(DEV_INSTALLED) $(WHEELHOUSE) ## run every test (no network, key or Docker needed)
 	$(BIN)/pytest -n 2 --dist worksteal -q --cov --cov-report=
@@ -56,6 +56,7 @@ lint: $(DEV_INSTALLED) ## style, import rules, generated files that are out of d
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m worksite.common.schemas --check libs/common/schemas/v1
 	$(BIN)/python -m worksite.gateway.openapi --check services/gateway/openapi.json
+	$(BIN)/python deploy/k8s/tools/generate.py --check
 
 format: $(DEV_INSTALLED) ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix $(SOURCES)
@@ -68,11 +69,15 @@ schemas: $(INSTALLED) ## write the JSON Schemas and the OpenAPI document from th
 	$(BIN)/python -m worksite.common.schemas libs/common/schemas/v1
 	$(BIN)/python -m worksite.gateway.openapi services/gateway/openapi.json
 
-bench: $(INSTALLED) ## measure the durable step, the gateway, the pipeline and searches, in their quick forms
+manifests: $(INSTALLED) ## write the Kubernetes manifests that follow from the code: network policies, users of NATS, autoscaling, alerts
+	$(BIN)/python deploy/k8s/tools/generate.py
+
+bench: $(INSTALLED) ## measure the durable step, the gateway, the pipeline, searches and a fleet of builders, in their quick forms
 	$(BIN)/python benchmarks/bus.py --steps 200
 	$(BIN)/python benchmarks/gateway.py --seconds 3
 	$(BIN)/python benchmarks/pipeline.py --tasks 100
 	$(BIN)/python benchmarks/rag_speed.py --chunks 20000 --searches 50 --documents 10
+	$(BIN)/python -m benchmarks.models.fleet --seconds 40
 
 models: .worksite/models-venv/.installed ## make the shipped model files anew and check how they rank (gigabytes, minutes)
 	.worksite/models-venv/bin/python services/rag/tools/make_models.py .worksite/models
@@ -80,7 +85,7 @@ models: .worksite/models-venv/.installed ## make the shipped model files anew an
 simulate: $(DEV_INSTALLED) ## admin and workers under seeded faults: make simulate RUNS=10000 SEED=1
 	$(BIN)/python tests/simulation --runs $(or $(RUNS),10000) --seed $(or $(SEED),1)
 
-calibrate: $(DEV_INSTALLED) $(WHEELHOUSE) ## judge 120 programs whose verdict is known: make calibrate ONLY=web_
+calibrate: $(DEV_INSTALLED) $(WHEELHOUSE) ## judge 137 programs whose verdict is known: make calibrate ONLY=web_
 	$(BIN)/python tests/calibration --only '$(ONLY)'
 
 faults: $(DEV_INSTALLED) $(WHEELHOUSE) ## a running stack under kills, stops, bad connections, a full disk: make faults RUNS=20 SEED=1 PROFILE=cluster

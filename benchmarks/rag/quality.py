@@ -77,7 +77,7 @@ def ours(collection: Collection) -> list[Line]:
 async def on_a_stack(collection: Collection, folder: Path) -> Measured:
     """The documents stay: they go with the folder."""
     state = State(folder)
-    with StackLog(state.log, echo=False) as log:
+    with StackLog(state.log) as log:
         async with running_stack(state, ROOT, Ports(0, 0), log.write):
             return await measure(collection, Session(folder, TENANT), keep=True)
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from worksite.cli.stack import nats_config
-from worksite.cli.stack.state import PROVISIONER, client_registry, signing_key, write_private
+from worksite.cli.stack.state import PROVISIONER, clients, signing_key, write_private
 from worksite.common.subjects import SERVICES
 
 STORE_BYTES = 10 << 30
@@ -25,7 +25,7 @@ def make_missing(folder: Path) -> None:
     passwords = {user: _kept(folder / user / "nats_password", secrets.token_urlsafe(32)) for user in users}
     client = _kept(folder / "cli" / "client_secret", secrets.token_urlsafe(32))
     _kept(folder / "gateway" / "issuer_key", signing_key())
-    _kept(folder / "gateway" / "issuer_clients", client_registry(client))
+    _kept(folder / "gateway" / "issuer_clients", clients(client))
     for name in _OPTIONAL:
         _kept(folder / name, "")
     _kept(folder / "nats.conf", _nats_conf(passwords))

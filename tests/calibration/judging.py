@@ -19,7 +19,7 @@ from cases import Case
 from worksite.architect.domain.specification import spec_for_review
 from worksite.common.ids import new_id
 from worksite.common.messages import ArtifactRef, Changeset, ImportedProject, Judgement, Message, Report, ValidateChange
-from worksite.common.worker import StepContext
+from worksite.common.testing.steps import step_context
 from worksite.validator.bench import Bench
 from worksite.validator.handlers import validate
 
@@ -85,6 +85,16 @@ async def judge_here(bench: Bench, case: Case) -> Report:
         repository = await asyncio.to_thread(Repository, case, Path(directory))
         packed = await artifacts.put(repository.bundle(), "application/x-git-bundle")
     base, head = repository.base, repository.head
+    changeset = Changeset(
+        base_sha=base,
+        head_sha=head,
+        branch="change",
+        bundle=packed,
+        archive=packed,
+        summary="",
+        engine="calibration",
+        files_changed=1,
+    )
     command = ValidateChange(
         task=new_id(),
         tenant="calibration",
@@ -92,19 +102,10 @@ async def judge_here(bench: Bench, case: Case) -> Report:
         round=1,
         deadline=datetime(2100, 1, 1, tzinfo=UTC),
         spec=await artifacts.put_message(spec_for_review(case.request, case.criteria)),
-        project=ImportedProject(base_sha=base, bundle=packed, empty=False),
-        changeset=Changeset(
-            base_sha=base,
-            head_sha=head,
-            branch="change",
-            bundle=packed,
-            archive=packed,
-            summary="",
-            engine="calibration",
-            files_changed=1,
-        ),
+        project=ImportedProject(base_sha=base, bundle=packed, empty=False, changeset=changeset),
+        changeset=changeset,
     )
-    reply = await validate(bench, command, StepContext(artifacts, _quiet))
+    reply = await validate(bench, command, step_context(artifacts, _quiet))
     assert isinstance(reply.data, Judgement)
     return Report.consume(await artifacts.get(reply.data.report))
 

@@ -14,6 +14,11 @@ from typing import Any
 
 import httpx
 import pytest
+from worksite.builder.testing import run_git
+from worksite.builder.testing_forge import Forge, running_forge
+from worksite.common.llm import Reply, Script
+from worksite.common.llm.scripted import Conversation
+from worksite.common.testing.messages_api.api import TEST_KEY
 
 ROOT = Path(__file__).parents[2]
 WORKSITE = [sys.executable, "-m", "worksite.cli.main"]
@@ -132,6 +137,113 @@ def started(directory: Path, settings: dict[str, str]) -> Iterator[RunningStack]
         process.send_signal(signal.SIGINT)
         process.wait(60)
         log.close()
+
+
+@dataclass
+class Delivering:
+    """A stack that may push, with a model, and a forge with somebody's private repository `team/shop`."""
+
+    stack: RunningStack
+    forge: Forge
+    remote: Path
+
+    def commit(self) -> str:
+        """The branch main moves on."""
+        tree = run_git(self.remote, "mktree", stdin=_blob(self.remote, "README.md", "# Shop\n"))
+        parent = run_git(self.remote, "for-each-ref", "--format=-p %(objectname)", "refs/heads/main").split()
+        made = run_git(self.remote, *_SOMEBODY, "commit-tree", tree, *parent, "-m", "theirs")
+        run_git(self.remote, "update-ref", "refs/heads/main", made)
+        return made
+
+    def head(self, branch: str, remote: Path | None = None) -> str | None:
+        """The commit of a branch there, if there is one."""
+        return run_git(remote or self.remote, "for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}") or None
+
+
+_SOMEBODY = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+
+
+def _blob(repository: Path, name: str, content: str) -> str:
+    """As git mktree takes it."""
+    return f"100644 blob {run_git(repository, 'hash-object', '-w', '--stdin', stdin=content)}\t{name}\n"
+
+
+@pytest.fixture(scope="session")
+def delivering(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Delivering]:
+    """Tasks that ask for a greeting pass in one round, on whatever commit they begin."""
+    folder = tmp_path_factory.mktemp("delivering")
+    with running_forge(folder / "forge") as forge, _speaking(folder, _greeting()) as provider:
+        settings = {
+            "ANTHROPIC_API_KEY": TEST_KEY,
+            "ANTHROPIC_BASE_URL": provider,
+            "ALLOW_PRIVATE_HOSTS": "true",
+            "ALLOW_FILE_PUSHES": "true",
+            "GIT_CREDENTIALS": forge.credentials(),
+        }
+        remote = forge.project("team/shop")
+        with started(folder, settings) as stack:
+            found = Delivering(stack, forge, remote)
+            found.commit()
+            yield found
+
+
+@contextlib.contextmanager
+def _speaking(folder: Path, script: Script) -> Iterator[str]:
+    """The address of a server of the Messages API that follows a script."""
+    (folder / "script.json").write_text(script.model_dump_json())
+    command = [sys.executable, "-m", "worksite.common.testing.messages_api", str(folder / "script.json")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+            process.communicate()
+
+
+_GREETING = """def greet(name):
+    return f"Hello, {name}!"
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+        await send({"type": "http.response.body", "body": greet(scope["path"].removeprefix("/")).encode()})
+"""
+
+
+def _greeting() -> Script:
+    acceptance = "def test_it_greets_whom_it_is_told_to(app, fresh):\n    name = fresh.word()\n"
+    acceptance += "    assert app.get(f'/{name}').text == f'Hello, {name}!'\n"
+    draft = {
+        "type": "draft", "title": "Greeting, closes #1", "constraints": [], "interfaces": [], "removed_tests": [],
+        "decisions": [{"title": "Form", "choice": "A function.", "reason": "Nothing else was asked for."}],
+        "files": [{"path": "greeting.py", "purpose": "all of it"}],
+        "criteria": [{
+            "id": "greets", "statement": "It greets whom it is told to.", "grade": "verified_io",
+            "test": "acceptance/test_greeting.py::test_it_greets_whom_it_is_told_to",
+        }],
+        "tests": [{"path": "acceptance/test_greeting.py", "content": acceptance}],
+        "harness": {"target": "greeting:app", "factory": False, "import_roots": ["."], "env": []},
+    }  # fmt: skip
+    test = "from greeting import greet\n\n\ndef test_it_greets():\n    assert greet('Ada') == 'Hello, Ada!'\n"
+    files = {"greeting.py": _GREETING, "tests/test_greeting.py": test}
+    uses = [
+        {"type": "tool_use", "id": f"toolu_{n}", "name": "write_file", "input": {"path": path, "content": text}}
+        for n, (path, text) in enumerate(files.items())
+    ]
+    built = ({"content": uses}, _said({"type": "built", "summary": "A greeting."}, "build", "builder"))
+    conversations = {"Design for route feature": (_said(draft, "design", "architect"),), "Build round 1": built}
+    return Script(
+        conversations=tuple(
+            Conversation(opening=opening, replies=tuple(map(Reply.model_validate, replies)))
+            for opening, replies in conversations.items()
+        )
+    )
+
+
+def _said(data: dict[str, Any], action: str, agent: str) -> dict[str, Any]:
+    return Reply.saying(json.dumps({"action": action, "agent": agent, "status": "ok", "data": data})).model_dump()
 
 
 def _as_in_a_terminal() -> None:

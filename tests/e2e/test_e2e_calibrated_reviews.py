@@ -17,6 +17,8 @@ VERDICTS = {
     "structure_intervals/wrong/touching-stays-apart": "FAIL",
     "money_split/cheat/equal-to-all": "FAIL",
     "shell_total/cheat/weakened-check": "FAIL",
+    "text_tickets/cheat/never-equal": "FAIL",
+    "shell_column/cheat/makefile-that-goes-first": "FAIL",
 }
 
 

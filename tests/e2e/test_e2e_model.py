@@ -88,6 +88,9 @@ def test_a_wrong_password_is_refused(app, fresh):
     assert app.post("/register", json=who).status == 201
     assert app.post("/login", json=who | {"password": fresh.password()}).status == 401
 """
+REMARK = {
+    "path": "auth.py", "line": 8, "quote": "ACCOUNTS = {}", "severity": "low", "message": "All is lost at the end.",
+}  # fmt: skip
 CRITERIA = [
     ("logs-in", "Who registered can log in.", "test_who_registered_can_log_in"),
     ("refuses-wrong-passwords", "A wrong password is answered with 401.", "test_a_wrong_password_is_refused"),
@@ -96,6 +99,10 @@ CRITERIA = [
 
 def said(data: dict[str, Any], action: str, agent: str) -> Reply:
     return Reply.saying(json.dumps({"action": action, "agent": agent, "status": "ok", "data": data}))
+
+
+def reviewed(*remarks: dict[str, Any]) -> Reply:
+    return said({"type": "reviewed", "findings": remarks}, "validate", "validator")
 
 
 def used(*uses: tuple[str, dict[str, Any]]) -> Reply:
@@ -130,7 +137,8 @@ def script() -> Script:
     write = [("write_file", {"path": path, "content": text}) for path, text in files.items()]
     mend = ("edit_file", {"path": "auth.py", "old": FORGOTTEN, "new": MENDED})
     look, again, check = ("read_file", {"path": "README.md"}), ("read_file", {"path": "auth.py"}), ("check_syntax", {})
-    first, second = (used(*write), used(check), built), (used(again), used(mend, check), built)
+    first = (used(*write), used(check, ("run_checks", {})), built)
+    second = (used(again), used(mend, check), built)
     replies = {
         "Design for route feature, a new project": (design(),),
         "Build round 1, a new project": first,
@@ -138,6 +146,8 @@ def script() -> Script:
         "Design for route feature, an existing project": (used(look), design()),
         "Build round 1, an existing project": (used(look), *first),
         "Build round 2, an existing project": second,
+        "Review of round 1.": (reviewed(REMARK),),
+        "Review of round 2.": (reviewed(),),
     }
     return Script(conversations=tuple(Conversation(opening=o, replies=r) for o, r in replies.items()))
 
@@ -204,6 +214,8 @@ def test_an_auth_system_is_wrong_in_round_1_repaired_in_round_2_and_costs_what_t
     report = json.loads((out / "report.json").read_text())
     assert (report["verdict"], report["round"]) == ("PASS", 2)
     assert {(c["id"], c["grade"]) for c in report["criteria"]} == {(id_, "verified_io") for id_, _, _ in CRITERIA}
+    review = next(check for check in report["checks"] if check["name"] == "review")
+    assert review["evidence"].startswith("0 remarks of a language model, which no verdict rests on (model:")
     engine = json.loads((out / "spec.json").read_text())["engine"]
     assert engine.startswith("model:claude-sonnet-5-5+architect@")
     costs_agree(json.loads((out / "cost.json").read_text()), provider.books())
@@ -211,6 +223,8 @@ def test_an_auth_system_is_wrong_in_round_1_repaired_in_round_2_and_costs_what_t
         ["git", "-C", out / "project", "log", "--format=%s"], capture_output=True, text=True, check=True
     ).stdout.splitlines()
     assert len(history) == 2, "one commit on top of the base, however many rounds it took"
+    log = (thinking.state.parent / "up.log").read_text()
+    assert "was checked: project-tests pass, lint pass" in log, "the builder had its work checked on the way"
 
 
 def costs_agree(cost: dict[str, Any], books: list[tuple[str, Usage]]) -> None:

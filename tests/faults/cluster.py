@@ -65,7 +65,7 @@ async def running_cluster() -> AsyncGenerator[ClusterStack]:
         passwords = {user: state.secret(user, "nats_password") for user in (*SERVICES, PROVISIONER)}
         with (
             start_cluster(nodes, nats_config.authorization(passwords, PROVISIONER)) as cluster,
-            StackLog(state.log, echo=False) as log,
+            StackLog(state.log) as log,
         ):
             await _provisioned(cluster, passwords[PROVISIONER])
             supervisor = Supervisor(log.write)

@@ -30,6 +30,7 @@ TESTED_BY = {
     subjects.UPLOADS: f"{_GATEWAY}::test_an_unreadable_upload_is_as_good_as_expired_and_uploading_it_again_mends_it",
     subjects.DOCUMENTS: f"{_GATEWAY}::test_an_unreadable_document_is_left_out_and_sending_it_again_mends_it",
     subjects.LETTERS: f"{_GATEWAY}::test_a_letter_whose_mark_is_unreadable_is_open",
+    subjects.MODELS: "libs/common/tests/llm/test_llm_budgets.py::test_a_budget_that_cannot_be_read_is_no_budget",
     subjects.ARTIFACTS: f"{_HERE}::test_an_artifact_whose_metadata_cannot_be_read_is_corrupt_not_missing",
     subjects.KNOWLEDGE: f"{_HERE}::test_an_artifact_whose_metadata_cannot_be_read_is_corrupt_not_missing",
 }

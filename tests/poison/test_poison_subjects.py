@@ -15,6 +15,7 @@ from prometheus_client import REGISTRY
 from worksite.admin.handlers import Orchestrator
 from worksite.admin.inbox import parse
 from worksite.admin.redrive import Redriver
+from worksite.admin.router import Router
 from worksite.common import subjects
 from worksite.common import worker as worker_module
 from worksite.common.bus import Bus, Delivery, Envelope, announce, answer, consume
@@ -22,8 +23,12 @@ from worksite.common.dead_letters import Original
 from worksite.common.messages import (
     AnswerQuestion,
     BuildChange,
+    CandidateChecked,
+    CheckCandidate,
     DeadLetter,
     DesignSpec,
+    EmbedText,
+    ExplainRoute,
     ImportProject,
     IndexDocuments,
     Message,
@@ -41,7 +46,9 @@ from worksite.common.worker import Reply, Worker
 from worksite.rag import handlers as rag_handlers
 from worksite.rag.backlog import Backlog
 from worksite.rag.domain.queries import SearchResult
+from worksite.rag.embedding import embed_endpoint
 from worksite.rag.inbox import inbox
+from worksite.rag.lane import Lane
 
 pytestmark = pytest.mark.asyncio
 SUBMISSION = examples.submit_task(submitted_at=datetime.now(UTC))
@@ -227,11 +234,30 @@ async def test_a_type_of_a_newer_version_is_handed_back_and_the_good_one_behind_
 # -- who is asked
 
 
+class Lengths:
+    """Knows of a text how long it is."""
+
+    backend, model_hash, tokenizer_hash, dimensions = "fake", "m1", "t1", 1
+
+    def count(self, text: str) -> int:
+        return len(text.split())
+
+    def embed(self, text: str) -> tuple[float, ...]:
+        return (float(len(text)),)
+
+    embed_query = embed
+
+
 class Engine:
     """Finds nothing."""
 
     async def search(self, query: Any) -> SearchResult:
         return SearchResult((), {}, "no_results")
+
+
+async def check(_: CheckCandidate) -> CandidateChecked:
+    """Without a sandbox."""
+    return CandidateChecked(text="")
 
 
 ENDPOINTS: dict[str, tuple[type[Message], Callable[[Bus], Any], Message]] = {
@@ -245,6 +271,9 @@ ENDPOINTS: dict[str, tuple[type[Message], Callable[[Bus], Any], Message]] = {
         lambda bus: Redriver(bus, Orchestrator(bus)).redrive,
         RedriveLetter(tenant=TENANT, sequence=999),
     ),
+    "ws.v1.rpc.validator.check": (CheckCandidate, lambda bus: check, SAMPLES[CheckCandidate]),
+    "ws.v1.rpc.admin.explain": (ExplainRoute, lambda bus: Router().explain, SAMPLES[ExplainRoute]),
+    "ws.v1.rpc.rag.embed": (EmbedText, lambda bus: embed_endpoint(Lengths(), Lane()), SAMPLES[EmbedText]),
 }
 ASKED = sorted({s for granted in subjects.PERMISSIONS.values() for s in granted.publish if s.startswith("ws.v1.rpc.")})
 

@@ -63,6 +63,7 @@ def test_a_row_in_a_split_that_is_not_its_own_is_refused(tool: Any, tmp_path: Pa
         tool.read_requests(file)
 
 
+@pytest.mark.timeout(400)
 def test_training_again_decides_the_same(tool: Any, embedder: Embedder) -> None:
     """Not to the last bit: sums may differ between processors. Routes and their probabilities may not."""
     rows = tool.read_requests()

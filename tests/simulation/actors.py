@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from random import Random
 from typing import Any
 
@@ -15,6 +15,8 @@ from virtual_time import VirtualTimeLoop
 from worksite.common import subjects
 from worksite.common.bus import Envelope, KeyValue
 from worksite.common.errors import BusUnavailable, Conflict, QueueFull, ServiceUnavailable, StepRefused
+from worksite.common.llm.costs import Charge
+from worksite.common.llm.usage import Usage
 from worksite.common.messages import (
     Agent,
     Answer,
@@ -35,6 +37,8 @@ from worksite.common.messages import (
     Judgement,
     Message,
     NewProject,
+    PackageConflict,
+    PackageOutline,
     Problem,
     Question,
     ReplyData,
@@ -55,6 +59,8 @@ AGENTS: dict[Agent, tuple[type[StepCommand], ...]] = {
     "validator": (ValidateChange,),
 }
 _ROUTES: tuple[Route | None, ...] = ("feature", "feature", "fix", "review", "design", "question", None)
+_CHARGE = Charge(response_id=None, model="stub", usage=Usage(), micro_usd=1, used=True)
+"""Of a build that a model had a part in: only such a one is escalated."""
 Word = CancelRequested | InputGiven | ApprovalGiven
 _RESEND_SECONDS = 1.0
 
@@ -66,6 +72,7 @@ class Agents:
         self._rng = rng
         self._trouble = rng.choice((0.0, 0.1, 0.4))
         self._patience = rng.choice((0.5, 5.0, 30.0))
+        self._conflicts = rng.choice((0.0, 0.2, 0.7))
 
     def handlers(self, agent: Agent) -> dict[type[StepCommand], Handler]:
         return dict.fromkeys(AGENTS[agent], self._perform)
@@ -76,6 +83,8 @@ class Agents:
         await asyncio.sleep(self._rng.random() * self._patience)
         if self._rng.random() < self._trouble:
             return self._troubled()
+        if isinstance(command, BuildChange) and self._rng.random() < 0.5:
+            context.costs.add(_CHARGE)
         return Reply(self._made(command))
 
     def _troubled(self) -> Reply:
@@ -102,7 +111,13 @@ class Agents:
                     base_sha=base, bundle=self._blob(), empty=self._rng.random() < 0.2, changeset=change
                 )
             case DesignSpec():
-                return SpecWritten(spec=self._blob(), document=_BLOB, title="x", engine="stub", criteria=1)
+                packages = self._packages() if command.may_split else ()
+                return SpecWritten(
+                    spec=self._blob(), document=_BLOB, title="x", engine="stub", criteria=1, packages=packages
+                )
+            case BuildChange(parts=parts) if parts:
+                left_out = {"conflicts": self._left_out([part.package for part in parts])}
+                return self._changeset(command.project.base_sha).model_copy(update=left_out)
             case BuildChange():
                 return self._changeset(command.project.base_sha)
             case DeliverBranch():
@@ -112,6 +127,25 @@ class Agents:
                 return self._judgement()
             case _:
                 return Answer(text=self._hex(8), citations=(), engine="stub")
+
+    def _packages(self) -> tuple[PackageOutline, ...]:
+        """A plan; an impossible one now and then."""
+        names = "abcdefgh"[: self._rng.choice((0, 1, 2, 3, 3, 5, 8))]
+        follows = self._rng.choice((0.0, 0.2, 0.6))
+        first = "h" if self._rng.random() < self._trouble / 8 else ""
+        return tuple(
+            PackageOutline(id=name, title=name, after=(*first, *self._some(names[:i], follows)))
+            for i, name in enumerate(names)
+        )
+
+    def _left_out(self, parts: Sequence[str]) -> tuple[PackageConflict, ...]:
+        """Some of what was to be merged; all of it, which cannot be, now and then."""
+        impossible = self._rng.random() < self._trouble / 8
+        left_out = parts if impossible else self._some(parts[1:], self._conflicts)
+        return tuple(PackageConflict(package=name) for name in left_out)
+
+    def _some(self, names: Iterable[str], likely: float) -> list[str]:
+        return [name for name in names if self._rng.random() < likely]
 
     def _changeset(self, base: str) -> Changeset:
         return Changeset(

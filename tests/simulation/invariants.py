@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from actors import TENANT, Clients
@@ -59,6 +60,8 @@ class History:
         yield from self._commands()
         yield from self._steps()
         yield from self._rounds()
+        yield from self._packages()
+        yield from self._escalations()
         yield from self._read_model()
         yield from self._cancels()
 
@@ -68,8 +71,8 @@ class History:
             yield f"rests in {statuses[-1]}"
         if any(status in _ENDED for status in statuses[:-1]):
             yield f"went on after its end: {statuses}"
-        if self._states[-1]["step"]:
-            yield f"rests with {self._states[-1]['step']} in flight"
+        if steps := _in_flight(self._states[-1]):
+            yield f"rests with {steps} in flight"
 
     def _chain(self) -> Iterator[str]:
         """Each state applies exactly one more event than the one before."""
@@ -113,29 +116,77 @@ class History:
             if taken.count(step) > 1 or (effects and not taken.count(step) and step not in self._abandoned()):
                 yield f"{step} was taken up {taken.count(step)} times"
 
-    def _abandoned(self) -> list[str]:
-        """The step that was in flight when a cancel, a rejection or the deadline ended the task."""
-        last, before = self._states[-1], self._states[-2:-1]
-        return [state["step"] for state in before if last["status"] in ("cancelled", "failed")]
+    def _abandoned(self) -> set[str]:
+        """Steps that were in flight when something else ended the task, or made it wait."""
+        return {
+            step
+            for before, after in pairwise(self._states)
+            if after["status"] in ("cancelled", "failed", "needs_input")
+            for step in _in_flight(before)
+        }
 
     def _ledger(self, step: str) -> list[Body]:
         key = f"$KV.{subjects.LEDGER}.{agent_of(step)}.{self._task.task}.{step}"
         return [json.loads(m.data) for m in self._server.streams["KV_ledger"].history if m.subject == key]
 
     def _rounds(self) -> Iterator[str]:
-        """One build and one judgement per round; an answer that names a route counts from 1 again."""
+        """One build of the whole and one judgement per round; an answer that names a route counts from 1 again."""
         made: Counter[tuple[int, int, str]] = Counter()
         restarts = 0
         for state in self._states:
             said = self._clients.sent.get(state["cause"])
             restarts += isinstance(said, InputGiven) and said.route is not None
             for command in state["commands"]:
-                for message in self._results[command["step"]]:
+                of_packages = command.get("package") or command.get("parts")
+                for message in () if of_packages else self._results[command["step"]]:
                     result = json.loads(message.data)
                     made[restarts, result["round"], result["reply"]["data"]["type"]] += 1
         for (_, number, kind), times in made.items():
             if times > 1 and number > 0 and kind in ("changeset", "judgement"):
                 yield f"round {number} has {times} results of the kind {kind}"
+
+    def _packages(self) -> Iterator[str]:
+        """Each is built on all that is merged, what it builds on included; nothing is judged before all are merged."""
+        for state in self._states:
+            merged = {package["id"] for package in state["packages"] if package["merged"]}
+            after = {package["id"]: package["after"] for package in state["packages"]}
+            for command in state["commands"]:
+                name, parts = command.get("package"), [part["package"] for part in command.get("parts", ())]
+                if name and (command["previous"] != state["changeset"] or not merged.issuperset(after[name])):
+                    yield f"package {name} was not built on what is merged, or too early"
+                if parts and (parts != [i for i in after if i in parts] or merged.intersection(parts)):
+                    yield f"{parts} were merged out of order, or twice"
+                if command["type"] == "validate_change" and len(merged) < len(after):
+                    yield f"judged with only {merged} merged"
+        yield from self._built_packages()
+
+    def _built_packages(self) -> Iterator[str]:
+        """Each once, and once more for each conflict that left it out."""
+        last, commands = self._states[-1], {c["step"]: c for state in self._states for c in state["commands"]}
+        first = next((i for i, state in enumerate(self._states) if state["packages"]), 0)
+        counts: Counter[str] = Counter()
+        for record in last["history"]:
+            command = commands[record["step"]]
+            if record["status"] != "ok" or command["type"] != "build_change":
+                continue
+            counts[command.get("package") or ""] += 1
+            if command.get("parts"):
+                result = json.loads(self._results[record["step"]][0].data)
+                counts.subtract(conflict["package"] for conflict in result["reply"]["data"].get("conflicts", ()))
+        rerouted = any(not state["packages"] for state in self._states[first:])
+        for package in last["packages"]:
+            done = bool(package["merged"] or package["changeset"])
+            if not rerouted and last["status"] != "failed" and counts[package["id"]] != done:
+                yield f"package {package['id']} was built {counts[package['id']] - done} times too often"
+
+    def _escalations(self) -> Iterator[str]:
+        """A build has the usual tier until a failure has repeated, and the next one from then on."""
+        for state in self._states:
+            repeated = len(set(state["signatures"])) < len(state["signatures"])
+            largest = repeated or state["route"]["difficulty"] == "hard"
+            for command in state["commands"]:
+                if command["type"] == "build_change" and command["tier"] != ("large" if largest else "medium"):
+                    yield f"{command['step']} is worth the tier {command['tier']} after {state['signatures']}"
 
     def _read_model(self) -> Iterator[str]:
         last = self._state_messages[-1]
@@ -151,3 +202,7 @@ class History:
         cancelled = any(isinstance(m, CancelRequested) and m.task == self._task.task for m in said)
         if cancelled and self._states[-1]["status"] not in _ENDED:
             yield "a cancel was acknowledged and had no effect"
+
+
+def _in_flight(state: Body) -> list[str]:
+    return [step for step in (state["step"], *(package["step"] for package in state["packages"])) if step]

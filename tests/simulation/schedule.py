@@ -18,11 +18,12 @@ from nats.micro.service import EndpointConfig, ServiceInfo
 from network import Network, Process, Trace
 from server import Server
 from virtual_time import VirtualTimeLoop
-from worksite.admin.main import run_admin
+from worksite.admin.main import run_with
+from worksite.admin.router import Router
 from worksite.admin.settings import AdminSettings
 from worksite.common.bus import Service
 from worksite.common.health import Health
-from worksite.common.messages import Agent
+from worksite.common.messages import Agent, RouteDecision, SubmitTask
 from worksite.common.service import Running
 from worksite.common.worker import Worker
 
@@ -96,7 +97,7 @@ class Schedule:
     async def _admin(self, process: Process) -> None:
         bus = SimulatedBus(self._network, process)
         running = Running(bus, Service(bus, cast(Any, _Unasked())), Health(), process.stop, asyncio.Event())
-        await run_admin(_SETTINGS, running)
+        await run_with(_Difficult(), _SETTINGS, running)
 
     def _worker(self, agent: Agent) -> Callable[[Process], object]:
         now = self._clocks.another()
@@ -116,6 +117,14 @@ class Schedule:
             if settled and self._loop.time() > self._chaos.seconds:
                 return []
         return [f"after {GIVE_UP_SECONDS:.0f} s: {left}" for left in self._server.unfinished()] or ["never quiet"]
+
+
+class _Difficult(Router):
+    """Finds three of four requests hard, so that its work is done in packages; nobody could be asked here."""
+
+    async def route(self, task: SubmitTask) -> RouteDecision:
+        decision = await super().route(task)
+        return decision.model_copy(update={"difficulty": "hard" if int(task.task, 16) % 4 else None})
 
 
 class _Unasked:

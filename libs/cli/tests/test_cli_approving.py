@@ -1,5 +1,7 @@
 """worksite approve, and the requests that wait for it."""
 
+from pathlib import Path
+
 import pytest
 
 APPROVAL = {"gate": "design", "digest": "ab" * 32, "expires_at": "2026-11-29T12:00:00Z"}
@@ -49,3 +51,16 @@ def test_where_nothing_waits_for_approval_nothing_is_sent(gateway, worksite, sta
     done = worksite("approve", task)
     assert done.stderr == f"worksite: the task is {status} and waits for no approver\n"
     assert gateway.sent("POST", f"/v1/tasks/{task}/approval") == []
+
+
+def test_no_stack_is_started_to_find_out_what_last_is(worksite, tmp_path):
+    done = worksite("approve", "last", "--root", Path(__file__).parents[3])
+    assert done.exit_code == 1
+    assert "no stack is running" in done.stderr
+    assert not (tmp_path / "here" / ".worksite").exists()
+
+
+def test_the_last_task_is_approved_where_a_stack_runs(gateway, worksite):
+    task = waiting(gateway)
+    assert worksite("approve", "last").exit_code == 0
+    assert len(gateway.sent("POST", f"/v1/tasks/{task}/approval")) == 1

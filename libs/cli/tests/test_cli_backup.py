@@ -49,5 +49,7 @@ def test_refuses_while_a_stack_runs(tmp_path):
             result = rag(command, tmp_path / "rag.backup", tmp_path / "state")
             assert result.exit_code == 1
             assert "a stack is already running" in result.stderr
+            assert "stop the stack" in result.stderr
+            assert "doctor" not in result.stderr
     finally:
         os.close(descriptor)

@@ -72,6 +72,55 @@ def test_a_finished_step_is_reported_once_with_its_time():
     assert progress.apply(state(step="2-design", history=[RECORD]), 2) is None
 
 
+def building(**steps):
+    """Packages by name, each with the step that builds it."""
+    event = state(step=None, history=[RECORD])
+    return Event(
+        1, "admin", "task", "state", event.body | {"packages": [{"id": n, "step": s} for n, s in steps.items()]}
+    )
+
+
+def test_packages_that_are_built_side_by_side_are_told_apart():
+    progress = Progress()
+    progress.apply(building(api="3-build", pages="4-build", docs=None), 0)
+
+    said = [
+        progress.apply(Event(2, "builder", step, "progress", {"text": "writing"}), 1) for step in ("4-build", "3-build")
+    ]
+    line = progress.apply(state(step=None, history=[RECORD, RECORD | {"step": "4-build"}]), 2)
+
+    assert said == ["4-build pages: writing", "3-build api: writing"]
+    assert line == "4-build pages: ok (git, 1.5 s) empty project"
+
+
+def test_every_step_in_flight_has_a_spinner():
+    console = Console(record=True, force_terminal=True, width=120)
+    with Display(console, "task t1") as display:
+        display.show(building(api="3-build", pages="4-build"))
+        display.show(Event(2, "builder", "3-build", "progress", {"text": "writing"}))
+    text = console.export_text()
+    assert "3-build api: writing" in text
+    assert "4-build pages: working" in text
+
+
+def test_a_step_that_is_taken_away_does_not_seem_to_go_on():
+    progress = Progress()
+    progress.apply(building(api="3-build", pages="4-build"), 10)
+
+    progress.apply(state("failed", step=None, history=[RECORD, RECORD | {"step": "3-build", "status": "failed"}]), 14)
+
+    row = progress.rows["4-build"]
+    assert (row.status, row.seconds) == ("taken away", 4)
+
+
+@pytest.mark.parametrize("kind", ["cancel", "result", "input"])
+def test_what_is_no_progress_is_told_by_the_state_that_follows_it(kind):
+    progress = Progress()
+
+    assert progress.apply(Event(1, "gateway", "task", kind, {}), 0) is None
+    assert progress.rows == {}
+
+
 def test_without_a_terminal_progress_is_lines():
     console = Console(record=True, force_terminal=False, width=200)
     with Display(console, "task t1") as display:

@@ -219,3 +219,19 @@ def test_documents_are_removed_by_path_or_id(gateway, worksite, notes):
 def test_an_empty_knowledge_base_says_so(gateway, worksite):
     done = worksite("knowledge", "ls")
     assert (done.exit_code, done.stdout, done.stderr) == (0, "", "no documents\n")
+
+
+@pytest.mark.parametrize(("content", "reason"), [(b"", "empty"), (b" \n", "empty"), (b"a\0b", "binary")])
+def test_a_file_that_was_named_itself_and_cannot_be_taken_is_an_error_with_its_reason(
+    gateway, worksite, notes, content, reason
+):
+    (notes / "named.md").write_bytes(content)
+    done = worksite("ingest", notes / "deep", notes / "named.md")
+    assert done.exit_code == 1
+    assert done.stdout.splitlines()[0] == f"skipped  named.md: {reason}"
+    assert done.stdout.splitlines()[-1] == "1 indexed, 1 skipped"
+
+
+def test_what_does_not_fit_is_wrong_usage(gateway, worksite, notes):
+    gateway.not_taken = {"notes/deep/a.md"}
+    assert worksite("ingest", notes).exit_code == 2

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from worksite.cli.client.access import Access, NoAccess
 from worksite.cli.stack.embedded import NotReady, Ports, running_stack, service_environment
+from worksite.cli.stack.lines import as_it_is, readable
 from worksite.cli.stack.log import StackLog
 from worksite.cli.stack.state import State, StateInUse
 from worksite.cli.stack.supervisor import CannotStart, Program, Supervisor
@@ -156,15 +157,41 @@ def _alive(pid):
 
 
 def test_the_log_is_one_stream_with_names(tmp_path, capsys):
-    with StackLog(tmp_path / "log", echo=True) as log:
+    with StackLog(tmp_path / "log", echo=as_it_is) as log:
         log.write("admin", "hello")
     assert "admin     | hello" in (tmp_path / "log").read_text()
     assert "admin     | hello" in capsys.readouterr().out
 
 
+def entry(**more):
+    usual = {"time": "2026-11-23T12:00:00.123+00:00", "level": "info", "service": "admin", "message": "task ended"}
+    return json.dumps(usual | more)
+
+
+def test_on_a_terminal_a_log_entry_is_a_line_to_read_and_in_the_file_it_is_what_it_was(tmp_path, capsys):
+    with StackLog(tmp_path / "log", echo=readable) as log:
+        log.write("admin", entry())
+        log.write("admin", entry(level="warning"))
+        log.write("nats", "[WRN] no JSON")
+        log.write("nats", "[1, 2]")
+    assert [line[8:] for line in capsys.readouterr().out.splitlines()[:2]] == [
+        " admin     task ended",
+        " admin     warning: task ended",
+    ]
+    assert "".join(readable("nats", "[1, 2]")) == "nats      | [1, 2]"
+    assert (tmp_path / "log").read_text().splitlines()[0] == f"admin     | {entry()}"
+
+
+def test_what_is_logged_cannot_speak_to_the_terminal():
+    lines = readable("rag", entry(message="a\x1b[2Jb\nc", exception="Traceback\n  \x1b]0;x\x07")).splitlines()
+    assert len(lines) == 3
+    assert lines[0].endswith("a\\x1b[2Jb\\nc")
+    assert "\x1b" not in "".join(lines)
+
+
 def test_the_log_never_takes_more_than_four_files_of_ten_mib_and_keeps_the_newest_lines(tmp_path):
     line = "x" * (1 << 20)
-    with StackLog(tmp_path / "log", echo=False) as log:
+    with StackLog(tmp_path / "log") as log:
         for number in range(60):
             log.write("nats", f"{number} {line}")
     sizes = [path.stat().st_size for path in tmp_path.iterdir()]
@@ -227,4 +254,11 @@ def test_what_libraries_leave_behind_is_left_in_the_state(tmp_path):
 def test_the_key_of_a_language_model_goes_to_those_who_call_models_and_to_nobody_else(tmp_path, service):
     environ = {"ANTHROPIC_API_KEY": "sk-secret", "ANTHROPIC_BASE_URL": "http://127.0.0.1:1", "MODEL_MEDIUM": "m"}
     given = service_environment(service, State(tmp_path), tmp_path, "nats://127.0.0.1:4222", 1, environ)
-    assert ("ANTHROPIC_API_KEY" in given) == (service in {"admin", "architect", "builder"})
+    assert ("ANTHROPIC_API_KEY" in given) == (service in {"admin", "architect", "builder", "validator"})
+
+
+def test_no_key_is_near_a_candidate_that_nothing_confines(tmp_path):
+    environ = {"ANTHROPIC_API_KEY": "sk-secret", "SANDBOX": "none"}
+    given = service_environment("validator", State(tmp_path), tmp_path, "nats://127.0.0.1:4222", 1, environ)
+    assert given["SANDBOX"] == "none"
+    assert "ANTHROPIC_API_KEY" not in given

@@ -15,6 +15,7 @@ from worksite.cli.main import app
 from worksite.cli.stack import disk, layout
 from worksite.cli.stack.embedded import Ports, _locked, running_stack
 from worksite.cli.stack.errors import NotReady, StateInUse, StateUnusable, explanation
+from worksite.cli.stack.lines import as_it_is
 from worksite.cli.stack.log import StackLog
 from worksite.cli.stack.ports import chosen_port, holder
 from worksite.cli.stack.state import State, write_private
@@ -232,7 +233,7 @@ async def test_the_bus_is_restarted_once_a_full_disk_has_room_and_not_before():
 
 
 def test_a_log_that_cannot_be_written_is_told_of_once(tmp_path, capsys):
-    with StackLog(tmp_path, echo=False) as log:  # a directory is in its place
+    with StackLog(tmp_path) as log:  # a directory is in its place
         log.write("nats", "one")
         log.write("nats", "two")
     assert capsys.readouterr().err.count("is not written") == 1
@@ -241,7 +242,7 @@ def test_a_log_that_cannot_be_written_is_told_of_once(tmp_path, capsys):
 def test_a_reader_that_goes_away_does_not_stop_the_log(tmp_path, monkeypatch):
     reader, writer = os.pipe()
     os.close(reader)
-    with StackLog(tmp_path / "log", echo=True) as log:
+    with StackLog(tmp_path / "log", echo=as_it_is) as log:
         with os.fdopen(writer, "w", buffering=1) as broken, monkeypatch.context() as patch:
             patch.setattr(sys, "stdout", broken)
             log.write("rag", "one")

@@ -164,7 +164,7 @@ def test_work_in_progress_is_committed_to_its_branch_before_the_worktree_goes(wo
     shown = [started("show", f"worksite/builder:{name}") for name in ("app.py", "staged.py", "deep/new.py")]
     assert shown == ["print('changed')", "2", "3"]
     assert started("log", "--format=%s", "main..worksite/builder") == (
-        "Work in progress, kept by worksite worktrees clean\nmine"
+        "Work in progress, kept by worksite worktrees clean\nStaged work, kept by worksite worktrees clean\nmine"
     )
     assert started("branch", "--format=%(refname:short)") == "main\nworksite/builder"
 
@@ -286,7 +286,7 @@ def test_what_a_killed_clean_has_left_goes_with_the_next_start(worksite, started
 
 
 def test_what_a_killed_start_has_left_is_made_anew(worksite, started, at, place):
-    (started.path / ".git" / "worktrees" / "builder" / "locked").write_text("initializing")
+    (started.path / ".git" / "worktrees" / "builder" / "locked").write_text("worksite worktrees start")
     (place("builder") / "app.py").unlink()
     done = worksite("worktrees", "start", started.path)
 
@@ -295,13 +295,167 @@ def test_what_a_killed_start_has_left_is_made_anew(worksite, started, at, place)
     assert at("builder")("status", "--porcelain") == ""
 
 
-def test_one_whose_folder_somebody_removed_is_forgotten_but_not_its_commits(worksite, started, at, place):
+def test_one_whose_folder_is_missing_may_have_been_moved_so_git_keeps_it(worksite, started, at, place, tmp_path):
+    at("builder")("switch", "-q", "--detach")
+    head = at("builder").commit("mine", b_py="1")
+    place("builder").rename(tmp_path / "moved")
+    for command in ("start", "clean"):
+        done = worksite("worktrees", command, started.path)
+        assert done.exit_code == 1
+        assert "if you have moved it, 'git worktree repair" in done.stdout + done.stderr
+
+    assert "if you have moved it" in worksite("worktrees", "list", started.path).stdout
+    started("worktree", "repair", tmp_path / "moved")
+    assert started.at(tmp_path / "moved")("rev-parse", "HEAD") == head
+
+
+def test_one_whose_folder_is_gone_is_forgotten_by_git_but_not_its_commits(worksite, started, at, place):
     head = at("builder").commit("mine", b_py="1")
     subprocess.run(["rm", "-rf", place("builder")], check=True)
+    started("worktree", "prune")
 
     assert worksite("worktrees", "clean", started.path).exit_code == 0
     assert started("rev-parse", "worksite/builder") == head
-    assert started("worktree", "list").count("\n") == 0
+
+
+def test_one_that_was_moved_is_left_where_it_is(worksite, started, place, tmp_path):
+    started("worktree", "move", place("builder"), tmp_path / "moved")
+    (tmp_path / "moved" / "new.py").write_text("1")
+    refused = worksite("worktrees", "start", started.path)
+    assert refused.exit_code == 1
+    assert f"worksite/builder is checked out in {tmp_path / 'moved'}" in refused.stderr
+
+    assert f"elsewhere: {tmp_path / 'moved'}" in line_of(worksite("worktrees", "list", started.path), "builder")
+    done = worksite("worktrees", "clean", started.path)
+    assert done.exit_code == 1
+    assert "left as it is" in line_of(done, "builder")
+    assert (tmp_path / "moved" / "new.py").exists()
+
+
+def test_a_branch_that_is_checked_out_elsewhere_is_named_before_anything_is_made(worksite, mine, place):
+    mine("switch", "-q", "-c", "worksite/validator")
+    refused = worksite("worktrees", "start", mine.path)
+
+    assert refused.exit_code == 1
+    assert "worksite/validator is checked out in" in refused.stderr
+    assert not place("architect").exists()
+
+
+@pytest.mark.parametrize("reason", ["initializing", "on a stick"])
+def test_one_that_git_makes_or_somebody_locked_is_not_touched_though_it_is_missing(
+    worksite, started, place, tmp_path, reason
+):
+    started("worktree", "lock", "--reason", reason, place("builder"))
+    place("builder").rename(tmp_path / "away")
+    for command in ("start", "clean"):
+        assert worksite("worktrees", command, started.path).exit_code == 1
+    place("builder").parent.mkdir()
+    (tmp_path / "away").rename(place("builder"))
+
+    assert started("worktree", "list", "--porcelain").count(f"locked {reason}") == 1
+    started("worktree", "unlock", place("builder"))
+    assert worksite("worktrees", "clean", started.path).exit_code == 0
+
+
+def test_one_that_git_still_makes_is_not_touched(worksite, started, place):
+    started("worktree", "lock", "--reason", "initializing", place("builder"))
+    (place("builder") / "new.py").write_text("1")
+    for command, output in (("start", "stderr"), ("clean", "stdout")):
+        done = worksite("worktrees", command, started.path)
+        assert done.exit_code == 1
+        assert "git is making it" in getattr(done, output)
+    assert (place("builder") / "new.py").exists()
+
+
+def test_a_start_that_was_killed_before_it_remembered_the_base_is_gone_on_with(worksite, started, at, place):
+    """Its worktree is whole, but nobody knows what it was cut from."""
+    started("worktree", "lock", "--reason", "worksite worktrees start", place("builder"))
+    at("builder")("update-ref", "-d", "refs/worktree/worksite-base")
+    done = worksite("worktrees", "start", started.path)
+
+    assert done.exit_code == 0, done.stderr
+    assert at("builder")("rev-parse", "refs/worktree/worksite-base") == started("rev-parse", "HEAD")
+    assert "locked" not in started("worktree", "list", "--porcelain")
+
+
+def test_ignored_files_go_only_when_somebody_says_so(worksite, started, at, place):
+    builder = at("builder")
+    builder.commit("mine", _gitignore="secret.env\nbuild/\n")
+    builder("mv", "_gitignore", ".gitignore")
+    builder.commit("named")
+    for name in ("secret.env", "build/a", "build/b"):
+        builder.write(name, "1")
+    left = worksite("worktrees", "clean", started.path)
+    assert left.exit_code == 1
+    assert "ignored files are in no commit (build/, secret.env): --discard-ignored" in line_of(left, "builder")
+    assert (place("builder") / "secret.env").exists()
+    assert not place("validator").exists()
+
+    assert worksite("worktrees", "clean", started.path, "--discard-ignored").exit_code == 0
+    assert not place("builder").exists()
+
+
+def test_what_is_staged_and_was_changed_since_is_kept_in_both_versions(worksite, started, at):
+    builder = at("builder")
+    for name in ("app.py", "new.py", "gone.py"):
+        builder.write(name, "staged")
+    builder("add", "--all")
+    builder.write("app.py", "print(1)\n")  # as it is committed
+    builder.write("new.py", "changed")
+    (builder.path / "gone.py").unlink()
+
+    assert worksite("worktrees", "clean", started.path).exit_code == 0
+    staged = [started("show", f"worksite/builder~1:{name}") for name in ("app.py", "new.py", "gone.py")]
+    assert staged == ["staged"] * 3
+    assert [started("show", f"worksite/builder:{name}") for name in ("app.py", "new.py")] == ["print(1)", "changed"]
+    assert "gone.py" not in started("ls-tree", "--name-only", "worksite/builder")
+    assert started("log", "-1", "--format=%s", "worksite/builder~1").startswith("Staged work, kept by")
+
+
+def test_an_unsolved_conflict_without_a_merge_stays(worksite, started, at, place):
+    builder = at("builder")
+    builder.write("app.py", "print(2)\n")
+    builder("stash")
+    builder.commit("mine", app_py="print(3)\n")
+    with pytest.raises(AssertionError):
+        builder("stash", "pop")
+    done = worksite("worktrees", "clean", started.path)
+
+    assert done.exit_code == 1
+    assert "left as it is" in line_of(done, "builder")
+    assert builder("ls-files", "--unmerged")
+
+
+def test_what_cannot_be_removed_is_named_and_is_in_nobodys_way(worksite, started, at, tmp_path):
+    stuck = tmp_path / "shop-worktrees" / ".going-builder-0123"
+    stuck.write_text("no folder, so it is not emptied")
+    again = worksite("worktrees", "start", started.path)
+    assert again.exit_code == 0
+    assert f"{stuck} cannot be removed" in again.stderr.replace("\n", " ")
+    at("builder").write("new.py", "1")
+
+    done = worksite("worktrees", "clean", started.path)
+    assert done.exit_code == 1
+    assert f"{stuck} cannot be removed" in done.stdout
+    assert started("show", "worksite/builder:new.py") == "1"
+    assert not (tmp_path / "shop-worktrees" / "builder").exists()
+
+
+def test_a_folder_that_may_not_be_changed_keeps_its_worktrees_and_the_command_its_manners(started, place):
+    """Whoever is root may change everything, unless that is taken away."""
+    place("builder").parent.chmod(0o555)
+    command = [sys.executable, "-m", "worksite.cli.main", "worktrees", "clean", str(started.path)]
+    if os.geteuid() == 0:
+        command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner", *command]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    finally:
+        place("builder").parent.chmod(0o755)
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == list(ROLES)
+    assert done.stdout.count("left as it is: ") == 3
+    assert started("worktree", "list").count("\n") == 3
 
 
 def test_worktrees_and_branches_of_others_are_left_alone(worksite, started, tmp_path):

@@ -38,6 +38,8 @@ from worksite.common.messages import (
     ImportProject,
     InputGiven,
     Judgement,
+    PackageConflict,
+    PackageOutline,
     Problem,
     Question,
     ReplyData,
@@ -95,13 +97,23 @@ class Samples:
     def imported(self, *, empty: bool = False, changeset: Changeset | None = None) -> ImportedProject:
         return ImportedProject(base_sha="b" * 40, bundle=self.ref("b"), empty=empty, changeset=changeset)
 
-    def spec(self) -> SpecWritten:
+    def spec(self, **after: str) -> SpecWritten:
+        """With a package for each name, which builds on those whose names it is given, one letter each."""
         return SpecWritten(
-            spec=self.ref("c"), document=self.ref("d"), title="Auth", engine="blueprint:auth-service@1.0.0", criteria=7
+            spec=self.ref("c"),
+            document=self.ref("d"),
+            title="Auth",
+            engine="blueprint:auth-service@1.0.0",
+            criteria=7,
+            packages=tuple(
+                PackageOutline(id=name, title=f"the {name}", after=tuple(others)) for name, others in after.items()
+            ),
         )
 
-    def changeset(self, mark: str = "1") -> Changeset:
+    def changeset(self, mark: str = "1", conflicts: str = "") -> Changeset:
+        """`conflicts`: names of packages, one letter each."""
         return Changeset(
+            conflicts=tuple(PackageConflict(package=name, files=("app.py",)) for name in conflicts),
             base_sha="b" * 40,
             head_sha=mark * 40,
             branch="worksite/x",
@@ -213,6 +225,10 @@ class Scene:
         """What the validator says, round by round, of a task; PASS where nothing is set."""
         self.holding: set[str] = set()
         """Tasks whose builds never finish."""
+        self.plan: dict[str, str] = {}
+        """The packages that the architect plans where it may, as `Samples.spec` takes them."""
+        self.conflicts: list[str] = []
+        """What each merge to come leaves out."""
         self._running: list[asyncio.Task[None]] = []
 
     # -- processes
@@ -236,6 +252,10 @@ class Scene:
         self.executed[command.task, command.step] += 1
         if command.type == "build_change" and command.task in self.holding:
             await asyncio.Event().wait()
+        if command.type == "design_spec" and command.may_split:
+            return Reply(self.samples.spec(**self.plan))
+        if command.type == "build_change" and command.parts and self.conflicts:
+            return Reply(self.samples.changeset("7", self.conflicts.pop(0)))
         planned = self.verdicts.get(command.task)
         if command.type == "validate_change" and planned:
             return Reply(planned.pop(0))

@@ -30,7 +30,7 @@ from worksite.rag.loading import load_embedder
 REQUESTS = Path(__file__).with_name("requests.jsonl")
 WEIGHTS = Path(__file__).parents[1] / "src/worksite/admin/weights.json"
 CUE_SCALE, CONSTANT = 0.4, 0.5
-PENALTIES = (3e-4, 5e-4, 1e-3, 2e-3)
+PENALTIES = (5e-5, 1e-4, 5e-4)
 TEMPERATURES = tuple(np.round(np.arange(0.2, 2.01, 0.05), 2).tolist())
 STEPS = 300
 DIGITS = 4

@@ -30,6 +30,7 @@ from worksite.common.llm.prompts import load_prompt
 from worksite.common.messages import (
     Answer,
     AnswerQuestion,
+    Changeset,
     Criterion,
     DesignSpec,
     ImportedProject,
@@ -43,7 +44,7 @@ from worksite.common.messages import (
     Tier,
 )
 from worksite.common.testing import NatsServer
-from worksite.common.testing.killing import KillingApi, killed_at_every_call
+from worksite.common.testing.killing import KillingApi, killed_at_every_call, paid_again
 from worksite.common.testing.steps import step_context
 from worksite.common.worker import Reply as Answered
 from worksite.common.worker import StepContext
@@ -158,6 +159,20 @@ def bundled(folder: Path, files: dict[str, str]) -> tuple[str, bytes]:
     return head, Path(f"{folder}.bundle").read_bytes()
 
 
+def beside(folder: Path) -> tuple[str, str, bytes]:
+    """A base with `old.py`, a head without a common ancestor that has `new.py` too, and a bundle of both."""
+    base, _ = bundled(folder, {"old__py": "def total(): ...\n"})
+    (folder / "new.py").write_text("# everything is right\n")
+    git = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for arguments in (
+        ["tag", "base"], ["checkout", "-q", "--orphan", "change"], ["add", "."], ["commit", "-q", "-m", "y"],
+        ["bundle", "create", "-q", f"{folder}.bundle", "HEAD", "change", "base"],
+    ):  # fmt: skip
+        subprocess.run([*git, *arguments], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    return base, head, Path(f"{folder}.bundle").read_bytes()
+
+
 @pytest.fixture
 def imported(studio: Studio, tmp_path: Path) -> Callable[..., Any]:
     """A project with these files."""
@@ -206,6 +221,25 @@ async def test_on_an_existing_project_the_model_sees_its_map_and_reads_its_files
     assert "notes.txt\nshop.py\n\nshop.py:\n    class Shop:\n        def total(self):" in studio.opening()
     assert studio.results()[:2] == ["lines 2 to 2 of 2\nlines", "there is no text file ../etc/passwd"]
     assert rag.asked[-1].query == "rules"
+
+
+async def test_a_review_shows_the_model_what_the_change_is_compared_with_and_not_the_change(
+    studio: Studio, rag: FakeRag, tmp_path: Path
+) -> None:
+    """The base lies beside the head here, as where `options.base` names another branch."""
+    base, head, bundle = beside(tmp_path / new_id())
+    stored = await studio.context.artifacts.put(bundle, "application/x-git-bundle")
+    change = Changeset(
+        base_sha=base, head_sha=head, branch="change", bundle=stored, archive=stored, summary="", engine="x",
+        files_changed=1,
+    )  # fmt: skip
+    project = ImportedProject(base_sha=base, bundle=stored, empty=False, changeset=change)
+
+    await studio.design(await command(studio, project, route="review"), use("read_file", path="new.py"), said())
+
+    assert "old.py" in studio.opening()
+    assert "new.py" not in studio.opening()
+    assert studio.results() == ["there is no text file new.py"]
 
 
 async def test_the_command_chooses_the_tier_of_the_model(studio: Studio, rag: FakeRag) -> None:
@@ -327,6 +361,7 @@ async def test_an_architect_killed_at_every_call_pays_no_completed_call_twice(
     assert starts == CALLS + 1
     assert api.asked == sorted(api.asked), "once a later call was made, no earlier one is made again"
     assert len(api.asked) == 2 * CALLS, "the call in doubt is made again once, and no other"
+    assert await paid_again(studio.bus, "architect", asked, api) == [], "by the provider's books"
     assert len(rag.asked) == 2 + 4, "of the opening and of the model's searches, none is repeated"
     (used,) = result.model_use
     assert used.calls == CALLS

@@ -10,18 +10,24 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from worksite.builder import trying
 from worksite.builder.coding import Modelling
+from worksite.builder.git import GitFailed
 from worksite.builder.testing import Desk, Origin, build_command, run_git
+from worksite.builder.workbench import Workbench
 from worksite.common.bus import Bus, announce, answer
-from worksite.common.errors import StepRefused
-from worksite.common.llm import Conversation, Prices, Reply, Script, ScriptedModel, ToolUse
+from worksite.common.errors import Permanent, StepRefused
+from worksite.common.llm import Conversation, Prices, Reply, Script, ScriptedModel, ToolResult, ToolUse
+from worksite.common.llm.agents import ToolFailed
 from worksite.common.llm.budgets import BudgetLimits
 from worksite.common.llm.calls import ModelCalls, Terms
 from worksite.common.llm.governor import Governor
 from worksite.common.llm.prompts import load_prompt
 from worksite.common.messages import (
     BuildChange,
+    CandidateChecked,
     Changeset,
+    CheckCandidate,
     CheckResult,
     Criterion,
     Finding,
@@ -34,7 +40,7 @@ from worksite.common.messages import (
     Tier,
 )
 from worksite.common.testing import NatsServer
-from worksite.common.testing.killing import KillingApi, killed_at_every_call
+from worksite.common.testing.killing import KillingApi, killed_at_every_call, paid_again
 
 pytestmark = pytest.mark.asyncio
 MODEL = "claude-sonnet-5-5"
@@ -89,6 +95,10 @@ class Studio:
     async def build(self, *replies: Reply) -> Changeset:
         self.follow(script(*replies))
         return await self.desk.build(await self.command(await self.desk.import_new()))
+
+    def results(self) -> list[ToolResult]:
+        """Of the tools that the model has used."""
+        return [part for turn in self.model.requests[-1].turns for part in turn.content if isinstance(part, ToolResult)]
 
     def told(self) -> str:
         """Everything that the model was told at last."""
@@ -238,6 +248,124 @@ async def test_work_that_cannot_be_right_goes_back_to_the_model(
     assert told in studio.told()
 
 
+async def test_a_name_that_is_no_text_is_shown_and_the_project_is_built(studio: Studio, origin: Origin) -> None:
+    (origin.folder / os.fsdecode(b"caf\xe9.txt")).write_text("needle")
+    origin.commit(a__txt="needle")
+    odd = r"caf\xe9.txt"
+    replies = (use("list_files"), use("search_files", text="needle"), use("read_file", path=odd), write("b.py"), done())
+    studio.follow(script(*replies, opening=odd))
+    made = await studio.desk.build(await studio.command(await studio.desk.import_git(origin.url)))
+    assert made.files_changed == 1
+    listed, found, read, _ = studio.results()
+    assert (listed.content, found.content) == (f"a.txt\n{odd}", "a.txt:1: needle")
+    assert read.is_error
+
+
+@pytest.mark.parametrize("failure", [ToolFailed("too deep"), TimeoutError("too slow"), GitFailed("too odd")])
+async def test_work_that_cannot_be_looked_at_goes_back_to_the_model_and_ends_as_a_refusal(
+    studio: Studio, failure: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: Workbench) -> str:
+        raise failure
+
+    monkeypatch.setattr(Workbench, "faults", fail)
+    with pytest.raises(StepRefused, match="cannot be inspected: too") as refused:
+        await studio.build(write("a.py"), *[done()] * 4)
+    assert refused.value.code == "unusable_answer"
+    assert f"cannot be inspected: {failure}" in studio.told()
+
+
+async def test_a_check_of_the_syntax_that_takes_too_long_is_told_to_the_model(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    bench = Workbench(folder, parse_seconds=0.001)
+    bench.write("a.py", "x = 1\n")
+    with pytest.raises(ToolFailed, match="cannot be parsed"):
+        await bench.faults()
+
+
+async def test_a_query_that_the_engine_refuses_is_an_error_that_the_model_can_read(studio: Studio, bus: Bus) -> None:
+    async def search(_: SearchRequest) -> SearchResponse:
+        raise Permanent("not like this")
+
+    service = await announce(bus, "rag", "0.0.1")
+    await answer(service, "search", SearchRequest, search)
+    await studio.build(use("search_knowledge", query="x"), write("a.py"), done())
+    await service.stop()
+    assert (studio.results()[0].content, studio.results()[0].is_error) == ("rag: not like this", True)
+
+
+@pytest_asyncio.fixture
+async def validator(bus: Bus) -> AsyncIterator[list[CheckCandidate]]:
+    """Answers how often it was asked, and remembers what."""
+    asked: list[CheckCandidate] = []
+
+    async def check(question: CheckCandidate) -> CandidateChecked:
+        asked.append(question)
+        if question.tenant == "refused":
+            raise Permanent("not this one")
+        return CandidateChecked(text=f"run {len(asked)}")
+
+    service = await announce(bus, "validator", "0.0.1")
+    await answer(service, "check", CheckCandidate, check)
+    yield asked
+    await service.stop()
+
+
+async def test_checks_are_run_by_the_validator_on_the_files_as_they_are(
+    studio: Studio, origin: Origin, validator: list[CheckCandidate], tmp_path: Path
+) -> None:
+    base = origin.commit(**{"a__py": "x = 1\n"})
+    replies = (write("a.py", "x = 2\n"), use("run_checks"), write("a.py", "x = 3\n"), use("run_checks"), done())
+    studio.follow(script(*replies))
+    command = await studio.command(await studio.desk.import_git(origin.url))
+    made = await studio.desk.build(command)
+
+    assert [result.content for result in studio.results()][1::2] == ["run 1", "run 2"]
+    clone = await studio.desk.unbundle(command.project.bundle, tmp_path / "clone")
+    for question, expected in zip(validator, ("x = 2", "x = 3"), strict=True):
+        assert (question.project, question.spec) == (command.project, command.spec)
+        bundle = tmp_path / "candidate.bundle"
+        bundle.write_bytes(await studio.desk.artifacts.get(question.commits))
+        run_git(clone, "fetch", "--quiet", str(bundle), "refs/worksite/candidate")
+        assert run_git(clone, "show", f"{question.head_sha}:a.py") == expected
+        assert run_git(clone, "rev-parse", f"{question.head_sha}^") == base
+    delivered = await studio.desk.unbundle(made.bundle, tmp_path / "delivered")
+    assert "candidate" not in run_git(delivered, "for-each-ref")
+
+
+async def test_checks_are_not_run_again_when_the_step_is(studio: Studio, validator: list[CheckCandidate]) -> None:
+    command = await studio.command(await studio.desk.import_new())
+    replies = (write("a.py"), use("run_checks"), done())
+    for _ in range(2):
+        studio.follow(script(*replies))
+        await studio.desk.build(command)
+    assert (len(validator), studio.model.requests) == (1, [])
+
+
+async def test_without_a_validator_the_model_is_told_that_checks_cannot_be_run_now(studio: Studio) -> None:
+    await studio.build(write("a.py"), use("run_checks"), done())
+    assert studio.results()[1].is_error
+    assert "cannot be run now" in studio.results()[1].content
+
+
+async def test_a_candidate_that_the_validator_refuses_is_an_error_that_the_model_can_read(
+    studio: Studio, validator: list[CheckCandidate]
+) -> None:
+    studio.follow(script(write("a.py"), use("run_checks"), done()))
+    await studio.desk.build(await studio.command(await studio.desk.import_new(), tenant="refused"))
+    assert "not this one" in studio.results()[1].content
+
+
+async def test_work_that_is_too_large_is_not_sent_to_be_checked(
+    studio: Studio, validator: list[CheckCandidate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trying, "MAX_COMMITS_BYTES", 10)
+    await studio.build(write("a.py"), use("run_checks"), done())
+    assert "too much to be checked" in studio.results()[1].content
+    assert validator == []
+
+
 async def test_a_model_that_gives_up_says_why_to_the_client(studio: Studio) -> None:
     with pytest.raises(StepRefused, match="no database here") as refused:
         await studio.build(done("refused", type="problem", code="x", detail="no database here"))
@@ -289,4 +417,5 @@ async def test_a_builder_killed_at_every_call_pays_no_completed_call_twice_and_m
     assert starts == CALLS + 1
     assert api.asked == sorted(api.asked), "once a later call was made, no earlier one is made again"
     assert len(api.asked) == 2 * CALLS, "the call in doubt is made again once, and no other"
+    assert await paid_again(bus, "builder", command, api) == [], "by the provider's books"
     assert len(rag) == 2, "a search is not repeated, except by the builder that was not disturbed"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from worksite.builder.domain.merge_requests import marker
 from worksite.builder.remote import RemoteUnavailable
-from worksite.builder.testing import TASK, Desk, Origin, deliver_command, run_git
-from worksite.builder.testing_forge import TOKEN, Forge, running_forge
+from worksite.builder.testing import TASK, Desk, Origin, answering, deliver_command, run_git
+from worksite.builder.testing_forge import TOKEN, Forge, Hold, running_forge
 from worksite.common.errors import StepRefused
 from worksite.common.messages import Changeset, DeliverBranch, GitProject, NewProject
 
@@ -59,6 +62,21 @@ def head(remote: Path, branch: str = BRANCH) -> str:
     return run_git(remote, "rev-parse", "--verify", f"refs/heads/{branch}")
 
 
+def shown(forge: Forge, **fields: object) -> dict[str, Any]:
+    """A merge request of somebody's, from a branch of the task's name."""
+    ids = dict.fromkeys(("source_project_id", "target_project_id"), forge.project_id("team/app"))
+    place = {"source_branch": BRANCH, "target_branch": "main", "sha": None, "description": None}
+    return place | ids | {"state": "opened", "web_url": "https://m/1"} | fields
+
+
+def hook(remote: Path, script: str) -> None:
+    """What a repository does before it takes a push."""
+    found = remote / "hooks" / "pre-receive"
+    found.parent.mkdir(exist_ok=True)
+    found.write_text(f"#!/bin/sh\n{script}")
+    found.chmod(0o755)
+
+
 def branches(remote: Path) -> list[str]:
     return run_git(remote, "for-each-ref", "--format=%(refname:short)", "refs/heads").splitlines()
 
@@ -88,6 +106,7 @@ async def test_without_a_merge_request_only_the_branch_is_pushed(
     desk: Desk, origin: Origin, tmp_path: Path, change: Change
 ) -> None:
     """To a repository on this machine, and one that is empty."""
+    desk.options["allow_file_pushes"] = True
     bare = tmp_path / "bare.git"
     origin.git("init", "--quiet", "--bare", str(bare))
     made = await change()
@@ -97,6 +116,44 @@ async def test_without_a_merge_request_only_the_branch_is_pushed(
 
     assert (done.branch, done.merge_request) == ("feature/greeting", None)
     assert head(bare, "feature/greeting") == made.head_sha
+
+
+async def test_nothing_is_pushed_to_this_machine_only_because_something_may_be_imported_from_it(
+    desk: Desk, origin: Origin, tmp_path: Path, change: Change
+) -> None:
+    """git would run the hooks there, as the builder."""
+    bare, ran = tmp_path / "bare.git", tmp_path / "ran"
+    origin.git("init", "--quiet", "--bare", str(bare))
+    hook(bare, f"touch {ran}\n")
+    made = await change()
+    assert desk.settings.allow_file_urls
+
+    with pytest.raises(StepRefused, match="file://") as refused:
+        await desk.deliver(deliver_command(NewProject(), made, delivery={"push": {"url": f"file://{bare}"}}))
+
+    assert refused.value.code == "url_refused"
+    assert branches(bare) == []
+    assert not ran.exists()
+
+
+async def test_a_url_that_cannot_be_parsed_is_refused(desk: Desk, forge: Forge, change: Change) -> None:
+    desk.options["git_credentials"] = forge.credentials()
+    with pytest.raises(StepRefused, match="cannot be parsed") as refused:
+        await desk.deliver(deliver_command(NewProject(), await change(), delivery={"push": {"url": "http://["}}))
+
+    assert refused.value.code == "url_refused"
+
+
+async def test_a_redirect_of_the_git_host_does_not_carry_the_token_elsewhere(
+    desk: Desk, forge: Forge, change: Change
+) -> None:
+    made = await change()
+    with answering(200) as (elsewhere, asked), answering(302, location=elsewhere) as (outside, _):
+        desk.options["git_credentials"] = forge.credentials(url=f"{outside}/")
+        with pytest.raises(StepRefused, match="redirects"):
+            await desk.deliver(deliver_command(GitProject(git_url=f"{outside}/team/app.git"), made))
+
+    assert asked == []
 
 
 async def test_delivered_again_it_ends_in_the_same(desk: Desk, forge: Forge, remote: Path, change: Change) -> None:
@@ -109,17 +166,59 @@ async def test_delivered_again_it_ends_in_the_same(desk: Desk, forge: Forge, rem
     assert forge.asked("POST", "git-receive-pack") == 1
 
 
-async def test_what_was_merged_meanwhile_is_not_pushed_again(
-    desk: Desk, forge: Forge, remote: Path, change: Change
+@pytest.mark.parametrize("state", ["merged", "closed", "locked"])
+async def test_what_people_have_ended_meanwhile_is_neither_pushed_nor_opened_again_and_that_is_said(
+    desk: Desk, forge: Forge, remote: Path, state: str, change: Change
 ) -> None:
-    """Its branch may have been deleted with the merge."""
+    """Though they have also changed its title and target, added commits, and deleted the branch."""
     command = deliver_command(GitProject(git_url=forge.url()), await change(), delivery=MERGE)
     first = await desk.deliver(command)
-    forge.merge_requests[0]["state"] = "merged"
+    forge.merge_requests[0] |= {"state": state, "title": "Ours", "target_branch": "next", "sha": "1" * 40}
     run_git(remote, "branch", "-D", BRANCH)
 
-    assert await desk.deliver(command) == first
+    again = await desk.deliver(command)
+
+    ended = "closed" if state == "closed" else "merged"
+    assert (first.merge_request_state, again.merge_request_state) == ("opened", ended)
+    assert again.merge_request == first.merge_request
     assert branches(remote) == ["main"]
+    assert len(forge.merge_requests) == 1
+
+
+async def test_a_merge_request_that_people_work_on_is_left_to_them(
+    desk: Desk, forge: Forge, remote: Path, change: Change
+) -> None:
+    command = deliver_command(GitProject(git_url=forge.url()), await change(), delivery=MERGE)
+    first = await desk.deliver(command)
+    run_git(remote, "update-ref", f"refs/heads/{BRANCH}", "main")
+
+    assert await desk.deliver(command) == first
+    assert head(remote) == head(remote, "main")
+
+
+async def test_a_merge_request_of_a_fork_is_not_ours_though_it_bears_our_mark(
+    desk: Desk, forge: Forge, remote: Path, change: Change
+) -> None:
+    """There are more of them than a page of the forge's answer holds."""
+    made = await change()
+    theirs = shown(forge, source_project_id=7, sha=made.head_sha, description=marker(TASK))
+    forge.merge_requests += [theirs | {"state": state} for state in ("opened", "merged", "closed")] * 40
+
+    done = await desk.deliver(deliver_command(GitProject(git_url=forge.url()), made, delivery=MERGE))
+
+    assert head(remote) == made.head_sha
+    assert done.merge_request == forge.merge_requests[-1]["web_url"]
+    assert len(forge.merge_requests) == 121
+
+
+async def test_a_merge_request_of_another_task_on_a_branch_of_the_same_name_is_not_ours(
+    desk: Desk, forge: Forge, remote: Path, change: Change
+) -> None:
+    forge.merge_requests.append(shown(forge, state="merged", sha="1" * 40, description=marker("2" * 32)))
+
+    await desk.deliver(deliver_command(GitProject(git_url=forge.url()), await change(), delivery=MERGE))
+
+    assert [one["state"] for one in forge.merge_requests] == ["merged", "opened"]
 
 
 async def test_a_merge_request_that_somebody_opened_is_taken(
@@ -128,8 +227,7 @@ async def test_a_merge_request_that_somebody_opened_is_taken(
     """Between the look and the opening: GitLab says conflict, and shows it."""
     made = await change()
     forge.answers.append((200, "[]"))
-    mine = {"source_branch": BRANCH, "target_branch": "main", "state": "opened", "sha": None, "web_url": "https://m/7"}
-    forge.merge_requests.append(mine)
+    forge.merge_requests.append(shown(forge, state="opened", web_url="https://m/7"))
 
     done = await desk.deliver(deliver_command(GitProject(git_url=forge.url()), made, delivery=MERGE))
 
@@ -305,10 +403,7 @@ async def test_no_token_is_in_a_command_line_an_answer_or_a_log(
 ) -> None:
     """Of git neither, when the remote repeats what it was sent."""
     made = await change()
-    hook = remote / "hooks" / "pre-receive"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text(f"#!/bin/sh\necho rejected {TOKEN} >&2\nexit 1\n")
-    hook.chmod(0o755)
+    hook(remote, f"echo rejected {TOKEN} >&2\nexit 1\n")
 
     with caplog.at_level(logging.DEBUG), pytest.raises(StepRefused) as refused:
         await desk.deliver(deliver_command(GitProject(git_url=forge.url()), made))
@@ -316,6 +411,29 @@ async def test_no_token_is_in_a_command_line_an_answer_or_a_log(
     assert refused.value.code == "push_refused"
     assert "rejected ***" in caplog.text
     assert TOKEN not in caplog.text + refused.value.detail + json.dumps(desk.progress)
+
+
+async def test_no_list_of_processes_shows_a_token_while_it_is_used(
+    desk: Desk, forge: Forge, remote: Path, change: Change
+) -> None:
+    hold = forge.holds["before push"] = Hold()
+    pushing = asyncio.create_task(desk.deliver(deliver_command(GitProject(git_url=forge.url()), await change())))
+    assert await asyncio.to_thread(hold.reached.wait, 60)
+    shown = await asyncio.to_thread(_command_lines)
+    hold.released.set()
+    await pushing
+
+    assert any(b"push" in line and forge.url().encode() in line for line in shown)
+    for secret in (TOKEN, b64encode(f"oauth2:{TOKEN}".encode()).decode()):
+        assert not any(secret.encode() in line for line in shown)
+
+
+def _command_lines() -> list[bytes]:
+    found: list[bytes] = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            found.append((process / "cmdline").read_bytes())
+    return found
 
 
 async def test_a_change_of_a_tag_goes_into_the_default_branch(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Sequence
 
 import httpx
 import pytest
 from worksite.builder.domain.credentials import Credential
+from worksite.builder.domain.merge_requests import MergeRequest
 from worksite.builder.domain.routes import pinned_http
 from worksite.builder.domain.urls import Host
 from worksite.builder.gitlab import GitLab
@@ -23,6 +25,9 @@ OURS = Limits(
 )
 
 
+WANTED = MergeRequest(task="0" * 32, source="b", target="main", head="0" * 40, title="t", description="")
+
+
 def gitlab(address: str, limits: Limits, *addresses: str) -> GitLab:
     credential = Credential.model_validate({"url": f"{address}/", "tenants": "*", "token": "glpat-for-tests"})
     return GitLab(credential, "team/app", limits, _lookup(*addresses))
@@ -31,7 +36,7 @@ def gitlab(address: str, limits: Limits, *addresses: str) -> GitLab:
 async def test_a_forge_at_a_private_address_is_refused_before_anybody_talks_to_it() -> None:
     with answering(200, body="[]") as (address, asked):
         with pytest.raises(StepRefused, match="public internet"):
-            await gitlab(address, STRICT, "8.8.8.8", "127.0.0.1").find("b", "main", "0" * 40)
+            await gitlab(address, STRICT, "8.8.8.8", "127.0.0.1").find(WANTED)
 
     assert asked == []
 
@@ -40,10 +45,20 @@ async def test_a_redirect_is_not_followed() -> None:
     """It would carry the token to another host."""
     with answering(200, body="[]") as (inside, asked), answering(302, location=inside) as (outside, _):
         with pytest.raises(StepRefused) as refused:
-            await gitlab(outside, OURS).find("b", "main", "0" * 40)
+            await gitlab(outside, OURS).find(WANTED)
 
     assert refused.value.code == "merge_request_refused"
     assert asked == []
+
+
+async def test_a_list_without_an_end_is_not_read_for_ever() -> None:
+    one = {"web_url": "https://m/1", "state": "opened", "source_branch": "b", "target_branch": "main"}
+    page = json.dumps([one | {"source_project_id": None, "target_project_id": 1}] * 100)
+    with answering(200, body=page) as (address, asked):
+        with pytest.raises(RemoteUnavailable, match="more than 2000"):
+            await gitlab(address, OURS).find(WANTED)
+
+    assert len(asked) == 20
 
 
 async def test_a_forge_that_is_not_there_is_tried_again() -> None:
@@ -51,7 +66,7 @@ async def test_a_forge_that_is_not_there_is_tried_again() -> None:
         pass
 
     with pytest.raises(RemoteUnavailable):
-        await gitlab(address, OURS).find("b", "main", "0" * 40)
+        await gitlab(address, OURS).find(WANTED)
 
 
 async def test_a_request_goes_to_the_address_that_was_checked_under_the_hosts_name() -> None:

@@ -150,7 +150,7 @@ async def test_a_builder_killed_while_it_delivers_leaves_one_branch_one_merge_re
         (opened,) = forge.merge_requests
         assert result.reply.data == Delivered(
             remote=forge.url(), branch=command.changeset.branch, head_sha=command.changeset.head_sha,
-            merge_request=opened["web_url"],
+            merge_request=opened["web_url"], merge_request_state="opened",
         )  # fmt: skip
         assert run_git(
             remote, "for-each-ref", "--format=%(objectname) %(refname:short)", "refs/heads"

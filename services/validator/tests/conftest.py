@@ -66,6 +66,12 @@ class MemoryArtifacts:
         return self.blobs[ref.sha256]
 
 
+@pytest.fixture
+def artifacts() -> MemoryArtifacts:
+    """An empty store."""
+    return MemoryArtifacts()
+
+
 @dataclass
 class Project:
     """A git repository in the making; each commit replaces the whole tree."""
@@ -156,10 +162,10 @@ class Judged:
 
 @pytest.fixture
 def judge(bench: Bench, project: Project) -> Callable[..., Judged]:
-    """Judge `head` of the project by a Spec, compared with `base` if there is one."""
+    """Judge `head` of the project by a Spec, compared with `base` if there is one; `reviewed`: as a person's change."""
 
-    def run(spec: Spec, head: str, base: str | None = None) -> Judged:
-        return asyncio.run(judge_bundle(bench, spec, project.bundle(), head, base))
+    def run(spec: Spec, head: str, base: str | None = None, *, reviewed: bool = False) -> Judged:
+        return asyncio.run(judge_bundle(bench, spec, project.bundle(), head, base, reviewed))
 
     return run
 
@@ -184,7 +190,9 @@ def make_command(project: Project) -> Callable[..., Awaitable[ValidateChange]]:
     return make
 
 
-async def judge_bundle(bench: Bench, spec: Spec, bundle: bytes, head: str, base: str | None) -> Judged:
+async def judge_bundle(
+    bench: Bench, spec: Spec, bundle: bytes, head: str, base: str | None, reviewed: bool = False
+) -> Judged:
     artifacts: Any = MemoryArtifacts()
     progress: list[str] = []
 
@@ -192,6 +200,9 @@ async def judge_bundle(bench: Bench, spec: Spec, bundle: bytes, head: str, base:
         progress.append(text)
 
     command = await _command(artifacts, spec, bundle, head, base)
+    if reviewed:
+        project = command.project.model_copy(update={"changeset": command.changeset, "empty": False})
+        command = command.model_copy(update={"project": project})
     reply = await validate(bench, command, step_context(artifacts, tell))
     assert isinstance(reply.data, Judgement)
     report = Report.consume(await artifacts.get(reply.data.report))

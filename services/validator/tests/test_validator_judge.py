@@ -9,7 +9,8 @@ import pytest
 from worksite.common.messages import TestFile
 from worksite.validator.checks.result import Judged
 from worksite.validator.domain.cases import Case, CaseOutcome, Suite
-from worksite.validator.judge import Planned, merged, tell, together, unread_module
+from worksite.validator.domain.declaration import unread_module
+from worksite.validator.judge import Planned, merged, of_module, tell, together
 from worksite.validator.sandbox import LauncherError
 
 
@@ -53,6 +54,13 @@ def test_a_test_that_failed_in_one_module_has_failed(outcomes: tuple[CaseOutcome
     suites = [Suite({"a::test": Case("a::test", outcome)}) for outcome in outcomes]
 
     assert merged(suites).cases["a::test"].outcome == "failed"
+
+
+def test_a_module_shows_nothing_about_the_tests_of_another() -> None:
+    cases = [Case("a.py::test", "passed"), Case("b.py::test", "passed"), Case("b.py::wrong", "failed")]
+    suite = of_module("a.py", Suite({case.id: case for case in cases}))
+
+    assert list(suite.cases) == ["a.py::test", "b.py::wrong"]
 
 
 def test_an_acceptance_file_that_is_collected_but_no_module_is_found() -> None:

@@ -108,12 +108,13 @@ def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Be
     return opened(request.param, Path(__file__).parents[3] / ".worksite" / "validator-tests")
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(1200)  # a guard against hanging, not a measure
 def test_no_trap_goes_off_outside_and_no_secret_comes_home(bench: Bench, judge: Any, project: Any, place: Path) -> None:
     spec = Spec(title="t", request="r", engine="rules", criteria=(OWN_TESTS,))
     files = trapped(place)
 
-    judged = judge(spec, project.commit(files), project.commit({**files, "app.py": "def one():\n    return 2\n"}))
+    base = project.commit({**files, "app.py": "def one():\n    return 2\n"})
+    judged = judge(spec, project.commit(files), base)
 
     assert list(place.iterdir()) == []
     assert SECRET not in judged.report.model_dump_json() + judged.document

@@ -4,6 +4,8 @@ nothing hangs, nothing is tried again behind our back, and what will be billed i
 from __future__ import annotations
 
 import asyncio
+import json
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -11,13 +13,25 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from worksite.common.errors import Permanent, Retryable
-from worksite.common.llm import Conversation, ModelRequest, Reply, Script, Text, Thinking, Tool, ToolUse, user
+from worksite.common.errors import Permanent, Retryable, WorksiteError
+from worksite.common.llm import (
+    Completion,
+    Conversation,
+    ModelRequest,
+    Reply,
+    Script,
+    Text,
+    Thinking,
+    Tool,
+    ToolUse,
+    user,
+)
 from worksite.common.llm.anthropic_model import AnthropicModel, Patience
 from worksite.common.llm.errors import ModelRequestRefused, ModelUnavailable
 from worksite.common.llm.provider_errors import retry_after
 from worksite.common.llm.streaming import StreamedReply
 from worksite.common.testing.messages_api import Fault, MessagesApi, serving
+from worksite.common.testing.messages_api.answers import Answer
 from worksite.common.testing.messages_api.api import TEST_KEY
 
 LONG = "a reply that is long enough to come in several pieces " * 4
@@ -203,13 +217,98 @@ async def test_tool_inputs_and_thinking_come_as_they_were_written() -> None:
     assert reply.usage.thinking_tokens > 0
 
 
+CANARY = "sk-canary-0123456789"
+
+
+class Quoting(MessagesApi):
+    """Repeats the key that it was given, as some servers do."""
+
+    status = 401
+
+    def answer(self, *given: Any) -> Answer:
+        error = {"type": "error", "error": {"type": CANARY, "message": f"bad {given[2]['authorization']}"}}
+        return Answer(self.status, (json.dumps(error).encode(),), headers={"x-should-retry": "false"})
+
+
+def told_of(error: BaseException) -> str:
+    """All that a log would hold of it."""
+    return "".join(traceback.format_exception(error))
+
+
 @pytest.mark.asyncio
-async def test_a_wrong_key_is_refused_and_never_told() -> None:
-    async with meeting(key="sk-wrong") as (model, _):
-        with pytest.raises(ModelRequestRefused) as caught:
+@pytest.mark.parametrize("status", [400, 401, 403, 429, 500])
+async def test_a_key_that_a_server_quotes_is_never_told(status: int, caplog: pytest.LogCaptureFixture) -> None:
+    api = Quoting(SCRIPT)
+    api.status = status
+    caplog.set_level("DEBUG")
+    async with serving(api) as url:
+        model = AnthropicModel(SecretStr(CANARY), url)
+        for ask in (model.reply, model.count_tokens):
+            with pytest.raises(ModelRequestRefused) as caught:
+                await ask(REQUEST)
+            assert caught.value.status == status
+            assert CANARY not in told_of(caught.value) + caught.value.kind
+        await model.close()
+    assert CANARY not in caplog.text
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("odd", ["\n", "\u2028", "\x00"])
+async def test_a_key_that_no_header_can_carry_is_not_quoted_by_what_comes_of_it(odd: str) -> None:
+    async with meeting(key=CANARY + odd + CANARY) as (model, _):
+        with pytest.raises(WorksiteError) as caught:
             await model.reply(REQUEST)
-    assert caught.value.status == 401
-    assert "sk-wrong" not in str(caught.value)
+    assert "canary" not in told_of(caught.value)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("ask", ["reply", "count_tokens"])
+async def test_a_request_that_is_no_text_is_refused_before_it_is_sent(ask: str) -> None:
+    async with meeting() as (model, api):
+        with pytest.raises(ModelRequestRefused, match="surrogate"):
+            await getattr(model, ask)(REQUEST.model_copy(update={"system": "caf\udce9"}))
+        assert api.seen == []
+
+
+@pytest.mark.parametrize(
+    ("written", "garbled"),
+    [('{"a": "b"', True), ("[1]", True), ('{"a": ' + "[" * 150 + "]" * 150 + "}", True), ("[" * 10**5, True),
+     ('{"a": ' + "[" * 50 + "]" * 50 + "}", False)],
+)  # fmt: skip
+def test_an_input_that_no_journal_could_give_back_is_none_and_the_reply_counts_as_one(written: str, garbled: bool):
+    reply = StreamedReply()
+    use = {"type": "tool_use", "id": "t", "name": "look", "input": {}}
+    for event in (
+        {"type": "message_start", "message": {"id": "m", "model": "x", "usage": {"input_tokens": 1}}},
+        {"type": "content_block_start", "index": 0, "content_block": use},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": written}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 2}},
+        {"type": "message_stop"},
+    ):
+        reply.take(event)
+    told = reply.completion(None)
+    assert (told.garbled, told.tool_uses[0].input == {}) == (garbled, garbled)
+    assert Completion.model_validate_json(told.model_dump_json()) == told
+
+
+@pytest.mark.asyncio
+async def test_halves_of_one_character_that_come_in_two_pieces_are_that_character() -> None:
+    reply = StreamedReply()
+    message = {"id": "m", "model": "x", "usage": {"input_tokens": 1, "output_tokens": 1}}
+    events = [
+        {"type": "message_start", "message": message},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        *({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": half}}
+          for half in ("\ud83d", "\ude00")),
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}},
+        {"type": "message_stop"},
+    ]  # fmt: skip
+    for event in events:
+        reply.take(event)
+    told = reply.completion(None)
+    assert (told.text, told.garbled) == ("\U0001f600", False)
 
 
 @pytest.mark.asyncio

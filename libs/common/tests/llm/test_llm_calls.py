@@ -39,8 +39,9 @@ from worksite.common.llm.budgets import BudgetLimits, Budgets
 from worksite.common.llm.calls import StepCalls, Terms
 from worksite.common.llm.costs import Costs, JournaledCall
 from worksite.common.llm.errors import BudgetExceeded, ModelRequestRefused, ModelUnavailable, UnknownPrice
-from worksite.common.llm.governor import Governor
+from worksite.common.llm.governor import Governor, Pass
 from worksite.common.llm.journal import Journal, Place
+from worksite.common.llm.pacing import PaceLimits
 from worksite.common.llm.retrying import Retries
 from worksite.common.messages import JournalRecord
 from worksite.common.testing.lagging import LaggingBus
@@ -476,6 +477,58 @@ async def test_a_refused_request_costs_nothing_and_the_next_one_takes_its_place(
         await calls.ask(request)
     assert await step.spent() == (0, 0, 0)
     assert (await calls.ask(request)).text == "done"
+
+
+@pytest.mark.asyncio
+async def test_a_request_that_is_no_text_is_refused_and_nothing_is_booked_or_reserved(bus: Bus) -> None:
+    api = MessagesApi(script(1))
+    async with serving(api) as url:
+        model = AnthropicModel(SecretStr(TEST_KEY), url)
+        step = Step(bus, model)
+        with pytest.raises(ModelRequestRefused, match="surrogate"):
+            await step.run(system="caf\udce9")
+        await model.close()
+    assert (api.seen, step.slept, step.costs.uses, await step.spent()) == ([], [], (), (0, 0, 0))
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_wait_for_its_moment_leaves_nothing_reserved_and_the_moment_to_others(bus: Bus) -> None:
+    waiting, limits = asyncio.Event(), PaceLimits(requests=1, input_tokens=60, burst_seconds=1)
+
+    async def wait(_: float) -> None:
+        waiting.set()
+        await asyncio.Event().wait()
+
+    held = Governor(bus, {MODEL: limits}, clock=lambda: 0.0, sleep=wait)
+    step = Step(bus, ScriptedModel(script(1)), governor=held, patience_seconds=10**6)
+    before = await held.admit(MODEL, 1, 1, 0)
+    running = asyncio.create_task(step.run())
+    await waiting.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert await step.spent() == (0, 0, 0)
+
+    waits: list[float] = []
+
+    async def note(seconds: float) -> None:
+        waits.append(seconds)
+
+    await held.settle(before, None)
+    await Governor(bus, {MODEL: limits}, clock=lambda: 0.0, sleep=note).admit(MODEL, 1, 1, 1000)
+    assert waits == [60], "only the call before takes time"
+
+
+@pytest.mark.asyncio
+async def test_a_bus_that_fails_at_the_pace_leaves_nothing_reserved(bus: Bus) -> None:
+    class Away(Governor):
+        async def admit(self, *given: Any) -> Pass:
+            raise BusUnavailable("no answer")
+
+    step = Step(bus, ScriptedModel(script(1)), governor=Away(bus, {}))
+    with pytest.raises(BusUnavailable):
+        await step.run()
+    assert await step.spent() == (0, 0, 0)
 
 
 def test_waits_grow_with_jitter_and_never_undercut_the_provider() -> None:

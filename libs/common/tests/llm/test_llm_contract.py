@@ -11,6 +11,7 @@ import pytest_asyncio
 from pydantic import BaseModel, SecretStr
 from worksite.common.errors import Permanent
 from worksite.common.llm import (
+    Completion,
     Conversation,
     LanguageModel,
     ModelRequest,
@@ -157,3 +158,20 @@ async def test_a_request_that_no_provider_takes_is_never_sent() -> None:
     with pytest.raises(ValueError, match="alternate"):
         asking(turns=(user("hello"), user("again")))
     assert issubclass(ModelRequestRefused, Permanent)
+
+
+@pytest.mark.asyncio
+async def test_a_reply_with_half_a_character_can_be_written_down_and_says_so(speaking: Speaking) -> None:
+    halves = Reply(content=(ToolUse(id="t", name="look", input={"path": "\ud83d", "lines": ["\ude00\ud83d\ude00"]}),))
+    reply = await (await speaking(halves)).reply(asking(tools=(LOOK,)))
+    assert reply.garbled
+    assert reply.tool_uses[0].input == {"path": "\ufffd", "lines": ["\ufffd\U0001f600"]}
+    assert Completion.model_validate_json(reply.model_dump_json()) == reply
+
+
+@pytest.mark.asyncio
+async def test_a_request_that_is_no_text_is_refused_unsent(speaking: Speaking) -> None:
+    model = await speaking(Reply.saying("yes"))
+    for ask in (model.reply, model.count_tokens):
+        with pytest.raises(ModelRequestRefused, match="cannot be sent"):
+            await ask(asking("hello \udce9"))

@@ -1,5 +1,6 @@
 """Models, limits and budgets as a service is told them."""
 
+import traceback
 from datetime import date
 
 import pytest
@@ -10,7 +11,7 @@ from worksite.common.llm.errors import UnknownPrice
 from worksite.common.llm.pacing import PaceLimits
 from worksite.common.llm.settings import ModelSettings
 from worksite.common.llm.wiring import model_calls
-from worksite.common.settings import ServiceSettings, load
+from worksite.common.settings import ServiceSettings, SettingsError, load
 from worksite.common.testing import examples
 from worksite.common.testing.messages_api import MessagesApi, serving
 from worksite.common.testing.messages_api.api import TEST_KEY
@@ -55,6 +56,23 @@ def test_a_key_may_be_a_file(monkeypatch, tmp_path):
     key = load(Settings).anthropic_api_key
     assert key
     assert key.get_secret_value() == "sk-file"
+
+
+def test_blanks_around_a_key_are_not_of_it_and_a_blank_key_is_none(monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", " sk-blank\n")
+    key = load(Settings).anthropic_api_key
+    assert key
+    assert key.get_secret_value() == "sk-blank"
+    monkeypatch.setenv("ANTHROPIC_API_KEY", " \n")
+    assert load(Settings).anthropic_api_key is None
+
+
+@pytest.mark.parametrize("odd", ["sk-can\nary", "sk-can ary", "sk-canäry", "sk-can\x7fary"])
+def test_a_key_that_no_header_can_carry_is_refused_at_the_start_and_not_quoted(monkeypatch, odd):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", odd)
+    with pytest.raises(SettingsError, match="ANTHROPIC_API_KEY") as refused:
+        load(Settings)
+    assert "ary" not in "".join(traceback.format_exception(refused.value))
 
 
 @pytest.mark.asyncio

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from typing import Any
@@ -436,4 +435,4 @@ def test_as_a_process_it_prints_its_address_and_its_books(tmp_path: Any) -> None
             assert line["response_id"] == reply.id
             assert line["usage"]["input_tokens"] == reply.usage.input_tokens
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()  # SIGINT may be ignored where the tests run in the background

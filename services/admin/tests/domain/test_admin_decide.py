@@ -17,7 +17,9 @@ from worksite.common.messages import (
     Command,
     Criterion,
     DesignSpec,
+    Difficulty,
     ImportProject,
+    ModelUse,
     NewProject,
     ReplyData,
     ReplyStatus,
@@ -36,11 +38,15 @@ Answer = tuple[ReplyStatus, ReplyData] | ReplyData | None
 class Story:
     """A task that is being told: submitted, then answered step by step."""
 
-    def __init__(self, samples: Any, route: Route = "feature", **submission: Any) -> None:
+    def __init__(
+        self, samples: Any, route: Route = "feature", difficulty: Difficulty | None = None, **submission: Any
+    ) -> None:
         self.samples = samples
         self.now = samples.t0
         self.submitted: SubmitTask = samples.submission(**submission)
-        decision = RouteDecision(route=route, stage="explicit", reason="said so", confidence=1, latency_ms=0.1)
+        decision = RouteDecision(
+            route=route, stage="explicit", reason="said so", confidence=1, latency_ms=0.1, difficulty=difficulty
+        )
         self.transition = open_task(self.event(self.submitted), self.submitted, decision)
         self.commands: list[Command] = list(self.state.commands)
 
@@ -317,7 +323,7 @@ def test_a_cancel_ends_a_running_task_and_takes_its_step_away(
     transition = told.cancel(reason)
 
     assert transition
-    assert transition.abandoned_step == "2-design"
+    assert transition.abandoned_steps == ("2-design",)
     assert (told.state.status, told.state.reason, told.state.commands) == ("cancelled", told_reason, ())
 
 
@@ -327,7 +333,7 @@ def test_a_cancel_ends_a_waiting_task(story: Callable[..., Story], samples: Any)
     transition = told.cancel()
 
     assert transition
-    assert (transition.abandoned_step, told.state.status) == (None, "cancelled")
+    assert (transition.abandoned_steps, told.state.status) == ((), "cancelled")
 
 
 @pytest.mark.parametrize(
@@ -519,3 +525,40 @@ def test_a_submission_that_does_not_fit_fails_the_task_without_a_command(
 def test_no_command_is_made_for_a_step_that_no_route_has(story: Callable[..., Story]) -> None:
     with pytest.raises(ValueError, match="no route has the step route"):
         command(story().state, "route")
+
+
+WRITTEN_BY_MODEL = (ModelUse(model="any", calls=3, cost_micro_usd=1000),)
+
+
+@pytest.mark.parametrize(
+    ("difficulty", "signatures", "tiers", "reason"),
+    [
+        ("medium", "111", ["medium", "medium", "large"], "3: the same failure again, with a larger model too."),
+        ("medium", "112", ["medium", "medium", "large"], "3: no more rounds are allowed."),
+        ("easy", "112", ["small", "small", "medium"], "3: no more rounds are allowed."),
+        ("medium", "121", ["medium", "medium", "medium"], "3: no more rounds are allowed."),
+        ("medium", [None, None, None], ["medium", "medium", "medium"], "3: no more rounds are allowed."),
+        ("hard", "11", ["large", "large"], "2: the same failure twice."),
+    ],
+)
+def test_a_model_that_fails_as_before_is_followed_once_by_a_larger_one(
+    story: Callable[..., Story], samples: Any, difficulty: Any, signatures: Any, tiers: list[str], reason: str
+) -> None:
+    told = story(difficulty=difficulty).answered(None, None)
+    for signature in signatures:
+        built = samples.result(told.commands[-1])
+        told.happens(built.model_copy(update={"model_use": WRITTEN_BY_MODEL}))
+        told.answered(samples.judgement("FAIL", signature))
+
+    assert [c.tier for c in told.commands if isinstance(c, BuildChange)] == tiers
+    assert (told.state.status, told.state.reason) == ("completed", f"Stopped after round {reason}")
+    assert len({c.tier for c in told.commands if isinstance(c, ValidateChange)}) == 1
+
+
+def test_where_no_round_is_left_nothing_is_escalated(story: Callable[..., Story], samples: Any) -> None:
+    told = story(options=TaskOptions(max_rounds=2)).answered(None, None)
+    for _ in range(2):
+        told.happens(samples.result(told.commands[-1]).model_copy(update={"model_use": WRITTEN_BY_MODEL}))
+        told.answered(samples.judgement("FAIL", "1"))
+
+    assert told.state.reason == "Stopped after round 2: no more rounds are allowed."

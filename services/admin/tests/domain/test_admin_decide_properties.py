@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,12 +19,26 @@ from worksite.common.messages import (
     Command,
     Delivery,
     Gate,
+    PackageWork,
     TaskOptions,
     TaskState,
     TimerDue,
 )
 
-ANSWERS = ("good", "FAIL1", "FAIL2", "FAIL", "ENVIRONMENT", "needs_input", "refused", "failed", "nonsense")
+ANSWERS = (
+    "good",
+    "good",
+    "good",
+    "good",
+    "FAIL1",
+    "FAIL2",
+    "FAIL",
+    "ENVIRONMENT",
+    "needs_input",
+    "refused",
+    "failed",
+    "nonsense",
+)
 ROUTES = st.sampled_from(("feature", "fix", "review", "design", "question"))
 
 
@@ -37,7 +52,9 @@ class World:
         max_rounds: int,
         approve: tuple[Gate, ...] = (),
         deliver: Delivery | None = None,
+        plan: dict[str, str] | None = None,
     ) -> None:
+        """`plan`: the packages of the design, each with those that it builds on; without: one piece."""
         self.samples = samples
         self.now: datetime = samples.t0
         self.timers: set[TimerDue] = set()
@@ -46,8 +63,10 @@ class World:
         submitted = samples.submission(route=route, options=options)
         self.submitted = submitted
         self.said = [Event("e0", samples.t0, submitted)]
+        self.plan = plan or {}
         decided = explicit(submitted)
         assert decided
+        decided = decided.model_copy(update={"difficulty": "hard" if plan else None})
         opened = open_task(self.said[0], submitted, decided)
         self.state: TaskState = opened.after
         self.commands: list[Command] = list(self.state.commands)
@@ -69,8 +88,11 @@ class World:
         if transition := decide(self.state, event):
             self.state = transition.after
             self.commands += transition.after.commands
-            self.taken_away |= {transition.abandoned_step} - {None}
+            self.taken_away |= set(transition.abandoned_steps)
             self.put(transition)
+
+    def command_of(self, step: str) -> Command:
+        return next(command for command in self.commands if command.step == step)
 
     def answer(self, command: Command, kind: str) -> None:
         self.say(self.samples.result(command, *self._reply(command, kind)))
@@ -82,9 +104,18 @@ class World:
             return self.samples.question(), kind
         if kind == "nonsense":
             return self.samples.question(), "ok"
+        if command.type == "design_spec" and kind == "good":
+            return self.samples.spec(**self.plan), "ok"
+        if command.type == "build_change" and command.parts:
+            return self.samples.changeset("1", "".join(self._left_out(command.parts, kind))), "ok"
         if command.type == "validate_change" and kind != "good":
             return self.samples.judgement(kind.rstrip("12"), kind[4:] or None if "FAIL" in kind else None), "ok"
         return None, "ok"
+
+    def _left_out(self, parts: Sequence[PackageWork], kind: str) -> list[str]:
+        """Of a merge: nothing, all but the first, or (what cannot be) all."""
+        names = [part.package for part in parts]
+        return {"good": [], "FAIL1": names[1:], "FAIL2": names[1:]}.get(kind, names)
 
 
 @settings(max_examples=150, deadline=None)
@@ -93,6 +124,7 @@ class World:
     max_rounds=st.integers(1, 3),
     approve=st.sampled_from(((), ("design",), ("design", "deliver"), ("deliver",))),
     deliver=st.sampled_from((None, Delivery())),
+    plan=st.sampled_from((None, None, {"a": "", "b": "", "c": ""}, {"a": "", "b": "a", "c": "a", "d": ""})),
     data=st.data(),
 )
 def test_no_order_of_events_commands_a_step_twice_or_leaves_a_task_without_an_end(
@@ -101,9 +133,10 @@ def test_no_order_of_events_commands_a_step_twice_or_leaves_a_task_without_an_en
     max_rounds: int,
     approve: tuple[Gate, ...],
     deliver: Delivery | None,
+    plan: dict[str, str] | None,
     data: st.DataObject,
 ) -> None:
-    world = World(samples, route, max_rounds, approve, deliver)
+    world = World(samples, route, max_rounds, approve, deliver, plan)
     for _ in range(data.draw(st.integers(0, 25))):
         world.now += timedelta(minutes=data.draw(st.integers(0, 5)))
         something_happens(world, data)
@@ -116,7 +149,8 @@ def test_no_order_of_events_commands_a_step_twice_or_leaves_a_task_without_an_en
             world.say(samples.due(world.submitted, timer.at, timer.purpose))
             assert world.state.status == "failed"
     while world.state.status == "running":  # every step that is in flight is answered at last
-        world.answer(world.commands[-1], data.draw(st.sampled_from(ANSWERS)))
+        step = data.draw(st.sampled_from(world.state.in_flight))
+        world.answer(world.command_of(step), data.draw(st.sampled_from(ANSWERS)))
         check(world, max_rounds)
     assert world.state.status in TERMINAL | {"needs_input"}
 
@@ -126,18 +160,29 @@ def check(world: World, max_rounds: int) -> None:
     steps = [command.step for command in world.commands]
     assert len(steps) == len(set(steps)) == state.steps_commanded
     assert state.round <= max_rounds
-    assert (state.status == "running") == (state.step is not None) == bool(state.step and steps[-1] == state.step)
+    assert (state.status == "running") == bool(state.in_flight)
+    assert not state.step or state.in_flight == (state.step,) == (steps[-1],)
+    check_packages(state)
     assert len(state.applied) == len(set(state.applied))
     assert (state.approval is None) or (state.status, state.question) == ("needs_input", None)
     approved = {e.message.gate for e in world.said if isinstance(e.message, ApprovalGiven) and e.id in state.applied}
     done = {s.split("-")[1] for s in steps}
     assert "design" in approved or "design" not in state.options.approve or not {"build", "validate"} & done
     assert "deliver" in approved or "deliver" not in state.options.approve or "deliver" not in done
-    assert world.state.step not in world.taken_away
+    assert not world.taken_away.intersection(state.in_flight)
     passed = state.judgement is not None and state.judgement.verdict == "PASS"
     assert not passed or state.status == "completed" or state.options.deliver
     assert passed or "deliver" not in done or state.options.deliver is None or state.judgement is None
     assert TaskState.consume(state.to_json()) == state
+
+
+def check_packages(state: TaskState) -> None:
+    merged = {package.id for package in state.packages if package.merged}
+    for package in state.packages:
+        assert [package.merged, package.changeset is not None, package.step is not None].count(True) <= 1
+        assert merged.issuperset(package.after) or not (package.merged or package.changeset or package.step)
+    assert state.judgement is None or len(merged) == len(state.packages)
+    assert len(state.packages) != 1
 
 
 def something_happens(world: World, data: st.DataObject) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from worksite.admin.domain.decide import decide, open_task
 from worksite.admin.domain.events import Event, TaskEvent, Transition
+from worksite.admin.domain.gates import digest_of
 from worksite.common.ids import new_id
 from worksite.common.messages import (
+    ArtifactRef,
     DeliverBranch,
     Delivery,
+    PlannedDelivery,
     Push,
     ReplyData,
     Route,
@@ -21,7 +25,6 @@ from worksite.common.messages import (
 )
 
 DELIVERY = Delivery(push=Push(branch="feature/login"), merge_request=True)
-BUNDLE = "e" * 64
 
 
 class Delivering:
@@ -36,6 +39,11 @@ class Delivering:
     @property
     def state(self) -> TaskState:
         return self.last.after
+
+    @property
+    def digest(self) -> str:
+        assert self.state.approval
+        return self.state.approval.digest
 
     def happens(self, message: TaskEvent) -> Transition | None:
         moved = decide(self.state, Event(new_id(), self.now, message))
@@ -66,6 +74,18 @@ def test_a_delivered_branch_completes_the_task(samples: Any) -> None:
     assert told.state.reason == "Passed in round 1, delivered as worksite/x to https://git.example/shop.git."
 
 
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [("opened", ".git."), ("merged", "merged already."), ("closed", "by somebody and is not opened again.")],
+)
+def test_what_people_made_of_a_merge_request_meanwhile_is_said(samples: Any, state: str, says: str) -> None:
+    delivered = samples.delivered().model_copy(update={"merge_request_state": state})
+    told = Delivering(samples).answered(None, None, None, None, delivered)
+
+    assert told.state.reason
+    assert told.state.reason.endswith(says)
+
+
 @pytest.mark.parametrize("verdict", ["FAIL", "ENVIRONMENT"])
 def test_what_has_not_passed_is_not_delivered(samples: Any, verdict: str) -> None:
     told = Delivering(samples, max_rounds=1).answered(None, None, None, samples.judgement(verdict, "1"))
@@ -88,7 +108,56 @@ def test_a_refused_delivery_fails_the_task_and_keeps_what_passed(samples: Any) -
     assert (told.state.changeset, told.state.judgement) == (samples.changeset(), samples.judgement())
 
 
-def test_before_the_gate_nothing_is_pushed_and_what_is_approved_is_the_bundle(samples: Any) -> None:
+def waiting(samples: Any, **changes: Any) -> Delivering:
+    """Before the gate, with other options or another work."""
+    told = Delivering(samples, approve=("deliver",))
+    asked = {name: changes.pop(name) for name in ("push", "merge_request") if name in changes}
+    if asked:
+        delivery = DELIVERY.model_copy(update=asked)
+        options = told.state.options.model_copy(update={"deliver": delivery})
+        told.last = replace(told.last, after=told.state.model_copy(update={"options": options}))
+    return told.answered(None, None, samples.changeset().model_copy(update=changes), None)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"push": Push(branch="feature/other")},
+        {"push": Push(url="https://elsewhere.example/shop.git", branch="feature/login")},
+        {"merge_request": False},
+        {"head_sha": "3" * 40},
+        {"bundle": ArtifactRef(sha256="9" * 64, size=1, media_type="application/x-git-bundle")},
+    ],
+)
+def test_a_word_on_one_delivery_opens_no_other(samples: Any, changes: dict[str, Any]) -> None:
+    approved, other = waiting(samples), waiting(samples, **changes)
+
+    assert other.happens(samples.approval_given(other.task, gate="deliver", digest=approved.digest)) is None
+    assert other.state.status == "needs_input"
+
+
+def test_what_is_shown_before_the_gate_is_what_is_done_behind_it(samples: Any) -> None:
+    told = waiting(samples)
+    assert told.state.approval
+    shown = told.state.approval.delivery
+    told.happens(samples.approval_given(told.task, gate="deliver", digest=told.digest))
+
+    [command] = told.state.commands
+    assert isinstance(command, DeliverBranch)
+    assert shown == command.planned
+    assert shown == PlannedDelivery(
+        remote=samples.existing.git_url,
+        branch="feature/login",
+        head_sha=samples.changeset().head_sha,
+        base_sha=samples.changeset().base_sha,
+        bundle=samples.changeset().bundle.sha256,
+        merge_request=True,
+        title="Auth",
+        into=samples.existing.ref,
+    )
+
+
+def test_before_the_gate_nothing_is_pushed_and_the_digest_is_that_of_what_is_shown(samples: Any) -> None:
     told = Delivering(samples, approve=("deliver",)).answered(None, None, None, None)
 
     asked = told.state.approval
@@ -98,30 +167,32 @@ def test_before_the_gate_nothing_is_pushed_and_what_is_approved_is_the_bundle(sa
         (),
         "The delivery waits for an approver.",
     )
-    assert (asked.gate, asked.digest, asked.expires_at) == ("deliver", BUNDLE, told.now + timedelta(days=7))
+    assert (asked.gate, asked.expires_at) == ("deliver", told.now + timedelta(days=7))
+    assert asked.delivery
+    assert asked.digest == digest_of(asked.delivery)
 
 
 def test_an_approved_delivery_goes_on_and_the_wait_is_not_charged(samples: Any) -> None:
     told = Delivering(samples, approve=("deliver",)).answered(None, None, None, None)
     deadline = told.state.deadline
     told.now += timedelta(days=3)
-    told.happens(samples.approval_given(told.task, gate="deliver", digest=BUNDLE))
+    told.happens(samples.approval_given(told.task, gate="deliver", digest=told.digest))
 
     assert (told.state.step, told.state.approval) == ("5-deliver", None)
     assert told.state.deadline == deadline + timedelta(days=3)
     assert told.answered(None).state.status == "completed"
 
 
-@pytest.mark.parametrize("other", [{"gate": "design", "digest": BUNDLE}, {"gate": "deliver", "digest": "c" * 64}])
-def test_a_word_on_something_else_opens_nothing(samples: Any, other: dict[str, Any]) -> None:
+def test_a_word_on_something_else_opens_nothing(samples: Any) -> None:
     told = Delivering(samples, approve=("deliver",)).answered(None, None, None, None)
 
-    assert told.happens(samples.approval_given(told.task, **other)) is None
+    for gate, digest in (("design", told.digest), ("deliver", samples.changeset().bundle.sha256)):
+        assert told.happens(samples.approval_given(told.task, gate=gate, digest=digest)) is None
 
 
 def test_a_rejected_delivery_ends_the_task_with_the_comment(samples: Any) -> None:
     told = Delivering(samples, approve=("deliver",)).answered(None, None, None, None)
-    told.happens(samples.approval_given(told.task, gate="deliver", digest=BUNDLE, approved=False))
+    told.happens(samples.approval_given(told.task, gate="deliver", digest=told.digest, approved=False))
 
     assert (told.state.status, told.state.reason) == (
         "cancelled",
@@ -134,7 +205,7 @@ def test_a_delivery_that_nobody_approves_in_time_fails_the_task(samples: Any) ->
     expires_at = told.now + timedelta(days=7)
     told.now = expires_at
 
-    assert told.happens(samples.approval_given(told.task, gate="deliver", digest=BUNDLE)) is None
+    assert told.happens(samples.approval_given(told.task, gate="deliver", digest=told.digest)) is None
     told.happens(samples.due(told.task, expires_at, "approval"))
     assert told.state.problem
     assert told.state.problem.code == "approval_expired"

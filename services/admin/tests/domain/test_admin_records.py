@@ -17,7 +17,7 @@ DELIVERED = Delivered(remote="origin", branch="worksite/x", head_sha="1" * 40)
 
 
 def test_a_record_names_step_agent_round_status_and_times(samples: Any) -> None:
-    record = record_of(samples.result(a_command(samples), samples.problem(), "failed"))
+    record = record_of(samples.result(a_command(samples), samples.problem(), "failed"), None)
 
     assert (record.step, record.agent, record.round, record.status) == ("1-answer", "architect", 0, "failed")
     assert (record.started_at, record.finished_at) == (samples.t0, samples.t0)
@@ -39,7 +39,7 @@ def test_a_record_names_step_agent_round_status_and_times(samples: Any) -> None:
     ],
 )
 def test_a_record_sums_up_what_the_step_made(samples: Any, sample: Any, summary: str, engine: str | None) -> None:
-    record = record_of(samples.result(a_command(samples), sample(samples)))
+    record = record_of(samples.result(a_command(samples), sample(samples)), None)
 
     assert (record.summary, record.engine) == (summary, engine)
 
@@ -48,13 +48,14 @@ def test_a_record_holds_what_the_step_had_of_each_model_and_its_sum(samples: Any
     uses = (ModelUse(model="a", calls=2, cost_micro_usd=1_500), ModelUse(model="b", calls=1, cost_micro_usd=250_000))
     result = samples.result(a_command(samples), samples.answer()).model_copy(update={"model_use": uses})
 
-    assert (record_of(result).cost_usd, record_of(result).model_use) == (0.2515, uses)
+    record = record_of(result, "large")
+    assert (record.cost_usd, record.model_use, record.tier) == (0.2515, uses, "large")
 
 
 def test_a_summary_is_cut_to_its_limit(samples: Any) -> None:
     long = Problem(code="long", detail="x" * 2000)
 
-    assert len(record_of(samples.result(a_command(samples), long, "failed")).summary) == MAX_SUMMARY_CHARACTERS
+    assert len(record_of(samples.result(a_command(samples), long, "failed"), None).summary) == MAX_SUMMARY_CHARACTERS
 
 
 @pytest.mark.parametrize("route", [None, "question"])

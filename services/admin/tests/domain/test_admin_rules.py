@@ -46,6 +46,7 @@ REVIEWS = [
 ]
 FIXES = [
     "Fix the login bug",
+    "Make the tests pass again",
     "fix the failing tests",
     "Please fix the race in the cache",
     "Can you fix the date parsing?",
@@ -84,7 +85,6 @@ BUILDS = [
     "Create a bug tracker",
     "Build a question and answer forum. What is a good schema?",
     "Add a page that is shown when the upstream is broken",
-    "Make the tests pass again",
     "Implement a code review bot",
     "Create a design system",
     "Build a tool that prints a traceback (most recent call last)",

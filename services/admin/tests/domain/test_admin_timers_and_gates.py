@@ -58,7 +58,7 @@ def test_a_deadline_fails_the_task_and_takes_its_step_away(samples: Any) -> None
     moved = told.happens(samples.due(told.task, told.state.deadline))
 
     assert moved
-    assert (moved.abandoned_step, moved.timer, moved.stops) == ("3-build", None, True)
+    assert (moved.abandoned_steps, moved.timer, moved.stops) == (("3-build",), None, True)
     assert told.state.problem
     assert (told.state.status, told.state.problem.code, told.state.commands) == ("failed", "deadline", ())
     assert told.state.reason == "The deadline, 2026-11-22T13:00:00+00:00, passed while 3-build was under way."

@@ -43,10 +43,15 @@ def files(content: str, path: str = PATH) -> list[dict[str, str]]:
 
 def test_a_draft_whose_criteria_can_be_run_becomes_a_spec_with_what_the_model_cannot_know():
     assert list(draft_faults(draft())) == []
-    spec = spec_from_draft(draft(), "say hello", "model:x+architect@1")
+    spec = spec_from_draft(draft(), "say hello", "model:x+architect@1", "feature")
     assert (spec.request, spec.engine, spec.blueprint) == ("say hello", "model:x+architect@1", None)
     assert spec.harness
     assert (spec.harness.target, spec.harness.env, spec.harness.import_roots) == ("app:app", {"A": "b"}, ("src",))
+
+
+@pytest.mark.parametrize(("route", "removed"), [("feature", ("tests/test_old.py",)), ("review", ())])
+def test_only_where_something_is_built_may_tests_go(route: Any, removed: tuple[str, ...]):
+    assert spec_from_draft(draft(removed_tests=["tests/test_old.py"]), "x", "y", route).removed_tests == removed
 
 
 def test_a_criterion_may_rest_on_a_check_and_a_test_inside_the_candidate_is_self_reported():
@@ -60,7 +65,7 @@ def test_a_criterion_may_rest_on_a_check_and_a_test_inside_the_candidate_is_self
         ],
     )
     assert list(draft_faults(made)) == []
-    assert spec_from_draft(made, "x", "y").harness is None
+    assert spec_from_draft(made, "x", "y", "feature").harness is None
 
 
 FIXTURES = "import pytest\n\n\n@pytest.fixture\ndef shop(launch):\n    return launch()\n\n\n"

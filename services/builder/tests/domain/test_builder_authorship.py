@@ -36,5 +36,11 @@ def test_a_title_of_several_lines_makes_one_short_subject() -> None:
     assert rest == ["Made by blueprint:a@1.", "", f"Worksite-Task: {TASK}", f"Worksite-Spec: {'f' * 64}"]
 
 
+def test_a_subject_holds_nothing_that_a_forge_obeys() -> None:
+    message = commit_message("/approve [skip ci] closes #1 for @all", "e", TASK, "f" * 64)
+
+    assert message.splitlines()[0] == "／approve ［skip ci] closes ＃1 for ＠all"
+
+
 def test_an_empty_title_still_makes_a_commit() -> None:
     assert commit_message(" \n", "e", TASK, "f" * 64).startswith("Build\n")

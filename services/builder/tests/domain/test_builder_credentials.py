@@ -44,6 +44,8 @@ def test_a_token_opens_what_lies_below_its_url(above: str, url: str) -> None:
         "http://git.example/team/app.git",
         "https://git.example@evil.org/team/app.git",
         "file:///team/app.git",
+        "http://[",
+        "https://git.example:port/team/app.git",
     ],
 )
 def test_a_token_goes_nowhere_else(url: str) -> None:
@@ -64,6 +66,12 @@ def test_of_several_the_longest_url_wins() -> None:
     assert chosen([team, all_of_it], "acme", "https://git.example/app.git") is all_of_it
 
 
+def test_the_longest_is_counted_in_parts_of_the_path() -> None:
+    all_of_it, team = credential("https://git.example:443/"), credential("https://git.example/t")
+
+    assert chosen([all_of_it, team], "acme", "https://git.example/t/app.git") is team
+
+
 def test_the_api_is_on_the_same_host_unless_it_is_named() -> None:
     assert credential("https://git.example/team/").api_url == "https://git.example/api/v4"
     named = credential("https://git.example/lab/", api="https://git.example/lab/api/v4/")
@@ -78,7 +86,13 @@ def test_the_api_is_on_the_same_host_unless_it_is_named() -> None:
         ({"url": "https://git.example/a/../b"}, "0.url"),
         ({"tenants": []}, "0.tenants"),
         ({"token": "short"}, "0.token"),
+        ({"token": f"{TOKEN}\n"}, "0.token"),
+        ({"token": f"{TOKEN} x"}, "0.token"),
+        ({"token": f"{TOKEN}é"}, "0.token"),
         ({"username": "a:b"}, "0.username"),
+        ({"username": "a\n"}, "0.username"),
+        ({"username": "é"}, "0.username"),
+        ({"url": "http://["}, "0.url"),
         ({"scope": "api"}, "0.scope"),
     ],
 )

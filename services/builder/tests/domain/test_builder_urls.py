@@ -1,9 +1,9 @@
-"""Which repositories may be cloned at all."""
+"""Which repositories may be talked to at all."""
 
 from __future__ import annotations
 
 import pytest
-from worksite.builder.domain.urls import Host, check_url, protocols
+from worksite.builder.domain.urls import Host, check_url, place_of, protocols
 from worksite.common.errors import StepRefused
 
 
@@ -57,6 +57,13 @@ def test_everything_else_is_refused(url: str) -> None:
 
     assert refused.value.code == "url_refused"
     assert "pw" not in refused.value.detail
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[", "https://[::1/x", "https://h:port/x", "https://h:99999/x", "https://\u2100/x"]
+)
+def test_what_cannot_be_parsed_is_no_place(url: str) -> None:
+    assert place_of(url) is None
 
 
 def test_git_is_told_the_same_list() -> None:

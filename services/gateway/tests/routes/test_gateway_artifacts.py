@@ -125,12 +125,14 @@ async def test_the_cost_adds_up_per_step(client: httpx.AsyncClient, submit: Call
         "currency": "USD",
         "total_usd": 0.25,
         "routing": {"stage": "default", "usd": 0, "models": []},
+        "rounds": [{"round": 0, "usd": 0.25}],
         "steps": [
             {
                 "step": "1-import",
                 "agent": "builder",
                 "round": 0,
                 "engine": None,
+                "tier": None,
                 "usd": 0.25,
                 "seconds": 1.5,
                 "models": [],
@@ -150,13 +152,15 @@ async def test_the_cost_of_a_step_is_told_by_model_and_by_what_was_cached(
     )  # fmt: skip
     record = StepRecord(
         step="3-build", agent="builder", round=1, status="ok", summary="", engine="model:m",
-        started_at=NOW, finished_at=NOW, cost_usd=0.000008, model_use=(use,),
+        started_at=NOW, finished_at=NOW, cost_usd=0.000008, model_use=(use,), tier="large",
     )  # fmt: skip
     await admin.advance(task, history=(record,))
 
     document = (await client.get(f"/v1/tasks/{task}/artifacts/cost.json")).json()
 
     assert document["total_usd"] == 0.000008
+    assert document["rounds"] == [{"round": 0, "usd": 0}, {"round": 1, "usd": 0.000008}]
+    assert document["steps"][0]["tier"] == "large"
     assert document["steps"][0]["models"] == [
         {
             "model": "m",

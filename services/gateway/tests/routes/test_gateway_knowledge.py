@@ -477,3 +477,22 @@ async def test_who_may_not_send_documents_is_told_so_where_there_is_no_place_lef
 
     assert forbidden.status_code == 403
     assert f'"principal";r={settings.burst_per_principal - 5};' in forbidden.headers["ratelimit"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("text", ["", " \n\t"])
+async def test_an_empty_text_is_refused_as_a_form_refuses_it(client: httpx.AsyncClient, rag: Rag, text: str) -> None:
+    answer = await sent(client, LOGIN | {"text": text})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"field": "documents.0.text", "message": "empty"}]
+    assert await rag.told() == []
+
+
+@pytest.mark.asyncio
+async def test_a_wrong_tag_is_one_error_and_no_documents_at_all_is_another(client: httpx.AsyncClient, rag: Rag) -> None:
+    wrong_tag = (await sent(client, LOGIN | {"tags": ["no tag"]})).json()["errors"]
+    nothing = (await sent(client)).json()["errors"]
+
+    assert [error["field"] for error in wrong_tag] == ["documents.0.tags.0"]
+    assert [error["field"] for error in nothing] == ["documents"]

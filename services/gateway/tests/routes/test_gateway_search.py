@@ -11,6 +11,7 @@ import pytest_asyncio
 from worksite.common.bus import Bus, announce, answer
 from worksite.common.errors import Permanent, Retryable
 from worksite.common.messages import Message, Scores, SearchFilters, SearchRequest, SearchResponse, SearchResult
+from worksite.common.messages.search import LANGUAGES
 
 HIT = SearchResult(
     path="docs/auth.md",
@@ -131,3 +132,23 @@ async def test_an_engine_that_is_busy_is_worth_another_try_and_one_that_refuses_
 
     assert (busy.status_code, refused.status_code) == (503, 500)
     assert "secret" not in refused.text
+
+
+@pytest.mark.asyncio
+async def test_an_unknown_language_is_refused_with_those_that_there_are(client: httpx.AsyncClient, rag: Rag) -> None:
+    answer = await client.post("/v1/search", json={"query": "x", "filters": {"language": "Python"}})
+
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert error["field"] == "filters"
+    assert all(language in error["message"] for language in LANGUAGES)
+    assert rag.asked == []
+
+
+@pytest.mark.asyncio
+async def test_every_language_that_there_is_is_taken(client: httpx.AsyncClient, rag: Rag) -> None:
+    for language in LANGUAGES:
+        answer = await client.post("/v1/search", json={"query": "x", "filters": {"language": language}})
+        assert answer.status_code == 200, language
+
+    assert [request.filters.language for request in rag.asked] == list(LANGUAGES)

@@ -16,6 +16,7 @@ from worksite.common.messages import (
     document_id,
 )
 from worksite.common.messages.knowledge import CONVERTED_SUFFIXES, MAX_DOCUMENT_BYTES, MAX_FILE_BYTES
+from worksite.common.messages.search import LANGUAGES
 from worksite.rag.domain.documents import Document, Unindexable
 from worksite.rag.domain.entries import content_of, document_of, failed, indexed, is_settled, parse_row, row_key
 from worksite.rag.domain.formats import _BY_SUFFIX
@@ -172,3 +173,7 @@ def test_failed_row_says_why_in_no_more_than_it_may_hold() -> None:
     assert row.error is not None
     assert (len(row.error), row.error[-1]) == (500, "…")
     assert DocumentEntry.consume(row.to_json()) == row
+
+
+def test_the_languages_that_clients_are_told_of_are_those_that_sources_have() -> None:
+    assert sorted({source.language for source in _BY_SUFFIX.values() if source.language}) == list(LANGUAGES)

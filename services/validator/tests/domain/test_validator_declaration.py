@@ -69,22 +69,36 @@ def test_where_both_speak_of_the_same_thing_the_spec_counts() -> None:
         harness=Harness(target="theirs:app"),
         commands=(UNIT, UNIT.model_copy(update={"name": "more"})),
     )
-    spec = SPEC.model_copy(
-        update={
-            "tests": (mine,),
-            "harness": Harness(target="mine:app"),
-            "commands": (UNIT.model_copy(update={"seconds": 1}),),
-        }
-    )
+    spec = SPEC.model_copy(update={"tests": (mine,), "commands": (UNIT.model_copy(update={"seconds": 1}),)})
 
-    found = theirs.added_to(spec)
+    found = theirs.apart_from(spec)
 
-    assert found.tests == (mine, theirs.tests[1])
-    assert found.harness == Harness(target="mine:app")
-    assert [(command.name, command.seconds) for command in found.commands] == [("unit", 1), ("more", 60)]
+    assert found.tests == theirs.tests[1:]
+    assert [command.name for command in found.commands] == ["more"]
+
+
+def test_helpers_of_the_project_stay_beside_its_own_modules_whatever_the_spec_has() -> None:
+    helper = TestFile(path="acceptance/conftest.py", content="theirs")
+    spec = SPEC.model_copy(update={"tests": (helper.model_copy(update={"content": "mine"}),)})
+
+    assert Declaration(accepts=True, tests=(helper,)).apart_from(spec).tests == (helper,)
 
 
 def test_a_test_that_the_spec_lets_go_is_left_out() -> None:
     declared = Declaration(accepts=True, tests=(TestFile(path="acceptance/test_a.py", content="a"),))
 
-    assert declared.added_to(SPEC.model_copy(update={"removed_tests": ("acceptance/test_a.py",)})).tests == ()
+    assert declared.apart_from(SPEC.model_copy(update={"removed_tests": ("acceptance/test_a.py",)})).tests == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("# " + "x" * (64 << 10), "more than 64 KiB"),
+        (".".join("a" * 30_000) + " = 1", "more than 200 dots"),
+        ("seconds = " + "1" * 5000, "4300 digits"),
+        ("a = " + "[" * 5000 + "]" * 5000, "nested too deeply"),
+    ],
+)
+def test_what_is_too_much_to_read_is_invalid(text: str, said: str) -> None:
+    with pytest.raises(InvalidDeclaration, match=said):
+        read_declaration({"worksite.toml": text})

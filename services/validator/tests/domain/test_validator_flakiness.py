@@ -47,6 +47,36 @@ def test_flakiness_under_the_bases_tests_counts_as_well() -> None:
     assert "is flaky" in settled(CHARGED, [steady, shaky], runs("passed", "passed")).charged[0].reason
 
 
+FLAKY = runs("passed", "failed", "passed")
+
+
+def test_a_test_that_never_passes_as_it_was_is_not_excused_for_being_flaky_as_it_is() -> None:
+    as_it_is, as_it_was = runs("failed", "passed", "failed"), runs("failed", "failed", "failed")
+
+    assert settled(CHARGED, [as_it_is, as_it_was], FLAKY) == CHARGED
+
+
+@pytest.mark.parametrize("reason", ["ran at base and is gone", "ran at base and is skipped"])
+def test_a_test_that_is_missing_is_not_excused_for_being_flaky_as_it_was(reason: str) -> None:
+    missing = Relative((Charge("t::a", reason, failed=False),), ())
+
+    assert settled(missing, [runs("skipped", "skipped"), runs("failed", "passed")], FLAKY) == missing
+
+
+@pytest.mark.parametrize("run", [Suite({}, "the process ended"), Suite({"t": Case("t", "failed")})])
+def test_a_crash_and_a_module_that_cannot_be_collected_make_no_test_flaky(run: Suite) -> None:
+    broken = Repeated((*runs("failed", "passed").runs, run))
+
+    assert settled(CHARGED, [broken], FLAKY) == CHARGED
+    assert settled(CHARGED, [runs("failed", "passed")], Repeated((*FLAKY.runs, run))).charged
+
+
+def test_a_new_flaky_test_is_named_where_the_bases_tests_were_run_too() -> None:
+    [charge] = settled(CHARGED, [runs("failed", "passed"), runs("passed", test="t::b")], Repeated()).charged
+
+    assert charge.reason == "is flaky: it failed in 1 of 2 runs of the same code"
+
+
 @pytest.mark.parametrize(("outcome", "suspected"), [("failed", True), ("skipped", False), ("passed", False)])
 def test_only_failures_are_worth_another_run(outcome: CaseOutcome, suspected: bool) -> None:
     assert bool(suspects(CHARGED, [runs(outcome).runs[0]])) == suspected

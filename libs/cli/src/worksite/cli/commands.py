@@ -10,15 +10,16 @@ from worksite.cli.client.access import Access
 from worksite.cli.client.refusals import patiently
 from worksite.cli.session import Screen, StackOptions
 from worksite.cli.stack.embedded import Stack, running_stack
+from worksite.cli.stack.lines import as_it_is, readable
 from worksite.cli.stack.log import StackLog
 from worksite.cli.stack.state import State
 from worksite.common.bus import Bus, BusSettings, provision
 
 
-async def up(state_dir: Path, options: StackOptions, screen: Screen) -> None:
-    """Run the stack in the foreground until it is cancelled (Ctrl-C, SIGTERM)."""
+async def up(state_dir: Path, options: StackOptions, screen: Screen, *, as_json: bool) -> None:
+    """Run the stack in the foreground until it is cancelled (Ctrl-C, SIGTERM); `as_json`: logs as they are."""
     state = State(state_dir)
-    with StackLog(state.log, echo=True) as log:
+    with StackLog(state.log, echo=as_it_is if as_json else readable) as log:
         async with running_stack(state, options.root, options.ports, log.write) as stack:
             _announce(stack, screen.results)
             try:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from worksite.cli.stack.errors import explained
+from worksite.cli.stack.errors import StateInUse, explained
 from worksite.cli.stack.state import State
 
 _INHERITED = ("PATH", "LANG", "RAG_COLLECTION", "QDRANT_HOST")
@@ -16,7 +16,7 @@ _INHERITED = ("PATH", "LANG", "RAG_COLLECTION", "QDRANT_HOST")
 
 async def run(what: Literal["create", "restore"], archive: Path, state: State) -> bool:
     """False when it could not be done; the program has said why. Raises StateInUse, StateUnusable."""
-    descriptor = state.lock()  # no stack is started meanwhile
+    descriptor = _locked(state)
     try:
         if what == "restore":
             with explained(state.root):
@@ -33,3 +33,14 @@ async def run(what: Literal["create", "restore"], archive: Path, state: State) -
                 await program.wait()
     finally:
         os.close(descriptor)
+
+
+def _locked(state: State) -> int:
+    """So that no stack is started meanwhile."""
+    try:
+        return state.lock()
+    except StateInUse as error:
+        raise StateInUse(
+            f"{error}. Its index cannot be copied or replaced while it runs: stop the stack (Ctrl-C in its terminal), "
+            "run this again, then start it; tasks that are unfinished go on then"
+        ) from None

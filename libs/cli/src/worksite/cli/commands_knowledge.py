@@ -46,16 +46,17 @@ class Outcome:
 
 
 async def ingest(ingestion: Ingestion, session: Session) -> bool:
-    """Send files, wait until they can be searched, print a summary; True when none failed."""
+    """Send files, wait until they can be searched, print a summary; True when none failed and every file that was
+    named itself was taken."""
     found = await files.read(ingestion.paths)
     wanted = [one for one in found if not isinstance(one, Skipped)]
-    skipped = [one for one in found if isinstance(one, Skipped)]
+    skipped = sorted((one for one in found if isinstance(one, Skipped)), key=lambda one: not one.chosen)
     async with session.gateway() as gateway:
         outcome = await send(gateway, wanted, ingestion.tags, session)
         if ingestion.prune:
             outcome.removed = await _pruned(gateway, ingestion.paths, {one.path for one in found}, session)
     _summarise(outcome, skipped, session)
-    return not outcome.failed and bool(wanted)
+    return not outcome.failed and bool(wanted) and not any(one.chosen for one in skipped)
 
 
 async def show(state: str | None, session: Session) -> None:

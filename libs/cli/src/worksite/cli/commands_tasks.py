@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from worksite.cli.client import output, tasks, verdict
+from worksite.cli.client.access import Access
 from worksite.cli.client.display import Display
 from worksite.cli.client.events import Event
 from worksite.cli.client.gateway import Gateway
@@ -109,14 +110,21 @@ async def answer(name: str, text: str, route: str | None, session: Session, stac
 
 @dataclass(frozen=True)
 class Word:
-    """An approver's word on what a task waits with."""
+    """An approver's word on what a task waits with; `digest` is of what they looked at."""
 
     approved: bool
     comment: str = ""
+    digest: str | None = None
 
 
 async def approve(name: str, word: Word, session: Session, stack: StackOptions, out: Path) -> int:
-    """Open the gate that a task waits at, or end it there, and follow it."""
+    """Open the gate that a task waits at, or end it there, and follow it.
+
+    What leaves the house cannot be called back: a delivery is approved by the digest of what was shown.
+    Raises GatewayError, NoAccess: no stack is started to find out which task somebody may have seen last.
+    """
+    if name == tasks.LAST:
+        Access.find(session.state)
 
     async def work() -> int:
         async with session.gateway(APPROVER) as gateway:
@@ -124,8 +132,15 @@ async def approve(name: str, word: Word, session: Session, stack: StackOptions, 
             view = await gateway.task(task)
             if view["approval"] is None:
                 raise GatewayError(f"the task is {view['status']} and waits for no approver")
+            asked = view["approval"]
+            if word.digest not in (None, asked["digest"]):
+                raise GatewayError(f"what waits for approval has the digest {asked['digest']}: look at it first")
+            if asked["gate"] == "deliver" and word.approved and word.digest is None:
+                _ask(session, view)
+                return verdict.EXIT_NEEDS_INPUT
+            session.screen.tell("\n".join(verdict.awaited(asked)))
             after = await gateway.position(task)
-            await gateway.approve(task, view["approval"], word.approved, word.comment)
+            await gateway.approve(task, asked, word.approved, word.comment)
             return await _to_the_end(gateway, session, task, out, after=after)
 
     return await on_some_stack(session, stack, work)
@@ -180,7 +195,7 @@ async def _submitted(
             try:
                 upload = await gateway.upload(bundle.file)
             except GatewayError as error:
-                raise GatewayError(f"the repository's bundle of {bundle.size} was not taken: {error}") from error
+                raise type(error)(f"the repository's bundle of {bundle.size} was not taken: {error}") from error
     return await gateway.submit(submission.body(upload, bundle), key)
 
 
@@ -220,11 +235,19 @@ async def _conclude(gateway: Gateway, session: Session, view: dict[str, Any], ou
         what, name = _AT_GATES[view["approval"]["gate"]]
         if target and (target / name).exists():
             session.screen.say(f"{what} is in {target / name}")
-        session.screen.tell("approve with: " + session.command("approve", str(view["id"])))
+        _ask(session, view)
     elif code == verdict.EXIT_NEEDS_INPUT:
         session.screen.tell("answer with: " + session.command("answer", str(view["id"]), "your answer"))
     session.screen.tell(line)
     return code
+
+
+def _ask(session: Session, view: dict[str, Any]) -> None:
+    """Show what an approver decides about, and the line that approves just that."""
+    for text in verdict.awaited(view["approval"]):
+        session.screen.tell(text)
+    named = ["--digest", view["approval"]["digest"]] if view["approval"]["gate"] == "deliver" else []
+    session.screen.tell("approve with: " + session.command("approve", str(view["id"]), *named))
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:

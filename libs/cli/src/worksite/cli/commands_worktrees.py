@@ -21,6 +21,8 @@ async def start(path: Path, base: str | None, screen: Screen) -> None:
     screen.tell(f"base {started.base.commit} {await _subject(home, started.base.commit)}")
     for place in (*started.made, *started.there):
         screen.tell(f"{place}{'' if place in started.made else ' (was there)'}")
+    for left in started.left:
+        screen.say(left)
     if uncommitted:
         screen.say(f"uncommitted changes in {home.top} are not part of it (paths: {len(uncommitted)})")
     screen.say(f"in use while a command runs under its lock: flock {shlex.quote(str(home.place('builder')))} COMMAND")
@@ -31,15 +33,18 @@ async def show(path: Path, screen: Screen) -> None:
     home = await Home.of(path)
     found = await listing.worktrees(home)
     for one in found:
-        screen.tell(_incomplete(one) if isinstance(one, Entry) else _row(one))
-    if not found:
+        screen.tell(_unusable(one) if isinstance(one, Entry) else _row(one))
+    moved = await home.elsewhere()
+    for role, place in moved.items():
+        screen.tell(f"{role:<{_WIDTH}}  checked out elsewhere: {place}")
+    if not (found or moved):
         screen.say(f"{home.top} has none: 'worksite worktrees start' makes them")
 
 
-async def clean(path: Path, screen: Screen) -> bool:
+async def clean(path: Path, discard_ignored: bool, screen: Screen) -> bool:
     """True when none is left. Raises RepositoryError."""
     home = await Home.of(path)
-    cleaned = await cleaning.clean(home)
+    cleaned = await cleaning.clean(home, discard_ignored)
     for one in cleaned:
         screen.tell(f"{one.role:<{_WIDTH}}  {one.said}")
     if not cleaned:
@@ -54,8 +59,8 @@ def _row(worktree: listing.Worktree) -> str:
     return f"{worktree.role:<{_WIDTH}}  {where}  {base}: {worktree.state}  {entry.path}"
 
 
-def _incomplete(entry: Entry) -> str:
-    return f"{entry.path.name:<{_WIDTH}}  incomplete: 'worksite worktrees clean' looks after it  {entry.path}"
+def _unusable(entry: Entry) -> str:
+    return f"{entry.path.name:<{_WIDTH}}  {entry.trouble}  {entry.path}"
 
 
 async def _is_bare(home: Home) -> bool:

@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 
 import typer
 from worksite.cli.client.access import NoAccess
-from worksite.cli.client.refusals import GatewayError
+from worksite.cli.client.refusals import GatewayError, NotTaken
 from worksite.cli.knowledge.files import NothingThere
 from worksite.cli.repository.criteria import CriteriaError
 from worksite.cli.repository.git import RepositoryError
 from worksite.cli.session import Session, StackOptions
 from worksite.cli.stack.embedded import Ports
-from worksite.cli.stack.errors import NotReady
+from worksite.cli.stack.errors import NotReady, StateInUse
 from worksite.common.errors import WorksiteError
 from worksite.common.retrieval.collections import CollectionError
 
@@ -66,14 +66,14 @@ def finished(work: Coroutine[Any, Any, T]) -> T:
 
 @contextlib.contextmanager
 def told() -> Generator[None]:
-    """An error that a person can act on is one line and exit code 1."""
+    """An error that a person can act on is one line; exit code 2 where what was given does not fit, else 1."""
     try:
         yield
     except _FOR_A_PERSON as error:
         print(f"worksite: {error}", file=sys.stderr)
-        if isinstance(error, NotReady):
+        if isinstance(error, NotReady) and not isinstance(error, StateInUse):
             print("run 'worksite doctor' to see what this machine lacks and how to get it", file=sys.stderr)
-        raise typer.Exit(1) from None
+        raise typer.Exit(2 if isinstance(error, NotTaken) else 1) from None
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(130) from None
 

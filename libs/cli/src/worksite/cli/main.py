@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,7 @@ from worksite.cli.groups.dead_letters import dlq
 from worksite.cli.groups.knowledge import knowledge
 from worksite.cli.groups.rag import rag
 from worksite.cli.groups.route import commands as routing
+from worksite.cli.groups.stats import stats
 from worksite.cli.groups.worktrees import worktrees
 from worksite.cli.invocation import checked, end, finished, session_of, stack_for
 from worksite.cli.options import (
@@ -35,18 +37,24 @@ from worksite.cli.options import (
     Answer,
     ApproveDelivery,
     ApproveDesign,
+    Before,
     GatewayPort,
     GitUrl,
+    Kind,
+    Language,
     MergeRequest,
     Name,
     Out,
+    PathPrefix,
     Push,
     PushTo,
+    Query,
     Ref,
     Repo,
     Request,
     Root,
     RouteName,
+    Since,
     StateDir,
     Task,
     Tenant,
@@ -67,6 +75,7 @@ app.add_typer(rag, name="rag")
 app.add_typer(dlq, name="dlq")
 app.add_typer(routing, name="route")
 app.add_typer(worktrees, name="worktrees")
+app.command()(stats)
 
 
 def _print_version(wanted: bool) -> None:
@@ -85,9 +94,16 @@ def worksite(
 
 
 @app.command()
-def up(state: StateDir = STATE, root: Root = ROOT, port: GatewayPort = 8000, admin_port: AdminPort = 8080) -> None:
+def up(
+    as_json: Annotated[bool, typer.Option("--json", help="log lines as JSON, as they are without a terminal")] = False,
+    state: StateDir = STATE,
+    root: Root = ROOT,
+    port: GatewayPort = 8000,
+    admin_port: AdminPort = 8080,
+) -> None:
     """Run the whole system on this machine until Ctrl-C."""
-    finished(commands.up(state.absolute(), StackOptions(checked(root), Ports(port, admin_port)), Screen()))
+    options = StackOptions(checked(root), Ports(port, admin_port))
+    finished(commands.up(state.absolute(), options, Screen(), as_json=as_json or not sys.stdout.isatty()))
 
 
 @app.command()
@@ -175,6 +191,9 @@ def approve(
     task: Task,
     reject: Annotated[bool, typer.Option("--reject", help="end the task instead")] = False,
     comment: Annotated[str, typer.Option("--comment", help="why, for the record")] = "",
+    digest: Annotated[
+        str | None, typer.Option("--digest", help="of what you looked at; needed to approve a delivery")
+    ] = None,
     state: StateDir = STATE,
     root: Root = ROOT,
     out: Out = OUT,
@@ -182,9 +201,12 @@ def approve(
     port: GatewayPort = 0,
     admin_port: AdminPort = 0,
 ) -> None:
-    """Approve the design or the delivery that a task waits with, and follow the task; exit code as for run."""
+    """Approve the design or the delivery that a task waits with, and follow the task; exit code as for run.
+
+    Without --digest a delivery is only shown: its remote, branch, commit and merge request.
+    """
     session = session_of(state, tenant)
-    word = Word(not reject, comment)
+    word = Word(not reject, comment, digest)
     stack = stack_for(session, root, port, admin_port)
     raise typer.Exit(finished(commands_tasks.approve(task, word, session, stack, out)))
 
@@ -269,15 +291,26 @@ def ingest(
 
 @app.command()
 def search(
-    query: Annotated[str, typer.Argument(help="what to look for", show_default=False)],
+    query: Query,
     top_k: Annotated[int, typer.Option("--top-k", min=1, max=100, help="how many passages")] = 5,
     mode: Annotated[SearchMode, typer.Option("--mode", help="by meaning, by words or by both")] = "hybrid",
+    rerank: Annotated[bool, typer.Option("--rerank/--no-rerank", help="order the best of them more closely")] = True,
+    rrf: Annotated[bool, typer.Option("--rrf", help="mode hybrid: by ranks instead of scores")] = False,
+    path: PathPrefix = None,
+    kind: Kind = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="only with this tag; may be repeated")] = None,
+    language: Language = None,
+    since: Since = None,
+    before: Before = None,
     blueprints: Annotated[bool, typer.Option("--blueprints", help="search the product's blueprints as well")] = False,
     state: StateDir = STATE,
     tenant: Tenant = DEFAULT_TENANT,
 ) -> None:
     """Search the knowledge base."""
-    body = {"query": query, "top_k": top_k, "mode": mode, "filters": {"blueprints": blueprints}}
+    times = {name: time.isoformat() for name, time in (("since", since), ("before", before)) if time}
+    filters = {"path_prefix": path, "kind": kind, "tags": tag, "language": language, "blueprints": blueprints} | times
+    body: dict[str, object] = {"query": query, "top_k": top_k, "mode": mode, "rerank": rerank}
+    body |= {"filters": {name: value for name, value in filters.items() if value}} | ({"rrf": {}} if rrf else {})
     finished(commands_knowledge.search(body, session_of(state, tenant)))
 
 

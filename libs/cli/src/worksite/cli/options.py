@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+from worksite.cli.knowledge.moments import moment
 from worksite.common.messages import Route
+from worksite.common.messages.search import LANGUAGES, MAX_QUERY_LENGTH
 
 
 def _something(text: str) -> str:
@@ -14,6 +17,19 @@ def _something(text: str) -> str:
     if not text.strip():
         raise typer.BadParameter("it is empty")
     return text
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return moment(text, datetime.now().astimezone())
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _known(language: str | None) -> str | None:
+    if language is not None and language not in LANGUAGES:
+        raise typer.BadParameter(f"one of {', '.join(LANGUAGES)}")
+    return language
 
 
 StateDir = Annotated[
@@ -53,6 +69,25 @@ GatewayPort = Annotated[
 ]
 AdminPort = Annotated[
     int, typer.Option("--admin-port", envvar="ADMIN_PORT", help="admin's operations port; 0: any free one")
+]
+
+Query = Annotated[
+    str,
+    typer.Argument(
+        callback=_something, help=f"what to look for, at most {MAX_QUERY_LENGTH} characters", show_default=False
+    ),
+]
+PathPrefix = Annotated[str | None, typer.Option("--path", help="only what is named so from its beginning")]
+Kind = Annotated[
+    Literal["document", "blueprint"] | None, typer.Option("--kind", help="only documents, or only blueprints")
+]
+Language = Annotated[
+    str | None, typer.Option("--language", callback=_known, help=f"only sources in {', '.join(LANGUAGES)}")
+]
+_WHEN = "changed or sent at this time or later: 2026-11-01, 2026-11-01T12:00, or 30m, 12h, 7d, 2w ago"
+Since = Annotated[datetime | None, typer.Option("--since", parser=_moment, metavar="WHEN", help=f"only {_WHEN}")]
+Before = Annotated[
+    datetime | None, typer.Option("--before", parser=_moment, metavar="WHEN", help="only before such a time")
 ]
 
 STATE, ROOT, OUT = Path(".worksite"), Path(), Path("out")

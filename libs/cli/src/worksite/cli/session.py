@@ -106,7 +106,7 @@ async def _some_stack(session: Session, options: StackOptions) -> AsyncGenerator
         return
     state = State(session.state)
     async with contextlib.AsyncExitStack() as stack:
-        log = stack.enter_context(StackLog(state.log, echo=False))
+        log = stack.enter_context(StackLog(state.log))
         started = time.monotonic()
         with session.screen.progress.status("starting the stack"):
             running = await stack.enter_async_context(running_stack(state, options.root, options.ports, log.write))

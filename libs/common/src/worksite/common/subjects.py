@@ -271,7 +271,7 @@ def _models(service: Service) -> tuple[str, ...]:
     return (journal, *_read_stream("JOURNAL", journal), *_bucket(MODELS))
 
 
-def _agent(service: Service) -> Permissions:
+def _agent(service: Service, *asks: str) -> Permissions:
     return Permissions(
         publish=(
             *_own(service),
@@ -281,6 +281,7 @@ def _agent(service: Service) -> Permissions:
             *_read_stream("EVENTS", event_subject("*", "*", service, "*", "result")),  # is what is there its own?
             *_objects(ARTIFACTS, write=True),
             rpc_subject("rag", "search"),
+            *asks,
         ),
         subscribe=(f"{inbox_prefix(service)}.>", "$SRV.>", f"{ROOT}.rpc.{service}.>"),
     )
@@ -342,7 +343,7 @@ PERMISSIONS: dict[Service, Permissions] = {
         subscribe=(f"{inbox_prefix('admin')}.>", "$SRV.>", f"{ROOT}.rpc.admin.>"),
     ),
     "architect": _agent("architect"),
-    "builder": _agent("builder"),
+    "builder": _agent("builder", rpc_subject("validator", "check")),  # it runs nothing of a candidate's itself
     "validator": _agent("validator"),
     "rag": Permissions(
         publish=(

@@ -40,7 +40,8 @@ def setup(service: str, level: str, otlp_endpoint: str | None) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for client in ("httpx", "httpx2", "httpcore2", "anthropic"):  # at lower levels they tell of prompts and addresses
+        logging.getLogger(client).setLevel(logging.WARNING)
     trace.set_tracer_provider(_exporting(service, otlp_endpoint) if otlp_endpoint else CarryingTracerProvider())
 
 

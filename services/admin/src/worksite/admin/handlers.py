@@ -26,7 +26,10 @@ Killed at any point, admin loses nothing and does nothing twice:
   decided over it, the task's events become dead letters after MAX_FAULTS deliveries, and the sweeper tells each turn.
 
 A command that WORK refuses because the tenant is at its cap hands the event back; its state is recorded by then, so
-the redelivery only publishes. The caps are the fairness between tenants.
+the redelivery only publishes: of several, those that are still in flight. The caps are the fairness between tenants.
+
+Several steps are in flight while packages are built (ADR 0017). Each result is an event of its own: recorded one after
+the other by the compare-and-set, and only the last one, which leaves nothing in flight, is followed by a command.
 """
 
 from __future__ import annotations
@@ -35,8 +38,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 
-from worksite.admin import metrics
+from worksite.admin import history, metrics
 from worksite.admin.domain.decide import TIME_TO_APPROVE, decide, open_task, without_room
 from worksite.admin.domain.events import Event, Transition
 from worksite.admin.domain.projection import entry_of
@@ -170,14 +174,10 @@ class Orchestrator:
 
     async def _recorded(self, event: Event) -> Transition:
         """The transition that this event caused, from the history of the task."""
-        subject = subjects.state_subject(event.message.tenant, event.message.task)
-        before, read_up_to = None, 0
-        while batch := await self._bus.read("EVENTS", subject, read_up_to):
-            for stored in batch:
-                state = TaskState.consume(stored.data)
-                if state.cause == event.id:
-                    return Transition(before, state)
-                before, read_up_to = state, stored.sequence
+        states = await history.states(self._bus, event.message.tenant, event.message.task)
+        for before, state in pairwise((None, *states)):
+            if state and state.cause == event.id:
+                return Transition(before, state)
         raise NotYet(f"a replica has not seen the state of task {event.message.task} that another one showed")
 
     async def _record(self, transition: Transition, expected_last: int) -> Recorded:
@@ -190,29 +190,15 @@ class Orchestrator:
     async def _perform(self, transition: Transition, last: Recorded) -> None:
         """Whatever of the transition the task still wants, given its last known state."""
         state = transition.after
-        if step := transition.abandoned_step:
+        for step in transition.abandoned_steps:
             await self._ledger.cancel(agent_of(step), state.task, step)
         if transition.timer and transition.timer == timer_of(last.state):
             await self._timers.put(last.state)  # before the commands, which may have to wait for room
-        for i, command in enumerate(state.commands):
-            if command.step == last.state.step:
+        for command, envelope in history.outbox(state):
+            if command.step in last.state.in_flight:
                 subject = subjects.work_subject(agent_of(command.step), state.tenant)
-                await self._bus.publish(subject, command, envelope_of(state, i))
+                await self._bus.publish(subject, command, envelope)
         await self._read_model.show(last.state, last.sequence)
-
-
-def envelope_of(state: TaskState, i: int) -> Envelope:
-    """Of the command at that place in the outbox: the same whenever it is published."""
-    return Envelope(
-        state.commands[i].ce_type(),
-        "admin",
-        state.tenant,
-        state.task,
-        id=f"{state.cause}-{i}",
-        time=state.updated_at,
-        causation=state.cause,
-        deadline=state.deadline,
-    )
 
 
 def _fits(state: TaskState) -> bool:

@@ -34,7 +34,7 @@ async def run_admin(settings: AdminSettings, running: service.Running) -> None:
     async with model_calls(settings, running.bus, "admin") as calls:
         router = _router(settings, running.bus, calls)
         await answer(running.micro, "explain", ExplainRoute, router.explain)
-        await _run(settings, running, router)
+        await run_with(router, settings, running)
 
 
 def _router(settings: AdminSettings, bus: Bus, calls: ModelCalls | None) -> Router:
@@ -44,7 +44,8 @@ def _router(settings: AdminSettings, bus: Bus, calls: ModelCalls | None) -> Rout
     return Router(reader, model, call_usd(small, settings.model_prices))
 
 
-async def _run(settings: AdminSettings, running: service.Running, router: Router) -> None:
+async def run_with(router: Router, settings: AdminSettings, running: service.Running) -> None:
+    """The same, by a router of your own."""
     orchestrator = Orchestrator(running.bus, router.route, timedelta(days=settings.approval_days))
     await answer(running.micro, "redrive", RedriveLetter, Redriver(running.bus, orchestrator).redrive)
     async with asyncio.TaskGroup() as loops:

@@ -84,7 +84,7 @@ class Redriver:
         state = TaskState.consume(stored.data)
         if state.status in TERMINAL:
             raise Refused(f"its task is {state.status}: submit the request again as a new task")
-        if state.step != command.step:
+        if command.step not in state.in_flight:
             raise Refused(f"its task does not wait for step {command.step} (any more): it is {state.status}")
 
 

@@ -26,7 +26,8 @@ from pydantic import ValidationError
 from worksite.admin.domain.events import Event
 from worksite.admin.domain.routes import agent_of
 from worksite.admin.domain.timers import timer_of
-from worksite.admin.handlers import Orchestrator, envelope_of
+from worksite.admin.handlers import Orchestrator
+from worksite.admin.history import waited_for
 from worksite.admin.read_model import ReadModel
 from worksite.admin.timers import Timers
 from worksite.common import subjects
@@ -116,7 +117,7 @@ class Sweeper:
         if self._rests(stored.time):
             await self._read_model.show(state, stored.sequence)
             await self._time(state)
-            await self._command(state)
+            await self._commands(state)
         return state.status in TERMINAL and entry is not None and entry.sequence >= stored.sequence
 
     def _rests(self, since: datetime) -> bool:
@@ -134,9 +135,9 @@ class Sweeper:
             log.warning("the %s of task %s went by unnoticed: its timer is put again", timer.purpose, state.task)
             await self._timers.put(state)
 
-    async def _command(self, state: TaskState) -> None:
-        for i, command in enumerate(state.commands):
-            agent, envelope = agent_of(command.step), envelope_of(state, i)
+    async def _commands(self, state: TaskState) -> None:
+        for command, envelope in await waited_for(self._bus, state):
+            agent = agent_of(command.step)
             subject = subjects.work_subject(agent, state.tenant)
             # In this order: an agent publishes its result before its command leaves the queue.
             waiting = await self._waiting("WORK", subject)

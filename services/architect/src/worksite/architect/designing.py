@@ -61,7 +61,7 @@ class Designer:
             case Problem() as problem:
                 raise StepRefused("design_refused", problem.detail)
             case Draft() as draft:
-                return spec_from_draft(draft, command.request, self.prompt.engine(model))
+                return spec_from_draft(draft, command.request, self.prompt.engine(model), command.route)
 
     async def _opening(
         self, command: DesignSpec, project: Project | None, calls: StepCalls, model: str
@@ -102,11 +102,11 @@ async def _faults(answer: DesignAnswer) -> tuple[str, ...]:
 
 @contextlib.asynccontextmanager
 async def _project(command: DesignSpec, context: StepContext) -> AsyncGenerator[Project | None]:
-    """The code that the design is about: of a review, the change that is to be judged. None where there is none."""
+    """The code that the design is about; None where there is none. A review shows what the change is compared with:
+    the change itself is no source of what it must do."""
     if command.project.empty:
         yield None
         return
-    change = command.project.changeset
     with tempfile.TemporaryDirectory(prefix="worksite-architect-") as folder:
         bundle = await context.artifacts.get(command.project.bundle)
-        yield await Project.open(Path(folder), bundle, change.head_sha if change else command.project.base_sha)
+        yield await Project.open(Path(folder), bundle, command.project.base_sha)

@@ -22,6 +22,8 @@ _MAX_FILE_BYTES = 1 << 20
 _MAX_OUTLINED = 300
 _REGULAR = (b"100644", b"100755")
 _MAX_LINES = 400
+_REFS = ("+HEAD:refs/worksite/head", "+refs/*:refs/bundled/*")
+"""The base of a review need not be an ancestor of the head; it has a tag of its own."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Project:
         file = directory / "project.bundle"
         await asyncio.to_thread(file.write_bytes, bundle)
         await _git(directory, "init", "--quiet", "--bare", "--template=", ".")
-        await _git(directory, "fetch", "--quiet", "--no-tags", str(file), "+HEAD:refs/worksite/head")
+        await _git(directory, "fetch", "--quiet", "--no-tags", str(file), *_REFS)
         listing = await _git(directory, "ls-tree", "-r", "-z", "-l", "--full-tree", commit)
         return cls(directory, dict(entry for record in listing.split(b"\0") if (entry := _entry(record))))
 

@@ -10,13 +10,15 @@ from functools import partial
 
 from worksite.builder.domain.briefing import briefing
 from worksite.builder.domain.coding import BuildAnswer, Built, contradiction
+from worksite.builder.git import GitFailed
 from worksite.builder.knowledge import search_knowledge
 from worksite.builder.repository import Worktree
 from worksite.builder.tools import tools
+from worksite.builder.trying import Trial
 from worksite.builder.workbench import Workbench
 from worksite.common.errors import StepRefused
 from worksite.common.llm import ModelRequest, user
-from worksite.common.llm.agents import Agent, found_once
+from worksite.common.llm.agents import Agent, ToolFailed, found_once
 from worksite.common.llm.calls import ModelCalls, StepCalls
 from worksite.common.llm.prompts import Prompt
 from worksite.common.messages import BuildChange, Report, Spec, Tier
@@ -58,9 +60,10 @@ class ModelMaker:
     async def fill(self, worktree: Worktree, spec: Spec, command: BuildChange) -> str:
         calls = await self.modelling.models.of(command, self.context)
         bench = await _bench(worktree, spec)
-        search = partial(search_knowledge, self.modelling.models.bus, command.tenant)
+        bus, artifacts = self.modelling.models.bus, self.context.artifacts
+        given = tools(bench, partial(search_knowledge, bus, command.tenant), Trial(bus, artifacts, worktree, command))
         faults = _Inspection(calls, bench, worktree)
-        agent = Agent(calls, BuildAnswer, tools(bench, search), faults, corrections=_CORRECTIONS)
+        agent = Agent(calls, BuildAnswer, given, faults, corrections=_CORRECTIONS)
         answer = await agent.work(await self._opening(bench, spec, command))
         if isinstance(answer.data, Built):
             return answer.data.summary
@@ -90,9 +93,12 @@ class _Inspection:
         return tuple(found.splitlines())
 
     async def _inspect(self) -> str:
-        if not await self._worktree.differs():
-            return "you have changed no file: the work of this round is not there"
-        return await self._bench.faults()
+        try:
+            if not await self._worktree.differs():
+                return "you have changed no file: the work of this round is not there"
+            return await self._bench.faults()
+        except (ToolFailed, GitFailed, TimeoutError) as error:  # what was written is not fit to be looked at
+            return f"your work cannot be inspected: {' '.join(str(error).split())}"
 
 
 async def _bench(worktree: Worktree, spec: Spec) -> Workbench:

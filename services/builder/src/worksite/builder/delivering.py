@@ -1,7 +1,8 @@
 """Deliver: push what has passed as a branch of its own, and open a merge request.
 
 Killed anywhere and done again, it ends in the same: a branch that is there at the commit is left as it is, and a merge
-request is looked for before one is opened.
+request is looked for before one is opened. One that is ours was opened after the push: what people have made of it and
+of its branch since, merged and closed ones included, is theirs.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from worksite.builder.remote import Limits, Remote
 from worksite.builder.repository import Repository
 from worksite.common.artifacts import Artifacts
 from worksite.common.errors import StepRefused
-from worksite.common.messages import Changeset, DeliverBranch, Delivered, GitProject
+from worksite.common.messages import Changeset, DeliverBranch, Delivered
 
 Progress = Callable[[str], Awaitable[None]]
 
@@ -37,25 +38,28 @@ class Deliverer:
 
     async def run(self, command: DeliverBranch) -> Delivered:
         """Raises StepRefused and RemoteUnavailable."""
-        url = _url(command)
+        url, branch = _remote(command), command.planned.branch
         credential = chosen(self.credentials, command.tenant, url)
         remote = Remote(url, self.limits, credential=credential)
-        branch = command.delivery.push.branch or command.changeset.branch
         repository = await self._repository(command.changeset)
         if not command.delivery.merge_request:
             await self._push(remote, repository, command.changeset, branch)
             return Delivered(remote=url, branch=branch, head_sha=command.changeset.head_sha)
         forge = self._forge(url, credential)
         target = _target(command, await remote.refs(repository))
-        found = await forge.find(branch, target, command.changeset.head_sha)
-        if found is None or found.state == "opened":  # else it was merged, or closed, since we opened it
+        wanted = merge_requests.merge_request(command.changeset, branch, target, command.title, command.task)
+        found = await forge.find(wanted)
+        if found is None or not (found.is_marked(command.task) or found.state in ("merged", "closed")):
             await self._push(remote, repository, command.changeset, branch)
         if found is None:
             await self.progress(f"opening a merge request into {target}")
-            wanted = merge_requests.merge_request(command.changeset, branch, target, command.title, command.task)
             found = await forge.open(wanted)
         return Delivered(
-            remote=url, branch=branch, head_sha=command.changeset.head_sha, merge_request=_shown(found.web_url)
+            remote=url,
+            branch=branch,
+            head_sha=command.changeset.head_sha,
+            merge_request=_shown(found.web_url),
+            merge_request_state="merged" if found.state == "locked" else found.state,
         )
 
     async def _repository(self, changeset: Changeset) -> Repository:
@@ -94,17 +98,15 @@ class Deliverer:
         return GitLab(credential, project, self.limits)
 
 
-def _url(command: DeliverBranch) -> str:
-    if command.delivery.push.url:
-        return command.delivery.push.url
-    if isinstance(command.source, GitProject):
-        return command.source.git_url
+def _remote(command: DeliverBranch) -> str:
+    if url := command.planned.remote:
+        return url
     raise StepRefused("no_remote", "the project has no git_url: say where to deliver it, as push.url")
 
 
 def _target(command: DeliverBranch, refs: RemoteRefs) -> str:
     """The branch that the project came from; where it came from a tag or a commit, the default branch."""
-    named = command.source.ref if isinstance(command.source, GitProject) else None
+    named = command.planned.into
     if named and HEADS + named in refs.names:
         return named
     if refs.trunk is None or not refs.trunk.startswith(HEADS):

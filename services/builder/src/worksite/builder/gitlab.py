@@ -9,10 +9,10 @@ from typing import TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from worksite.builder.domain.addresses import refuse_private
 from worksite.builder.domain.credentials import Credential
-from worksite.builder.domain.merge_requests import MergeRequest
+from worksite.builder.domain.merge_requests import MergeRequest, Shown, ours
 from worksite.builder.domain.redaction import presentable
 from worksite.builder.domain.routes import HttpRoute, pinned_http
 from worksite.builder.domain.urls import check_url
@@ -32,17 +32,8 @@ _REFUSALS = {
 }
 
 
-class Opened(BaseModel):
-    """A merge request as GitLab shows it; `sha` is the head that it has seen, null until it has looked."""
-
-    web_url: str
-    state: str
-    source_branch: str
-    target_branch: str
-    sha: str | None = None
-
-
-_LIST: TypeAdapter[list[Opened]] = TypeAdapter(list[Opened])
+_LIST: TypeAdapter[list[Shown]] = TypeAdapter(list[Shown])
+_PAGE, _MAX_PAGES = 100, 20
 
 
 @dataclass(frozen=True)
@@ -54,14 +45,21 @@ class GitLab:
     limits: Limits
     lookup: Lookup = addresses_of
 
-    async def find(self, branch: str, target: str, head: str) -> Opened | None:
-        """The one that is open from this branch, or that has brought this very commit already."""
-        query = {"source_branch": branch, "target_branch": target, "state": "all", "per_page": "100"}
-        found = _parsed(_LIST, await self._call("GET", params=query))
-        ours = [one for one in found if (one.source_branch, one.target_branch) == (branch, target)]
-        return next((one for one in ours if one.state == "opened" or one.sha == head), None)
+    async def find(self, wanted: MergeRequest) -> Shown | None:
+        """The one that has been opened for this, in whatever state it is."""
+        return ours(await self._from(wanted.source), wanted)
 
-    async def open(self, wanted: MergeRequest) -> Opened:
+    async def _from(self, branch: str) -> list[Shown]:
+        """All, those of forks too, of which there may be many. Raises RemoteUnavailable where there is no end."""
+        query, found = {"source_branch": branch, "state": "all", "per_page": str(_PAGE)}, list[Shown]()
+        for page in range(1, _MAX_PAGES + 1):
+            some = _parsed(_LIST, await self._call("GET", params=query | {"page": str(page)}))
+            found += some
+            if len(some) < _PAGE:
+                return found
+        raise RemoteUnavailable(f"the forge has more than {len(found)} merge requests from branches of that name")
+
+    async def open(self, wanted: MergeRequest) -> Shown:
         """A new one; or the one that somebody opened since we looked, as GitLab allows one per branch and target."""
         body = {
             "source_branch": wanted.source,
@@ -71,8 +69,8 @@ class GitLab:
         }
         answer = await self._call("POST", json=body)
         if answer.status_code != httpx.codes.CONFLICT:
-            return _parsed(TypeAdapter(Opened), answer)
-        if found := await self.find(wanted.source, wanted.target, wanted.head):
+            return _parsed(TypeAdapter(Shown), answer)
+        if found := await self.find(wanted):
             return found
         raise RemoteUnavailable("the forge says that there is a merge request, and does not show it yet")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from worksite.builder.building import Builder
@@ -57,7 +58,8 @@ def handlers(
 
     async def deliver_branch(command: DeliverBranch, context: StepContext) -> Reply:
         async with workplaces.attempt(command.task, command.step) as workplace, _patience(command, now):
-            deliverer = Deliverer(workplace, context.artifacts, context.progress, limits, credentials)
+            pushing = replace(limits, allow_file_urls=settings.allow_file_pushes)
+            deliverer = Deliverer(workplace, context.artifacts, context.progress, pushing, credentials)
             return Reply(await deliverer.run(command))
 
     return {ImportProject: import_project, BuildChange: build_change, DeliverBranch: deliver_branch}

@@ -11,6 +11,8 @@ from worksite.builder.domain import authorship
 from worksite.builder.domain.trees import TreeEntry, parse_tree
 from worksite.builder.git import ATTRIBUTES, STRICT, Git, GitFailed
 
+_CANDIDATE = "refs/worksite/candidate"
+
 
 @dataclass(frozen=True)
 class Repository:
@@ -105,6 +107,11 @@ class Repository:
         """HEAD and the refs, with their whole history."""
         await self.git("bundle", "create", "--quiet", bundle, "HEAD", *refs)
 
+    async def write_commits(self, bundle: Path, base: str, head: str) -> None:
+        """What the head has beside the base, for whoever has the base."""
+        await self.git("update-ref", _CANDIDATE, head)
+        await self.git("bundle", "create", "--quiet", bundle, _CANDIDATE, f"^{base}")
+
     async def files_changed(self, base: str, head: str) -> int:
         """How many paths differ."""
         options = ("-r", "-z", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv")
@@ -160,6 +167,10 @@ class Worktree:
         commit = await self.repository.commit_tree(tree, [self.base], message, seconds)
         await self.git("update-ref", f"refs/heads/{self.branch}", commit, self.start)
         return commit
+
+    async def candidate(self, message: str, seconds: int) -> str:
+        """The folder as it is, as a commit on the base that no branch has."""
+        return await self.repository.commit_tree(await self._tree(), [self.base], message, seconds)
 
     async def differs(self) -> bool:
         """Has anything been changed since the start?"""

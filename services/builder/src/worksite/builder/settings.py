@@ -40,6 +40,10 @@ class BuilderSettings(ServiceSettings, ModelSettings):
         default=600, gt=0, description="longest time one clone, or one run of git over an upload, may take"
     )
     allow_file_urls: bool = Field(default=False, description="clone file:// URLs too, for trusted clients")
+    allow_file_pushes: bool = Field(
+        default=False,
+        description="push to file:// URLs too: git runs the hooks of the repository there, as the builder",
+    )
     allow_private_hosts: bool = Field(
         default=False,
         description="talk to git hosts at private and loopback addresses too, for trusted clients",

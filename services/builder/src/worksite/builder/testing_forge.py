@@ -67,6 +67,10 @@ class Forge:
             hold.reached.set()
             hold.released.wait(60)
 
+    def project_id(self, path: str) -> int:
+        """As GitLab numbers them."""
+        return sum(path.encode())
+
     def asked(self, method: str, end: str) -> int:
         return sum(1 for m, path in self.requests if m == method and path.endswith(end))
 
@@ -129,17 +133,20 @@ class _Handler(BaseHTTPRequestHandler):
         elif not (forge.root / f"{project}.git").is_dir():
             self._send(404, b'{"message": "404 Project Not Found"}')
         elif self.command == "GET":
-            self._send(200, json.dumps(self._found(parse_qs(query))).encode())
+            self._send(200, json.dumps(self._found(project, parse_qs(query))).encode())
         else:
             forge.pause("before open")
             status, answer = self._opened(project, json.loads(body))
             forge.pause("after open")
             self._send(status, json.dumps(answer).encode())
 
-    def _found(self, query: dict[str, list[str]]) -> list[dict[str, Any]]:
+    def _found(self, project: str, query: dict[str, list[str]]) -> list[dict[str, Any]]:
+        assert query.keys() == {"state", "source_branch", "per_page", "page"}
         assert query["state"] == ["all"]
-        wanted = {name: query[name][0] for name in ("source_branch", "target_branch")}
-        return [one for one in self.forge.merge_requests if wanted.items() <= one.items()]
+        wanted = {"source_branch": query["source_branch"][0], "target_project_id": self.forge.project_id(project)}
+        found = [one for one in self.forge.merge_requests if wanted.items() <= one.items()]
+        size, page = int(query["per_page"][0]), int(query["page"][0])
+        return found[size * (page - 1) : size * page]
 
     def _opened(self, project: str, body: dict[str, str]) -> tuple[int, object]:
         if body.keys() != _OPENS or not body["title"]:
@@ -148,12 +155,13 @@ class _Handler(BaseHTTPRequestHandler):
         if None in heads.values():
             return 422, {"message": ["a branch does not exist"]}
         with self.forge.lock:
-            place = {name: body[name] for name in heads}
+            ids = dict.fromkeys(("source_project_id", "target_project_id"), self.forge.project_id(project))
+            place = {name: body[name] for name in heads} | ids
             if any(one["state"] == "opened" and place.items() <= one.items() for one in self.forge.merge_requests):
                 return 409, {"message": ["Another open merge request already exists for this source branch: !1"]}
             number = len(self.forge.merge_requests) + 1
             web_url = f"{self.forge.address}/{project}/-/merge_requests/{number}"
-            made = body | {"iid": number, "state": "opened", "sha": heads["source_branch"], "web_url": web_url}
+            made = body | ids | {"iid": number, "state": "opened", "sha": heads["source_branch"], "web_url": web_url}
             self.forge.merge_requests.append(made)
         return 201, made
 

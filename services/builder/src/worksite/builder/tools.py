@@ -11,6 +11,7 @@ from worksite.common.llm.agents import AgentTool
 from worksite.common.messages import Model
 
 Search = Callable[[str], Awaitable[str]]
+RunChecks = Callable[[], Awaitable[str]]
 
 
 class ListFiles(Model):
@@ -49,7 +50,7 @@ class SearchKnowledge(Model):
     query: str = Field(min_length=1)
 
 
-def tools(bench: Workbench, search_knowledge: Search) -> list[AgentTool]:
+def tools(bench: Workbench, search_knowledge: Search, run_checks: RunChecks) -> list[AgentTool]:
     """In the order in which the model is told of them, which must not change within a task: it is a cached prefix."""
 
     async def listed(given: ListFiles) -> str:
@@ -73,6 +74,9 @@ def tools(bench: Workbench, search_knowledge: Search) -> list[AgentTool]:
     async def check(_: Check) -> str:
         return await bench.faults() or "every changed file is well-formed"
 
+    async def tried(_: Check) -> str:
+        return await run_checks()
+
     async def search(given: SearchKnowledge) -> str:
         return await search_knowledge(given.query)
 
@@ -84,5 +88,6 @@ def tools(bench: Workbench, search_knowledge: Search) -> list[AgentTool]:
         AgentTool("edit_file", "Replace a text in a file.", EditFile, edit, edits=True),
         AgentTool("delete_file", "Remove a file.", DeleteFile, delete, edits=True),
         AgentTool("check_syntax", "Parse the changed Python, JSON and TOML files; nothing runs.", Check, check),
+        AgentTool("run_checks", "Run the project's own tests and the linter on the files as they are.", Check, tried),
         AgentTool("search_knowledge", "Search the team's documents and code.", SearchKnowledge, search),
     ]

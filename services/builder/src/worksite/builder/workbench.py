@@ -30,10 +30,13 @@ class Workbench:
     kept: Collection[str] = ()
     kept_folders: tuple[str, ...] = ()
     changed: set[str] = field(default_factory=set[str])
+    parse_seconds: float = MAX_SECONDS * 2
 
     def files(self) -> list[str]:
-        """Every regular file but git's, sorted."""
-        return sorted(path.relative_to(self.folder).as_posix() for path in self._walk())
+        """Every regular file but git's, sorted. A name that is no text is spelled with backslashes: it can be seen, and
+        not be touched."""
+        names = (os.fsencode(path.relative_to(self.folder)) for path in self._walk())
+        return sorted(name.decode(errors="backslashreplace") for name in names)
 
     def listed(self, folder: str) -> str:
         """The files below a folder."""
@@ -92,13 +95,16 @@ class Workbench:
     async def faults(self) -> str:
         """Which of the changed files are not well-formed; nothing is executed."""
         sources = {path: self._text(path) for path in sorted(self.changed) if self._is_checked(path)}
-        finished = await process.run(
-            [sys.executable, "-I", "-S", _PROGRAM],
-            env={},
-            cwd=self.folder.parent,
-            stdin=json.dumps(sources).encode(),
-            timeout_seconds=MAX_SECONDS * 2,
-        )
+        try:
+            finished = await process.run(
+                [sys.executable, "-I", "-S", _PROGRAM],
+                env={},
+                cwd=self.folder.parent,
+                stdin=json.dumps(sources).encode(),
+                timeout_seconds=self.parse_seconds,
+            )
+        except (TimeoutError, process.OutputTooLarge) as error:
+            raise ToolFailed(f"the files cannot be parsed: {error}") from error
         if finished.returncode != 0:
             raise ToolFailed("the files cannot be parsed: one of them is too deep or too large")
         return finished.output.decode(errors="replace").strip()

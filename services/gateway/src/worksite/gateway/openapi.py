@@ -15,6 +15,7 @@ from pydantic.json_schema import models_json_schema
 from worksite.gateway import problems, routes
 from worksite.gateway.domain.documents import NewDocuments
 from worksite.gateway.domain.queries import SearchQuery
+from worksite.gateway.domain.routing import RouteQuery
 from worksite.gateway.domain.submission import ApprovalWord, Cancellation, NewTask, TaskInput
 
 API_VERSION = "1.0.0"
@@ -25,6 +26,7 @@ _UNSEEN_MODELS = (
     Cancellation,
     NewDocuments,
     SearchQuery,
+    RouteQuery,
     problems.ProblemDocument,
 )
 """Models that FastAPI does not see, because bodies and problems are not handled by it."""

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
+from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from worksite.common import telemetry
@@ -178,7 +179,14 @@ def invalid(error: ValidationError) -> ProblemError:
     found = error.errors(include_url=False, include_context=False, include_input=False)
     if found[0]["type"] == "json_invalid":
         return malformed("malformed-json", "the body is not valid JSON")
-    return _invalid([(entry["loc"], entry["msg"]) for entry in found])
+    return _invalid([(entry["loc"], entry["msg"]) for entry in found if not _follows(entry, found)])
+
+
+def _follows(entry: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:
+    """A list is also said to be too short where only its items do not fit; that is no second error."""
+    depth = len(entry["loc"])
+    within = (other for other in found if len(other["loc"]) > depth and other["loc"][:depth] == entry["loc"])
+    return entry["type"] == "too_short" and any(within)
 
 
 def knowledge_full() -> ProblemError:

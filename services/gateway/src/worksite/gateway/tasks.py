@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import datetime
 
 from worksite.common import subjects
 from worksite.common.bus import Bus, Entry, KeyValue
 from worksite.common.errors import Conflict
-from worksite.common.messages import TaskEntry
-from worksite.gateway.domain.listing import Selection, TaskPage, TaskQuery
+from worksite.common.ids import id_at
+from worksite.common.messages import TaskEntry, TaskState
+from worksite.gateway.domain.listing import CLOCK_SLACK, Selection, TaskPage, TaskQuery
 from worksite.gateway.rows import readable
+
+MAX_STATES = 2000
+"""States are up to 64 KB; the event loop reads so many in about a second."""
+_WINDOW = 100
 
 
 class Tasks:
@@ -50,6 +56,26 @@ class Tasks:
         for row in await self._store.entries(tenant, after=newest):  # an entry that is updated leaves its place
             selection.update(_task(row), row.value)
         return selection.page(saw_all=saw_all)
+
+    async def states(self, tenant: str, since: datetime | None) -> tuple[list[TaskState], bool]:
+        """Of the tasks submitted since then, MAX_STATES at most, those that moved last; and whether these are all.
+
+        Raises BusUnavailable.
+        """
+        found, complete = dict[str, TaskState](), True
+        lowest = id_at(since) if since else ""
+        async with contextlib.aclosing(self._store.newest_first(tenant, window=_WINDOW)) as batches:
+            async for batch in batches:
+                if len(found) >= MAX_STATES:
+                    complete = False
+                    break
+                if since and batch and batch[0].written_at + CLOCK_SLACK < since:
+                    break
+                for row in batch:
+                    entry = readable(TaskEntry, row) if _task(row) >= lowest else None
+                    if entry and entry.state:
+                        found.setdefault(_task(row), entry.state)
+        return list(found.values())[:MAX_STATES], complete and len(found) <= MAX_STATES
 
     async def accepted(self, entry: TaskEntry) -> TaskEntry:
         """Make the task visible before anyone has taken it up. Admin may have been quicker: then its entry stands."""

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from worksite.common.messages import Grade, Spec
+from worksite.common.messages import CheckCommand, Grade, Spec
 from worksite.validator.domain.declaration import Declaration
 from worksite.validator.environment import CandidateEnvironment, Environments
 from worksite.validator.sandbox import Sandbox
@@ -50,18 +50,30 @@ class Bench:
 class Change:
     """What is to be judged; `base` is None where there is nothing to compare with, and everything is charged.
 
-    `spec` has in it what the project `declared`: at base, or at head where there is no base.
+    `declared`: what the project says beside the Spec, at base, or at head where there is no base. `reviewed`: a person
+    wrote it, and not an agent by the Spec.
     """
 
     spec: Spec
     head: Version
     base: Tree | None
     declared: Declaration = field(default_factory=Declaration)
+    reviewed: bool = False
 
     @property
     def acceptance_grade(self) -> Grade:
         """Without a base, declared acceptance tests are the candidate's own, and so is what they claim."""
         return "self_reported" if self.base is None and self.declared.tests else "verified_io"
+
+    @property
+    def commands(self) -> tuple[CheckCommand, ...]:
+        """All that are run, and charged where they fail."""
+        return (*self.spec.commands, *self.declared.commands)
+
+    @property
+    def answering(self) -> tuple[CheckCommand, ...]:
+        """Those that can show something: what only the candidate itself declares cannot."""
+        return self.spec.commands if self.base is None else self.commands
 
 
 def python_tool(bench: Bench, packages: Iterable[Path], statements: str) -> tuple[str, ...]:

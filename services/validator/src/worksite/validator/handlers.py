@@ -8,35 +8,45 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from worksite.common.errors import StepRefused
-from worksite.common.messages import Environment, Judgement, Report, Spec, ValidateChange
+from worksite.common.messages import CheckResult, Environment, Judgement, Report, Spec, ValidateChange
 from worksite.common.worker import Handler, Reply, StepContext
 from worksite.validator.bench import Bench, Change, Version
 from worksite.validator.checks.result import Judged, run_check
+from worksite.validator.declared import declared_by
 from worksite.validator.domain import declaration, judgement
-from worksite.validator.domain.declaration import Declaration
+from worksite.validator.domain.declaration import Declaration, InvalidDeclaration
 from worksite.validator.domain.documents import report_markdown
 from worksite.validator.environment import EnvironmentUnavailable
-from worksite.validator.judge import Evidence, judge, unread_module
+from worksite.validator.judge import Evidence, judge
+from worksite.validator.reviewing import JudgedChange, Reviewer
 from worksite.validator.testfiles import stray_test
 from worksite.validator.tree import Repository, Tree
 
-_MODULE_NAME = "{}: the name of an acceptance module begins with `test_`"
+_REPOSITORY = "repository"
 ENGINE = "validator@0.1.0"
 
 
-def validate_handler(bench: Bench) -> Handler:
+def validate_handler(bench: Bench, reviewer: Reviewer | None = None) -> Handler:
     """The handler of ValidateChange."""
-    return partial(validate, bench)
+    return partial(validate, bench, reviewer=reviewer)
 
 
-async def validate(bench: Bench, command: ValidateChange, context: StepContext) -> Reply:
-    """Judge a Changeset by its Spec. Raises StepRefused when there is nothing to judge."""
+async def validate(
+    bench: Bench, command: ValidateChange, context: StepContext, reviewer: Reviewer | None = None
+) -> Reply:
+    """Judge a Changeset by its Spec; then a model may say what it thinks, which changes nothing.
+
+    Raises StepRefused when there is nothing to judge.
+    """
     spec = await _spec(command, context)
     async with bench.sandbox.new_workspace() as directory:
         head, base = await _trees(command, context, directory)
         await context.progress("preparing the environment")
-        evidence, environment = await _evidence(bench, spec, head, base, context)
-    report = _report(command, evidence, environment)
+        reviewed = command.project.changeset is not None
+        evidence, environment = await _evidence(bench, spec, head, base, reviewed, context)
+        judged = JudgedChange(command, spec, evidence, head, Repository(directory / _REPOSITORY), base is not None)
+        advice = (await reviewer.review(judged, context),) if reviewer else ()
+    report = _report(command, evidence, environment, advice)
     document = report_markdown(report, spec)
     return Reply(
         Judgement(
@@ -57,8 +67,8 @@ async def _spec(command: ValidateChange, context: StepContext) -> Spec:
         raise StepRefused("spec-invalid", f"the Spec cannot be read: {error}") from error
     if stray := stray_test(spec.tests):
         raise StepRefused("spec-invalid", f"the Spec has a test outside its folder: {stray[:200]}")
-    if unread := unread_module(spec.tests):
-        raise StepRefused("spec-invalid", _MODULE_NAME.format(unread[:200]))
+    if unread := declaration.unread_module(spec.tests):
+        raise StepRefused("spec-invalid", declaration.not_a_module(unread))
     if taken := {command.name for command in spec.commands} & set(declaration.CHECKS):
         raise StepRefused("spec-invalid", f"a command has the name of a check of ours: {min(taken)}")
     return spec
@@ -68,7 +78,7 @@ async def _trees(command: ValidateChange, context: StepContext, directory: Path)
     """Head and base as files; no base where it is the head itself or an empty project."""
     await context.progress("unpacking the change")
     changeset = command.changeset
-    repository = await Repository.create(directory / "repository")
+    repository = await Repository.create(directory / _REPOSITORY)
     await repository.add(await context.artifacts.get(changeset.bundle))
     head = await repository.export(changeset.head_sha, directory / "head")
     if command.project.changeset is None:  # a review compares with whatever base it was asked to
@@ -88,10 +98,10 @@ async def _refuse_stale(command: ValidateChange, repository: Repository) -> None
 
 
 async def _evidence(
-    bench: Bench, spec: Spec, head: Tree, base: Tree | None, context: StepContext
+    bench: Bench, spec: Spec, head: Tree, base: Tree | None, reviewed: bool, context: StepContext
 ) -> tuple[Evidence, Environment | None]:
     """ENVIRONMENT when the head's environment cannot be built: nothing was run, so nothing else is said."""
-    declared = _declared(base) if base else _declared(head).beside(spec)
+    declared = declared_in(base) if base else declared_in(head).beside(spec)
     try:
         version = await bench.version(head)
     except EnvironmentUnavailable as error:
@@ -99,20 +109,18 @@ async def _evidence(
         check = await run_check("environment", "verified_io", lambda: _unavailable(reason))
         criteria = tuple(judgement.judge_criterion(each, {}, {}) for each in spec.criteria)
         return Evidence(criteria, (check,)), None
-    evidence = await judge(bench, Change(declared.added_to(spec), version, base, declared), context.progress)
+    change = Change(spec, version, base, declared.apart_from(spec), reviewed)
+    evidence = await judge(bench, change, context.progress)
     return evidence, _environment(bench, version)
 
 
-def _declared(tree: Tree) -> Declaration:
-    """What the project declares, never by the change itself where there is a base. Raises StepRefused."""
-    wanted = (name for name in tree.files if name == declaration.FILE or declaration.is_acceptance(name))
+def declared_in(tree: Tree) -> Declaration:
+    """What the project declares, never by the change itself where there is a base. One that cannot be read declares
+    nothing, and `forbidden-changes` says so."""
     try:
-        found = declaration.read_declaration({name: (tree.path / name).read_text(errors="replace") for name in wanted})
-    except declaration.InvalidDeclaration as error:
-        raise StepRefused("declaration-invalid", str(error)) from None
-    if unread := unread_module(found.tests):
-        raise StepRefused("declaration-invalid", _MODULE_NAME.format(unread[:200]))
-    return found
+        return declared_by(tree)
+    except InvalidDeclaration:
+        return Declaration()
 
 
 async def _unavailable(reason: str) -> Judged:
@@ -130,7 +138,10 @@ def _environment(bench: Bench, version: Version) -> Environment:
     )
 
 
-def _report(command: ValidateChange, evidence: Evidence, environment: Environment | None) -> Report:
+def _report(
+    command: ValidateChange, evidence: Evidence, environment: Environment | None, advice: tuple[CheckResult, ...]
+) -> Report:
+    """Everything that decides is drawn from the evidence alone; advice is only put beside it."""
     verdict = evidence.verdict
     return Report(
         verdict=verdict,
@@ -142,6 +153,6 @@ def _report(command: ValidateChange, evidence: Evidence, environment: Environmen
         head_sha=command.changeset.head_sha,
         environment=environment,
         criteria=evidence.criteria,
-        checks=evidence.checks,
+        checks=(*evidence.checks, *advice),
         failure_signature=judgement.signature(evidence.criteria, evidence.checks) if verdict == "FAIL" else None,
     )

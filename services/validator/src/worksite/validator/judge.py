@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
-from worksite.common.messages import CheckResult, CriterionResult, Grade, TestFile, Verdict
+from worksite.common.messages import CheckResult, CriterionResult, Grade, Harness, TestFile, Verdict
 from worksite.validator.acceptance.broker import examine
 from worksite.validator.bench import Bench, Change
 from worksite.validator.checks import (
@@ -26,14 +25,15 @@ from worksite.validator.checks import (
 from worksite.validator.checks.result import Check, Judged, run_check
 from worksite.validator.domain import judgement
 from worksite.validator.domain.cases import Case, Suite
+from worksite.validator.domain.declaration import is_module
 from worksite.validator.domain.judgement import ACCEPTANCE_FOLDER
 from worksite.validator.selfreport.run import run_spec_tests
 
 CONCURRENT_EXAMINERS = 2
-_MODULE = "test_"
 
 T = TypeVar("T")
 Progress = Callable[[str], Awaitable[None]]
+Examination = tuple[Harness | None, tuple[TestFile, ...]]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ async def judge(bench: Bench, change: Change, progress: Progress) -> Evidence:
     """Every check: acceptance, which mostly waits for the candidate, beside all others one after the other."""
     judging = _Judging(bench, change)
     checks = await together(tell(progress, each) for each in judging.checks())
-    by_name = with_declared_tests({check.name: check for check in checks}, change)
+    by_name = answers(checks, change)
     criteria = tuple(judgement.judge_criterion(each, judging.suites, by_name) for each in change.spec.criteria)
     verdict = judgement.overall(criteria, checks)
     return Evidence(
@@ -85,10 +85,10 @@ class _Judging:
     def checks(self) -> Iterator[Planned]:
         """The longest first."""
         tests = self.change.spec.tests
-        if any(test.path.startswith(ACCEPTANCE_FOLDER) for test in tests):
+        if acceptance_modules(self.change):
             yield Planned(spec_tests.ACCEPTANCE, self.change.acceptance_grade, self._acceptance)
         yield Planned(project_tests.NAME, "self_reported", self._project_tests, self.others)
-        for declared in self.change.spec.commands:
+        for declared in self.change.commands:
             check = partial(commands.command, self.bench, self.change, declared)
             yield Planned(declared.name, "self_reported", check, self.others)
         yield self._queued(types.NAME, "self_reported", types.types)
@@ -105,12 +105,13 @@ class _Judging:
 
     async def _acceptance(self) -> Judged:
         """Each module of tests has an examiner of its own, so that one may run while another waits."""
-        head, harness = self.change.head, self.change.spec.harness
-        modules = acceptance_modules(self.change.spec.tests)
-        runs = (in_turn(self.examiners, partial(examine, self.bench, head, harness, module)) for module in modules)
-        suite = merged(await together(runs))
+        modules = acceptance_modules(self.change)
+        suite = merged(await together(in_turn(self.examiners, partial(self._examined, *each)) for each in modules))
         self._add(self.change.acceptance_grade, suite)
         return spec_tests.judge_suite(spec_tests.ACCEPTANCE, suite)
+
+    async def _examined(self, harness: Harness | None, tests: tuple[TestFile, ...]) -> Suite:
+        return of_module(tests[0].path, await examine(self.bench, self.change.head, harness, tests))
 
     async def _project_tests(self) -> Judged:
         """A Spec that brings no such tests of its own, as that of a review, may name the project's."""
@@ -128,15 +129,18 @@ class _Judging:
         self.suites[grade] = merged([self.suites.get(grade, Suite()), suite])
 
 
-def with_declared_tests(checks: dict[str, CheckResult], change: Change) -> dict[str, CheckResult]:
-    """The declared commands answer for `project-tests` where a project has none for pytest."""
-    tests = checks[project_tests.NAME]
-    declared = [checks[command.name] for command in change.spec.commands]
+def answers(checks: list[CheckResult], change: Change) -> dict[str, CheckResult]:
+    """The checks that may judge a criterion, by name; declared commands answer for `project-tests` where a project has
+    none for pytest. What only the candidate declares may speak against it, and answers nothing."""
+    own = {command.name for command in change.commands} - {command.name for command in change.answering}
+    found = {check.name: check for check in checks if check.name not in own}
+    tests = found[project_tests.NAME]
+    declared = [found[command.name] for command in change.answering]
     if tests.verdict != "not_applicable" or not declared:
-        return checks
+        return found
     said = "; ".join(f"{check.name}: {check.evidence}" for check in declared)
     answer = tests.model_copy(update={"verdict": commands.taken_together(declared), "evidence": said})
-    return {**checks, project_tests.NAME: answer}
+    return {**found, project_tests.NAME: answer}
 
 
 async def together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -155,21 +159,24 @@ async def in_turn(turns: asyncio.Semaphore, work: Callable[[], Awaitable[T]]) ->
         return await work()
 
 
-def acceptance_modules(tests: tuple[TestFile, ...]) -> list[tuple[TestFile, ...]]:
-    """One group per acceptance test module: the module and the helpers that all of them share."""
+def acceptance_modules(change: Change) -> list[Examination]:
+    """One for each module of acceptance tests. Those of the Spec run beside its own helpers only, and with its own
+    harness: nothing that the project has in the same folder comes near them."""
+    spec, declared = change.spec, change.declared
+    return [*_modules(spec.harness, spec.tests), *_modules(declared.harness, declared.tests)]
+
+
+def _modules(harness: Harness | None, tests: tuple[TestFile, ...]) -> Iterator[Examination]:
+    """Each module with the helpers that all of them share."""
     files = [test for test in tests if test.path.startswith(ACCEPTANCE_FOLDER)]
-    modules = [test for test in files if _is_module(test.path)]
-    return [(module, *(test for test in files if test not in modules)) for module in modules]
+    helpers = [test for test in files if not is_module(test.path)]
+    return ((harness, (module, *helpers)) for module in files if is_module(module.path))
 
 
-def unread_module(tests: tuple[TestFile, ...]) -> str | None:
-    """The path of an acceptance file that pytest would collect and nobody here would run as a module of its own."""
-    names = (test.path for test in tests if test.path.startswith(ACCEPTANCE_FOLDER))
-    return next((name for name in names if name.endswith("_test.py") and not _is_module(name)), None)
-
-
-def _is_module(path: str) -> bool:
-    return PurePosixPath(path).name.startswith(_MODULE)
+def of_module(path: str, suite: Suite) -> Suite:
+    """What a module says of tests that are none of its own may count against the change, but shows nothing."""
+    kept = {key: case for key, case in suite.cases.items() if case.outcome != "passed" or key.startswith(f"{path}::")}
+    return replace(suite, cases=kept)
 
 
 def merged(suites: list[Suite]) -> Suite:

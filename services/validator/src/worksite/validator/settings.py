@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import Field
+from worksite.common.llm.settings import ModelSettings
 from worksite.common.settings import ServiceSettings
 from worksite.validator.sandbox import SandboxSettings
 from worksite.validator.sandbox.settings import Mode
 
 
-class ValidatorSettings(ServiceSettings):
+class ValidatorSettings(ServiceSettings, ModelSettings):
     """Environment variables (upper case) or files of the same name in SECRETS_DIR."""
 
     worker_concurrency: int = Field(default=1, ge=1, le=64, description="judgements at a time; each runs two programs")
@@ -25,6 +26,13 @@ class ValidatorSettings(ServiceSettings):
     sandbox: Mode = Field(
         default="auto",
         description="isolation level; auto: the strongest that works; none: by hand only, confines nothing",
+    )
+
+    validator_review: bool = Field(
+        default=True, description="where there is a key, a model says what it thinks of each change; no verdict asks it"
+    )
+    validator_review_seconds: float = Field(
+        default=120, gt=0, description="how long such a review may take; then the Report goes without"
     )
 
     def sandbox_settings(self) -> SandboxSettings:

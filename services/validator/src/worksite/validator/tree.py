@@ -20,6 +20,7 @@ MAX_FILES = 20_000
 MAX_TREE_BYTES = 96 * MIB
 MAX_FILE_BYTES = 8 * MIB
 MAX_LISTING_BYTES = 8 * MIB
+MAX_PATCH_BYTES = MIB
 MAX_PATH_BYTES = 1024
 MAX_NAME_BYTES = 255  # of most file systems
 MAX_DEPTH = 64
@@ -34,7 +35,14 @@ _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_OPTIONAL_LOCKS": "0",
 }
-_SAFE = ("-c", "core.hooksPath=/dev/null", "-c", "transfer.fsckObjects=true", "-c", "gc.auto=0")
+_SAFE = (
+    *("-c", "core.hooksPath=/dev/null"),
+    *("-c", "transfer.fsckObjects=true"),
+    *("-c", "gc.auto=0"),
+    *("-c", "core.quotePath=false"),
+)
+_EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+"""Which git knows without having it."""
 _REGULAR = {"100644": 0o644, "100664": 0o644, "100755": 0o755}
 
 
@@ -100,6 +108,20 @@ class Repository:
         except GitFailed:
             return False
         return True
+
+    async def patch(self, base: str | None, head: str) -> str:
+        """What the head changes, as git writes it, cut off where it is too long to be read; without a base it is all
+        of the head. Raises GitFailed."""
+        command = ("diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", base or _EMPTY_TREE, head)
+        async with _running(self._directory, *command, "--") as process:
+            assert process.stdout is not None
+            try:
+                found = await process.stdout.readexactly(MAX_PATCH_BYTES)
+            except asyncio.IncompleteReadError as error:
+                found = error.partial
+                _, errors = await process.communicate()
+                _check(process, "diff", errors)
+        return found.decode(errors="replace")
 
     async def export(self, commit: str, target: Path) -> Tree:
         """Write the commit's regular files below `target`. Raises StepRefused when it is unknown, broken or too big."""

@@ -11,7 +11,7 @@ import httpx
 from worksite.cli.client.access import DEFAULT_ROLE, Access, transport
 from worksite.cli.client.refusals import GatewayError, NotTaken, NotThere, Say, TooMany, patiently, problem
 
-_KINDS: Mapping[int, type[GatewayError]] = {404: NotThere, 413: NotTaken, 422: NotTaken}
+_KINDS: Mapping[int, type[GatewayError]] = {400: NotTaken, 404: NotThere, 413: NotTaken, 422: NotTaken}
 _ATTEMPTS = 3
 
 T = TypeVar("T")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -30,6 +32,12 @@ class Row:
     seconds: float | None = None
     cost_usd: float = 0
     note: str = ""
+    package: str = ""
+
+    @property
+    def name(self) -> str:
+        """The step, with the work package that it builds."""
+        return f"{self.step} {self.package}".rstrip()
 
 
 @dataclass
@@ -37,30 +45,42 @@ class Progress:
     """What the events so far say; `apply` is the whole logic."""
 
     rows: dict[str, Row] = field(default_factory=dict[str, Row])
-    status: str = "queued"
 
     def apply(self, event: Event, now: float) -> str | None:
         """Take in one event; returns the line to print where there is no live table."""
         if event.kind == "state":
             return self._state(event, now)
+        if event.kind != "progress":
+            return None
         row = self.rows.setdefault(event.step, Row(event.step, event.producer, now))
-        if event.kind == "progress":
-            row.note = str(event.body["text"])
-            return f"{event.step}: {row.note}"
-        return None
+        row.note = str(event.body["text"])
+        return f"{row.name}: {row.note}"
 
     def _state(self, event: Event, now: float) -> str | None:
         body = event.body
-        self.status = body["status"]
         lines: list[str] = []
         for record in body["history"]:
             row = self.rows.setdefault(record["step"], Row(record["step"], record["agent"], now))
             if row.seconds is None:
                 _finish(row, record)
-                lines.append(f"{row.step}: {row.status} ({row.engine or row.agent}, {row.seconds:.1f} s) {row.note}")
-        if step := body.get("step"):
-            self.rows.setdefault(step, Row(step, "", now)).round = body["round"]
+                lines.append(f"{row.name}: {row.status} ({row.engine or row.agent}, {row.seconds:.1f} s) {row.note}")
+        in_flight = dict(_in_flight(body))
+        for step, package in in_flight.items():
+            row = self.rows.setdefault(step, Row(step, "", now))
+            row.round, row.package = body["round"], package
+        for row in self.rows.values():
+            if row.seconds is None and row.step not in in_flight:  # nobody waits for its result any more
+                row.status, row.seconds = "taken away", now - row.started
         return "\n".join(lines) or None
+
+
+def _in_flight(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The steps of a state that are under way, each with its package, if it builds one."""
+    if step := body.get("step"):
+        yield step, ""
+    for package in body.get("packages", ()):
+        if step := package["step"]:
+            yield step, package["id"]
 
 
 def _finish(row: Row, record: dict[str, object]) -> None:
@@ -105,17 +125,18 @@ class Display:
 
     def _render(self) -> Group:
         table = Table(*_COLUMNS, title=self._title, title_justify="left", box=None, pad_edge=False)
-        running: Row | None = None
-        for row in self._progress.rows.values():
+        rows = self._progress.rows.values()
+        for row in rows:
             seconds = row.seconds if row.seconds is not None else time.monotonic() - row.started
-            running = row if row.seconds is None else running
             table.add_row(
-                row.step, row.agent, str(row.round or ""), Text(row.engine), _styled(row.status), f"{seconds:.1f}",
-                f"${row.cost_usd:.4f}",
+                Text(row.name), row.agent, str(row.round or ""), Text(row.engine), _styled(row.status),
+                f"{seconds:.1f}", f"${row.cost_usd:.4f}",
             )  # fmt: skip
-        if running is None or self._progress.status != "running":
-            return Group(table)
-        return Group(table, Spinner("dots", Text(f" {running.step}: {running.note or 'working'}", style="dim")))
+        return Group(table, *(_spinner(row) for row in rows if row.seconds is None))
+
+
+def _spinner(row: Row) -> Spinner:
+    return Spinner("dots", Text(f" {row.name}: {row.note or 'working'}", style="dim"))
 
 
 def _styled(status: str) -> Text:

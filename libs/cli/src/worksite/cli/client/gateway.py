@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -79,6 +80,11 @@ class Gateway:
     async def search(self, body: dict[str, object]) -> dict[str, Any]:
         """Search the knowledge base."""
         return dict((await self._connection.call("POST", "/v1/search", json=body)).json())
+
+    async def stats(self, since: datetime | None) -> dict[str, Any]:
+        """What the tenant's tasks came to."""
+        params = {"since": since.isoformat()} if since else {}
+        return dict((await self._connection.call("GET", "/v1/stats", params=params)).json())
 
     async def explain_route(self, body: dict[str, object]) -> dict[str, Any]:
         """Which route a request would take, and why."""

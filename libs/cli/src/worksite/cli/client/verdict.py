@@ -47,7 +47,9 @@ def explanation(view: dict[str, Any]) -> list[str]:
     lines = [str(view["reason"])] if view.get("reason") else []
     delivered = view.get("delivered")
     if delivered and delivered["merge_request"]:
-        lines.append(f"merge request: {delivered['merge_request']}")
+        state = delivered.get("merge_request_state")
+        ended = f" ({state})" if state in ("merged", "closed") else ""
+        lines.append(f"merge request: {delivered['merge_request']}{ended}")
     if answer := view.get("answer"):
         lines = str(answer["text"]).splitlines()
     question = view.get("question")
@@ -57,3 +59,20 @@ def explanation(view: dict[str, Any]) -> list[str]:
         lines += [f"  not covered: {text}" for text in question["missing"]]
         lines += [str(question["hint"])]
     return lines
+
+
+def awaited(approval: dict[str, Any]) -> list[str]:
+    """What an approver's word allows, in lines: all that its digest covers."""
+    planned = approval.get("delivery")
+    if not planned:
+        return [f"digest:         {approval['digest']}"]
+    title, into = planned["title"] or "the task's id", planned["into"] or "the default branch"
+    opened = f"{title!r}, into {into}" if planned["merge_request"] else "none"
+    return [
+        f"push to:        {planned['remote']}",
+        f"a new branch:   {planned['branch']}",
+        f"at the commit:  {planned['head_sha']}, based on {planned['base_sha']}",
+        f"of the bundle:  {planned['bundle']}",
+        f"merge request:  {opened}",
+        f"digest:         {approval['digest']}",
+    ]

@@ -34,6 +34,11 @@ def show(path: Repository = Path()) -> None:
 
 
 @worktrees.command("clean")
-def clean(path: Repository = Path()) -> None:
+def clean(
+    path: Repository = Path(),
+    discard_ignored: Annotated[
+        bool, typer.Option("--discard-ignored", help="let worktrees go whose ignored files are in no commit")
+    ] = False,
+) -> None:
     """Commit what is not committed, and take the worktrees away; those in use stay, and the exit code is 1."""
-    end(finished(commands_worktrees.clean(path, Screen())))
+    end(finished(commands_worktrees.clean(path, discard_ignored, Screen())))

@@ -54,10 +54,11 @@ class Convertible:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that is there but not ingested."""
+    """A file that is there but not ingested; `chosen`: it was named itself, so somebody expects it to be."""
 
     path: str
     reason: str
+    chosen: bool = False
 
 
 def origin(folder: Path) -> str:
@@ -76,6 +77,8 @@ async def read(paths: Iterable[Path]) -> list[Text | Convertible | Skipped]:
                     f"{found[name][0]} and {file} would both be {name}: ingest them from a common folder"
                 )
             result = _read(file, name, chosen=file == root)
+            if isinstance(result, Skipped):
+                result = replace(result, chosen=file == root)
             in_folder = not isinstance(result, Skipped) and root.is_dir()
             found[name] = file, replace(result, origin=origin(root)) if in_folder else result
     return [result for _, result in found.values()]

@@ -51,9 +51,12 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "builder": (
         *_MODELS,
         "MAX_REPOSITORY_BYTES", "MAX_UPLOAD_BYTES", "MAX_LEFTOVER_BYTES",
-        "CLONE_TIMEOUT_SECONDS", "ALLOW_FILE_URLS", "ALLOW_PRIVATE_HOSTS", "GIT_CREDENTIALS",
+        "CLONE_TIMEOUT_SECONDS", "ALLOW_FILE_URLS", "ALLOW_FILE_PUSHES", "ALLOW_PRIVATE_HOSTS", "GIT_CREDENTIALS",
     ),
-    "validator": ("SANDBOX", "ALLOW_INDEX", "MAX_ENVIRONMENT_CACHE_BYTES"),
+    "validator": (
+        *_MODELS,
+        "SANDBOX", "ALLOW_INDEX", "MAX_ENVIRONMENT_CACHE_BYTES", "VALIDATOR_REVIEW", "VALIDATOR_REVIEW_SECONDS",
+    ),
     "rag": (
         "KNOWLEDGE_DIRS", "RAG_BACKEND", "RAG_EMBEDDER_PATH", "RAG_EMBEDDER_THREADS", "RAG_ALPHA", "RAG_COLLECTION",
         "RAG_RERANKER", "RAG_RERANK_WEIGHT", "RAG_RERANK_SECONDS", "RAG_RERANK_TOKENS", "RAG_TASK_RESULTS",
@@ -209,19 +212,25 @@ def service_environment(
         "PYTHONUNBUFFERED": "1",
     }
     blueprints = {"BLUEPRINTS_DIR": str(root / "blueprints")}
-    agent = blueprints | {"PROMPTS_DIR": str(root / "prompts")}
+    prompts = {"PROMPTS_DIR": str(root / "prompts")}
     own: dict[str, dict[str, str]] = {
         "gateway": {"DASHBOARD_PORT": str(port), "POLICY_DIR": str(root / "policies")},
         "admin": {"ADMIN_PORT": str(port)},
-        "architect": agent,
-        "builder": agent,
-        "validator": {"WHEELHOUSE_DIR": str(state.wheelhouse)},
+        "architect": blueprints | prompts,
+        "builder": blueprints | prompts,
+        "validator": prompts | {"WHEELHOUSE_DIR": str(state.wheelhouse)},
         "rag": blueprints | {"KNOWLEDGE_DIRS": str(root / "docs")},
     }
     # ONNX Runtime leaves a file of its telemetry, .ses, where temporary files go.
     kept = {"TMPDIR": str(state.of(service))} if service == "rag" else {}
-    given = {name: environ[name] for name in (*_INHERITED, *_OPTIONS[service]) if name in environ}
+    given = {name: environ[name] for name in (*_INHERITED, *_options(service, environ)) if name in environ}
     return wiring | own[service] | given | kept
+
+
+def _options(service: str, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """A candidate that nothing confines could read the provider's key out of the validator's environment."""
+    unconfined = service == "validator" and environ.get("SANDBOX") == "none"
+    return tuple(name for name in _OPTIONS[service] if not (unconfined and name in _MODELS))
 
 
 def _grace_seconds() -> float:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
+
+from worksite.cli.stack.lines import as_it_is
 
 _MAX_BYTES, _OLD_FILES = 10 << 20, 3
 
@@ -25,7 +28,8 @@ class _LogFile(RotatingFileHandler):
 class StackLog:
     """Every line of every process, with its name in front. The file is opened with the first of them."""
 
-    def __init__(self, path: Path, *, echo: bool) -> None:
+    def __init__(self, path: Path, *, echo: Callable[[str, str], str] | None = None) -> None:
+        """`echo` makes of a program's name and its line what the terminal shows."""
         self._path = path
         self._echo = echo
 
@@ -40,14 +44,13 @@ class StackLog:
 
     def write(self, name: str, line: str) -> None:
         """One line of one process."""
-        text = f"{name:9} | {line}"
-        self._file.emit(logging.LogRecord("stack", logging.INFO, "", 0, text, None, None))
+        self._file.emit(logging.LogRecord("stack", logging.INFO, "", 0, as_it_is(name, line), None, None))
         if self._echo and not (name == "nats" and "[INF]" in line):  # its banner would bury everything else
-            self._show(text)
+            self._show(self._echo(name, line))
 
     def _show(self, text: str) -> None:
         """Whoever read it may have gone (a pipe, a terminal): the stack goes on, and the file has every line."""
         try:
             print(text, file=sys.stdout, flush=True)
         except OSError:
-            self._echo = False
+            self._echo = None

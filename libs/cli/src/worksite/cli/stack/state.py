@@ -121,7 +121,7 @@ class State:
             self._ensure(user, "nats_password", secrets.token_urlsafe(32))
         self._ensure("cli", "client_secret", secrets.token_urlsafe(32))
         self._ensure("gateway", "issuer_key", signing_key())
-        self._ensure("gateway", "issuer_clients", client_registry(self.secret("cli", "client_secret")))
+        self._ensure("gateway", "issuer_clients", clients(self.secret("cli", "client_secret")))
 
     def _ensure(self, owner: str, name: str, value: str) -> None:
         directory = self.secrets(owner)
@@ -151,8 +151,8 @@ def signing_key() -> str:
     return json.dumps(document)
 
 
-def client_registry(secret: str) -> str:
-    """The one client of the embedded issuer: whoever may read the state directory owns the stack."""
+def clients(secret: str) -> str:
+    """The one client that an issuer of ours begins with: whoever has its secret may do everything, for every tenant."""
     digest = hashlib.sha256(secret.encode()).hexdigest()
     roles = ["viewer", "developer", "approver", "operator"]
     return json.dumps([{"client_id": CLIENT_ID, "secret_sha256": digest, "tenants": "*", "roles": roles}])

@@ -12,6 +12,9 @@ from worksite.cli.worktrees.locks import locked
 
 ROLES = ("architect", "builder", "validator")
 HEADS = "refs/heads/"
+STARTING = "worksite worktrees start"
+"""The reason that one is locked with until it is whole. Git's own reason is of somebody else's `git worktree add`."""
+_INITIALIZING = "initializing"
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,22 @@ class Entry:
 
     @property
     def unfinished(self) -> bool:
-        """Its `git worktree add` was killed."""
-        return self.locked == "initializing"
+        """Its `worksite worktrees start` was killed."""
+        return self.locked == STARTING
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it is no usable worktree, and what to do; None: it is one."""
+        if self.unfinished:
+            return "incomplete: 'worksite worktrees start' makes it anew"
+        if self.locked == _INITIALIZING:
+            return f"git is making it, or was killed doing so: 'git worktree remove -f -f {self.path}' takes it away"
+        try:
+            if not self.path.exists():
+                return "not there: if you have moved it, 'git worktree repair ITS_PLACE', else 'git worktree prune'"
+            return None if (self.path / ".git").exists() else "without its .git: 'git worktree repair' mends it"
+        except OSError as error:
+            return f"not to be looked at: {error.strerror}"
 
 
 @dataclass(frozen=True)
@@ -64,6 +81,12 @@ class Home:
         """Those that are registered, by role."""
         registered = {entry.path: entry for entry in await _entries(self.git)}
         return {role: registered[self.place(role)] for role in ROLES if self.place(role) in registered}
+
+    async def elsewhere(self) -> dict[str, Path]:
+        """Where the branch of a role is checked out that is not in its place: a worktree that was moved, for one."""
+        found = {entry.branch: entry.path for entry in await _entries(self.git)}
+        checked_out = {role: found[branch_of(role)] for role in ROLES if branch_of(role) in found}
+        return {role: path for role, path in checked_out.items() if path != self.place(role)}
 
     @contextmanager
     def to_itself(self) -> Iterator[Home]:

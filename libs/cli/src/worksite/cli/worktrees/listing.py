@@ -39,14 +39,7 @@ class Worktree:
 
 async def worktrees(home: Home) -> list[Worktree | Entry]:
     """All that are registered, in the order of their roles; as an Entry what is no usable worktree."""
-    return [
-        await _worktree(role, entry) if is_whole(entry) else entry for role, entry in (await home.entries()).items()
-    ]
-
-
-def is_whole(entry: Entry) -> bool:
-    """False for what a killed command or a person has left behind of one."""
-    return not entry.unfinished and (entry.path / ".git").exists()
+    return [entry if entry.trouble else await _worktree(role, entry) for role, entry in (await home.entries()).items()]
 
 
 def is_live(folder: Path) -> bool:

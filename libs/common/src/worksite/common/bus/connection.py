@@ -236,9 +236,17 @@ class Bus:
         finally:
             await subscription.unsubscribe()
 
-    async def request_raw(self, subject: str, data: bytes, headers: dict[str, str] | None = None) -> Msg:
-        """One request, one reply. Raises BusUnavailable or PermissionDenied."""
-        call = self.client.request(subject, data, timeout=self.settings.timeout_seconds, headers=headers)
+    async def request_raw(
+        self,
+        subject: str,
+        data: bytes,
+        headers: dict[str, str] | None = None,
+        *,
+        timeout_seconds: float | None = None,
+    ) -> Msg:
+        """One request, one reply, by default in the time that all have. Raises BusUnavailable, PermissionDenied."""
+        timeout = timeout_seconds or self.settings.timeout_seconds
+        call = self.client.request(subject, data, timeout=timeout, headers=headers)
         return await self._guarded(subject, call)
 
     async def purge(self, stream: str, subject: str, up_to: int | None = None) -> int:

@@ -90,13 +90,24 @@ async def _answer(accepts: type[Q], handler: Callable[[Q], Awaitable[Message]], 
         return RequestFailed(code="internal", detail="the endpoint failed; see its log", retryable=True)
 
 
-async def request(bus: Bus, service: str, verb: str, question: Message, expects: type[A]) -> A:
-    """Ask another service. Raises ServiceUnavailable when it is away or overloaded, Permanent when it refuses."""
+async def request(
+    bus: Bus,
+    service: str,
+    verb: str,
+    question: Message,
+    expects: type[A],
+    *,
+    timeout_seconds: float | None = None,
+) -> A:
+    """Ask another service; what takes longer than other answers says so.
+
+    Raises ServiceUnavailable when it is away or overloaded, Permanent when it refuses.
+    """
     subject = rpc_subject(service, verb)
     headers = {"ce-type": question.ce_type()}
     with telemetry.published(subject, headers):
         try:
-            reply = await bus.request_raw(subject, question.to_json(), headers)
+            reply = await bus.request_raw(subject, question.to_json(), headers, timeout_seconds=timeout_seconds)
         except WorksiteError as error:
             raise ServiceUnavailable(f"{service} does not answer: {error}") from error
     if (reply.headers or {}).get("ce-type") == RequestFailed.ce_type():

@@ -30,13 +30,12 @@ from worksite.common.llm.conversation import (
     user,
 )
 from worksite.common.llm.errors import AgentStuck, BudgetExceeded, ModelRequestRefused, OutputRejected, UnknownPrice
-from worksite.common.llm.outputs import parsed, schema_of, shortly
+from worksite.common.llm.outputs import GARBLED, parsed, schema_of, shortly
+from worksite.common.llm.surrogates import spelled
 
 log = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
 _MAX_RESULT_CHARACTERS = 30_000
-_CREDENTIALS = frozenset({401, 403})
-"""Of an answer with such a status nothing is repeated: some servers quote the key in it."""
 
 
 class ToolFailed(Exception):
@@ -65,7 +64,7 @@ class AgentTool:
         except ValidationError as error:
             return ToolResult(tool_use_id=use.id, content=shortly(error, "the input"), is_error=True)
         except ToolFailed as error:
-            return ToolResult(tool_use_id=use.id, content=str(error), is_error=True)
+            return ToolResult(tool_use_id=use.id, content=_bounded(str(error)), is_error=True)
         return ToolResult(tool_use_id=use.id, content=_bounded(said) or "(nothing)")
 
 
@@ -73,7 +72,7 @@ async def found_once(calls: StepCalls, name: str, find: Callable[[], Awaitable[s
     """What a step looks up by itself, under a name of its own: journaled, so that a replay goes by the very same."""
 
     async def run() -> ToolResult:
-        return ToolResult(tool_use_id=name, content=await find())
+        return ToolResult(tool_use_id=name, content=spelled(await find()))
 
     return (await calls.use(ToolUse(id=name, name=name, input={}), run)).content
 
@@ -129,7 +128,7 @@ class Agent(Generic[M]):
         self, request: ModelRequest, reply: Completion, attention: Attention
     ) -> tuple[ModelRequest, Attention]:
         """One after the other, in the order in which they were asked for."""
-        turn = [(use, await self._used(use)) for use in reply.tool_uses]
+        turn = [(use, _unreadable(use) if reply.garbled else await self._used(use)) for use in reply.tool_uses]
         edited = any(self._edits(use) and not result.is_error for use, result in turn)
         attention = attention.after(turn, edited)
         if attention.stuck:
@@ -167,14 +166,18 @@ def told_to_the_client() -> Generator[None]:
     except BudgetExceeded as error:
         raise StepRefused("budget_exceeded", str(error)) from error
     except ModelRequestRefused as error:
-        said = f"status {error.status}, {error.kind}" if error.status in _CREDENTIALS else str(error)
-        raise StepRefused("model_request_refused", f"the language model cannot be used: {said}") from error
+        raise StepRefused("model_request_refused", f"the language model cannot be used: {error}") from error
     except OutputRejected as error:
         code = "model_refused" if error.reason == "refusal" else "unusable_answer"
         raise StepRefused(code, f"the language model gave no answer that can be used: {error.detail}") from error
     except (AgentStuck, UnknownPrice) as error:
         code = "agent_stuck" if isinstance(error, AgentStuck) else "unknown_price"
         raise StepRefused(code, str(error)) from error
+
+
+def _unreadable(use: ToolUse) -> ToolResult:
+    """Nobody knows which of the reply's uses were meant as they stand."""
+    return ToolResult(tool_use_id=use.id, content=GARBLED, is_error=True)
 
 
 def _spoken(reply: Completion, wrong: Sequence[str]) -> Turn:
@@ -191,6 +194,8 @@ def _sent_back(wrong: Sequence[str]) -> str:
 
 
 def _bounded(text: str) -> str:
+    """As a model can be told: a file's name may be no text."""
+    text = spelled(text)
     if len(text) <= _MAX_RESULT_CHARACTERS:
         return text
     return f"{text[:_MAX_RESULT_CHARACTERS]}\n… cut: {len(text)} characters in all"

@@ -39,9 +39,9 @@ class AnthropicModel:
     """One connection pool; one for a process. Close it."""
 
     def __init__(self, api_key: SecretStr, base_url: str | None = None, patience: Patience = Patience()) -> None:
-        self._patience = patience
+        self._patience, self._key = patience, api_key.get_secret_value()
         self._client = AsyncAnthropic(
-            api_key=api_key.get_secret_value(),
+            api_key=self._key,
             base_url=base_url,
             max_retries=0,
             timeout=anthropic.Timeout(patience.silence_seconds, connect=_CONNECT_SECONDS),
@@ -50,6 +50,7 @@ class AnthropicModel:
 
     async def reply(self, request: ModelRequest, heard: Heard | None = None) -> Completion:
         """See the port."""
+        request.check_sendable()
         reply = StreamedReply(heard)
         try:
             async with asyncio.timeout(self._patience.whole_seconds):
@@ -59,7 +60,7 @@ class AnthropicModel:
         except TimeoutError as error:
             raise reply.trouble("timeout", f"no reply within {self._patience.whole_seconds:g} s") from error
         except (anthropic.AnthropicError, httpx2.HTTPError, ValueError) as error:
-            raise translated(error, reply) from error
+            raise translated(error, reply, self._key) from None  # its own text may hold the key
 
     async def _streamed(self, request: ModelRequest, reply: StreamedReply) -> str | None:
         """Feeds the reply; returns the provider's id of the request."""
@@ -72,6 +73,7 @@ class AnthropicModel:
 
     async def count_tokens(self, request: ModelRequest) -> int:
         """See the port."""
+        request.check_sendable()
         nothing = StreamedReply()
         try:
             async with asyncio.timeout(_COUNT_SECONDS):
@@ -80,7 +82,7 @@ class AnthropicModel:
         except TimeoutError as error:
             raise nothing.trouble("timeout", f"tokens were not counted within {_COUNT_SECONDS:g} s") from error
         except (anthropic.AnthropicError, httpx2.HTTPError, ValueError) as error:
-            raise translated(error, nothing) from error
+            raise translated(error, nothing, self._key) from None
 
     async def close(self) -> None:
         """See the port."""

@@ -142,8 +142,12 @@ class StepCalls:
     async def _tried(self, attempt: _Try, heard: Heard | None) -> tuple[JournaledCall, Pass]:
         """A call that is cancelled counts at its worst: nobody knows whether it is billed."""
         terms, request = self._terms, attempt.request
-        worst = await self._reserved(attempt)
-        given = await self._admitted(attempt)
+        try:
+            worst = await self._reserved(attempt)
+            given = await self._admitted(request)
+        except BaseException:  # cancelled too: nothing was sent
+            await self._free(attempt)
+            raise
         with genai.calling(request, terms.provider, self._task) as call:
             try:
                 completion = await terms.model.reply(request, heard)
@@ -169,15 +173,12 @@ class StepCalls:
             reserved_at=attempt.reserved_at,
         ), given
 
-    async def _admitted(self, attempt: _Try) -> Pass:
-        started, request = time.monotonic(), attempt.request
+    async def _admitted(self, request: ModelRequest) -> Pass:
+        started = time.monotonic()
         try:
             return await self._terms.governor.admit(
                 request.model, self._expected_input(request), request.max_tokens, self._terms.patience_seconds
             )
-        except ModelUnavailable:
-            await self._free(attempt)
-            raise
         finally:
             genai.waited(request.model, time.monotonic() - started)
 

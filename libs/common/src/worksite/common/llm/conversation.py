@@ -6,7 +6,9 @@ import hashlib
 import json
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, StringConstraints, model_validator
+from pydantic import Field, JsonValue, StringConstraints, TypeAdapter, model_validator
+from worksite.common.llm.errors import ModelRequestRefused
+from worksite.common.llm.surrogates import holds_half
 from worksite.common.llm.usage import Usage
 from worksite.common.messages.base import Model
 
@@ -60,6 +62,7 @@ class ToolResult(Model):
 
 
 Part = Annotated[Text | Thinking | RedactedThinking | ToolUse | ToolResult, Field(discriminator="type")]
+Parts: TypeAdapter[tuple[Part, ...]] = TypeAdapter(tuple[Part, ...])
 _ANSWERED_BY: dict[Role, tuple[type[Model], ...]] = {
     "user": (Text, ToolResult),
     "assistant": (Text, Thinking, RedactedThinking, ToolUse),
@@ -144,6 +147,11 @@ class ModelRequest(Model):
         """The same for equal requests, in every process."""
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":")).encode()
 
+    def check_sendable(self) -> None:
+        """Raises ModelRequestRefused for what cannot be written as UTF-8; every adapter asks first."""
+        if holds_half(json.dumps(self.model_dump(mode="json"), ensure_ascii=False)):
+            raise ModelRequestRefused(None, "not_unicode", "it holds halves of surrogate pairs, which are no text")
+
     @property
     def digest(self) -> str:
         """SHA-256 of the request, by which a journal knows it again."""
@@ -164,6 +172,9 @@ class Completion(Model):
     usage: Usage
     refusal: str | None = Field(default=None, description="the provider's category of a refusal, where it names one")
     request_id: str | None = None
+    garbled: bool = Field(
+        default=False, description="U+FFFD stands for halves of characters, {} for an input that cannot be read"
+    )
 
     @property
     def text(self) -> str:

@@ -36,8 +36,10 @@ class ModelRequestRefused(Permanent):
     """The provider will not take this request however often it is sent: malformed, too large, no such model, no
     credentials, no credit."""
 
-    def __init__(self, status: int, kind: str, detail: str, request_id: str | None = None) -> None:
-        super().__init__(f"the model's provider answers {status} {kind}: {detail}")
+    def __init__(self, status: int | None, kind: str, detail: str, request_id: str | None = None) -> None:
+        """Without a status it was not even sent."""
+        whose = f"the model's provider answers {status} {kind}" if status else f"the request cannot be sent, {kind}"
+        super().__init__(f"{whose}: {detail}")
         self.status = status
         self.kind = kind
         self.request_id = request_id

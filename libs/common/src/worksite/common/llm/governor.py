@@ -70,8 +70,12 @@ class Governor:
             return after
 
         await self._change(model, admitted)
-        if waits[-1] > 0:
-            await self._sleep(waits[-1])
+        try:
+            if waits[-1] > 0:
+                await self._sleep(waits[-1])
+        except BaseException:  # cancelled: the moment is somebody else's
+            await self._change(model, lambda pace: pace.returned(limits, input_tokens, expected[-1]))
+            raise
         return Pass(model, input_tokens, expected[-1])
 
     async def settle(self, given: Pass, usage: Usage | None) -> None:

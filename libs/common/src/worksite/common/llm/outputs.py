@@ -16,6 +16,10 @@ from worksite.common.llm.errors import OutputRejected
 M = TypeVar("M", bound=BaseModel)
 Schema = dict[str, Any]
 
+GARBLED = (
+    "the reply cannot be read as it stands: it holds halves of surrogate pairs (write such characters whole, or spell "
+    "them out in ASCII), or an input that is no JSON object or is nested too deeply"
+)
 _COMBINED = {"anyOf": "anyOf", "oneOf": "anyOf", "allOf": "allOf"}
 _FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
 _KEPT = {"title", "type", "enum", "const", "description"}
@@ -39,6 +43,8 @@ def parsed(completion: Completion, model: type[M]) -> M:
         raise OutputRejected("refusal", f"the model refuses: {completion.refusal or 'no reason given'}")
     if completion.stop_reason in {"max_tokens", "model_context_window_exceeded"}:
         raise OutputRejected("cut_off", "the reply was cut off before it ended: answer more briefly")
+    if completion.garbled:
+        raise OutputRejected("unusable", GARBLED)
     try:
         found = json.loads(completion.text)
     except ValueError as error:

@@ -58,6 +58,12 @@ class Pace(Model):
         moved = {"requests_at": ahead[0], "input_at": ahead[1], "output_at": ahead[2]}
         return self.model_copy(update=moved), wait
 
+    def returned(self, limits: PaceLimits, input_tokens: int, output_tokens: int) -> Pace:
+        """A call that was let through was never made."""
+        request, _, _ = limits.seconds(1, 0, 0)
+        pace = self.settled(limits, -input_tokens, -output_tokens, None)
+        return pace.model_copy(update={"requests_at": self.requests_at - request})
+
     def settled(self, limits: PaceLimits, more_input: int, more_output: int, output_tokens: int | None) -> Pace:
         """After the call: used so much more (or less) than expected. `output_tokens` of a whole reply, for the mean."""
         _, by_input, by_output = limits.seconds(0, more_input, more_output)

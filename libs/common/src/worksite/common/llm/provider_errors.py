@@ -1,5 +1,9 @@
 """What the SDK raises, in our words. Where a stream breaks it lets the HTTP client's errors through, and an error told
-inside a stream has the status 200: so there the type counts."""
+inside a stream has the status 200: so there the type counts.
+
+Of an error's text only what the provider says is passed on, and never our key: HTTP clients quote headers, and some
+servers quote the key that they do not take.
+"""
 
 from __future__ import annotations
 
@@ -21,26 +25,24 @@ _BY_TYPE: Final[dict[str, Trouble]] = {
     "timeout_error": "timeout",
 }
 _BY_STATUS: Final[dict[int, Trouble]] = {408: "timeout", 409: "server_error", 429: "rate_limited", 529: "overloaded"}
+_ABOUT_THE_KEY = frozenset({401, 403})
 _SPENT = "spend_limit_reached"
 """How the codes end that say that an account has spent what it may: told as 429, and not over in a minute."""
 
 
-def translated(error: Exception, reply: StreamedReply) -> WorksiteError:
+def translated(error: Exception, reply: StreamedReply, key: str) -> WorksiteError:
     """ModelUnavailable where another try may do, ModelRequestRefused where none will."""
     if isinstance(error, anthropic.APIStatusError):
-        return _status(error, reply)
+        return _status(error, reply, key)
     if isinstance(error, anthropic.APITimeoutError | httpx2.TimeoutException):
         return reply.trouble("timeout", "the server fell silent")
     if isinstance(error, anthropic.APIConnectionError):
-        return reply.trouble("connection", f"{error.__cause__ or error}")
-    if isinstance(error, httpx2.HTTPError):
-        return reply.trouble("broken_stream", f"{type(error).__name__}: {error}")
-    return reply.trouble("malformed", f"{type(error).__name__}: {error}")
+        return reply.trouble("connection", type(error.__cause__ or error).__name__)
+    return reply.trouble("broken_stream" if isinstance(error, httpx2.HTTPError) else "malformed", type(error).__name__)
 
 
-def _status(error: anthropic.APIStatusError, reply: StreamedReply) -> WorksiteError:
-    headers = error.response.headers
-    status = error.status_code
+def _status(error: anthropic.APIStatusError, reply: StreamedReply, key: str) -> WorksiteError:
+    headers, status, said = error.response.headers, error.status_code, _said(error).replace(key, "[key]")
     trouble = _BY_STATUS.get(status)
     if trouble is None and (status < 400 or status >= 500):
         trouble = _BY_TYPE.get(error.type or "", "server_error")
@@ -48,12 +50,15 @@ def _status(error: anthropic.APIStatusError, reply: StreamedReply) -> WorksiteEr
     if should_retry == "true":
         trouble = trouble or "server_error"
     if trouble and should_retry != "false" and not (error.error_code or "").endswith(_SPENT):
-        return reply.trouble(trouble, _said(error), retry_after(headers, datetime.now(UTC)))
-    return ModelRequestRefused(status, error.type or "error", _said(error), headers.get("request-id"))
+        return reply.trouble(trouble, said, retry_after(headers, datetime.now(UTC)))
+    kind = (error.type or "error").replace(key, "[key]")
+    return ModelRequestRefused(status, kind, said, headers.get("request-id"))
 
 
 def _said(error: anthropic.APIStatusError) -> str:
-    return (error.api_message or str(error))[:1000]
+    if error.status_code in _ABOUT_THE_KEY:  # it may be quoted in part
+        return "the provider does not take our key for this"
+    return (error.api_message or "no reason is given")[:1000]
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:

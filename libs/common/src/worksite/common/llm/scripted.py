@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from pydantic import Field
 from worksite.common.errors import WorksiteError
-from worksite.common.llm.conversation import Completion, ModelRequest, Part, StopReason, Text, ToolUse, Turn
+from worksite.common.llm.conversation import Completion, ModelRequest, Part, Parts, StopReason, Text, ToolUse, Turn
 from worksite.common.llm.port import Heard
+from worksite.common.llm.surrogates import whole
 from worksite.common.llm.usage import Usage
 from worksite.common.messages.base import Model
 
@@ -76,23 +77,27 @@ class ScriptedModel:
         self.requests.append(request)
         if self._troubles:
             raise self._troubles.pop(0)
+        request.check_sendable()
         told = self._script.reply_to(opening(request.turns), sum(turn.role == "assistant" for turn in request.turns))
         for part in told.content:
             if heard and isinstance(part, Text):
                 heard(part.text)
-        output = sum(_tokens(part.model_dump_json()) for part in told.content)
+        plain, garbled = whole([part.model_dump(mode="json") for part in told.content])
+        content = Parts.validate_python(plain)
         return Completion(
             id=f"msg_{hashlib.sha256(f'{request.digest}{len(self.requests)}'.encode()).hexdigest()[:24]}",
             model=request.model,
-            content=told.content,
+            content=content,
             stop_reason=told.stop_reason,
             refusal=told.refusal,
-            usage=Usage(input_tokens=await self.count_tokens(request), output_tokens=output),
+            usage=Usage(input_tokens=await self.count_tokens(request), output_tokens=_tokens(Parts.dump_json(content))),
+            garbled=garbled,
         )
 
     async def count_tokens(self, request: ModelRequest) -> int:
         """One for four bytes."""
-        return _tokens(request.canonical().decode())
+        request.check_sendable()
+        return _tokens(request.canonical())
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -103,5 +108,5 @@ def opening(turns: tuple[Turn, ...]) -> str:
     return "\n".join(part.text for part in turns[0].content if isinstance(part, Text))
 
 
-def _tokens(text: str) -> int:
-    return -(-len(text.encode()) // _BYTES_PER_TOKEN)
+def _tokens(written: bytes) -> int:
+    return -(-len(written) // _BYTES_PER_TOKEN)

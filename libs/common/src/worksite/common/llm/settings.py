@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from worksite.common.llm.budgets import BudgetLimits
 from worksite.common.llm.pacing import PaceLimits
 from worksite.common.messages.commands import Tier
+
+
+def _key(given: SecretStr) -> SecretStr | None:
+    """Blanks around it come with files and copies. What no header can carry would fail later, and errors quote it."""
+    key = given.get_secret_value().strip()
+    if not re.fullmatch("[!-~]*", key):
+        raise ValueError("a key has neither blanks nor characters beyond ASCII in it")
+    return SecretStr(key) if key else None
 
 
 class ModelSettings(BaseSettings):
@@ -16,7 +26,7 @@ class ModelSettings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True)
 
-    anthropic_api_key: SecretStr | None = Field(
+    anthropic_api_key: Annotated[SecretStr | None, AfterValidator(lambda given: given and _key(given))] = Field(
         default=None, description="key of the Messages API (a secret); a server of your own may take any"
     )
     anthropic_base_url: str | None = Field(

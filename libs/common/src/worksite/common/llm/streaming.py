@@ -8,16 +8,17 @@ did not say it was.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
-from pydantic import TypeAdapter, ValidationError
-from worksite.common.llm.conversation import Completion, Part
+from worksite.common.llm.conversation import Completion, Part, Parts
 from worksite.common.llm.errors import ModelUnavailable
 from worksite.common.llm.port import Heard
+from worksite.common.llm.surrogates import whole
 from worksite.common.llm.usage import Usage
 
 Event = dict[str, Any]
-_Parts: TypeAdapter[tuple[Part, ...]] = TypeAdapter(tuple[Part, ...])
+_MAX_DEPTH = 100
+"""Of a tool's input: pydantic, by which the journal is read, follows 200 levels."""
 _GROWS = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "signature"}
 _FIELDS = {
     "text": ("text",),
@@ -50,13 +51,12 @@ class StreamedReply:
         try:
             self._take(event)
         except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-            detail = f"{event.get('type')} does not fit into the stream: {type(error).__name__} {error}"
-            raise self.trouble("malformed", detail) from error
+            raise self.trouble("malformed", f"an event does not fit into the stream ({type(error).__name__})") from None
 
     def _take(self, event: Event) -> None:
         kind = event["type"]
         if kind == "message_start":
-            self._message = event["message"]
+            self._message, _ = whole(event["message"])
             self._usage = dict(self._message["usage"])
         elif not self._message:
             raise ValueError("nothing has begun")
@@ -67,8 +67,9 @@ class StreamedReply:
         elif kind == "content_block_stop":
             self._close(event["index"])
         elif kind == "message_delta":
-            self._stop = event["delta"]
-            self._usage |= {name: value for name, value in event["usage"].items() if value is not None}
+            self._stop, _ = whole(event["delta"])
+            usage, _ = whole(event["usage"])
+            self._usage |= {name: value for name, value in usage.items() if value is not None}
         elif kind == "message_stop":
             self._ended = True
 
@@ -108,28 +109,45 @@ class StreamedReply:
         if not self._ended or not self._stop.get("stop_reason") or len(self._closed) < len(self._blocks):
             raise self.trouble("broken_stream", "the stream ended before the reply did")
         try:
+            content, garbled = self._content()
             return Completion(
                 id=self._message["id"],
                 model=self._message["model"],
-                content=_Parts.validate_python([self._whole(block) for block in self._blocks]),
+                content=content,
                 stop_reason=self._stop["stop_reason"],
                 refusal=_within(self._stop, "stop_details").get("category"),
                 usage=_usage(self._usage, complete=True),
                 request_id=request_id,
+                garbled=garbled,
             )
-        except (KeyError, ValidationError, ValueError) as error:
-            raise self.trouble("malformed", f"the reply cannot be read: {error}") from error
+        except (KeyError, ValueError, RecursionError) as error:  # of pydantic too; its text would repeat the reply
+            raise self.trouble("malformed", f"the reply cannot be read ({type(error).__name__})") from None
 
-    def _whole(self, block: Event) -> Event:
-        """An input that was cut off by a limit is told as none: nobody may run it."""
-        if not isinstance(block.get("input"), str):
-            return block
-        try:
-            return block | {"input": json.loads(block["input"])}
-        except ValueError:
-            if self._stop["stop_reason"] == "tool_use":
-                raise
-            return block | {"input": {}}
+    def _content(self) -> tuple[tuple[Part, ...], bool]:
+        """And is there anything in it that cannot be used as it stands? A cut-off input is told by the stop reason."""
+        inputs = {n: _read_input(block["input"]) for n, block in enumerate(self._blocks) if "input" in block}
+        read = [block | ({"input": inputs[n] or {}} if n in inputs else {}) for n, block in enumerate(self._blocks)]
+        told, halves = whole(read)
+        unread = self._stop["stop_reason"] == "tool_use" and None in inputs.values()
+        return Parts.validate_python(told), halves or unread
+
+
+def _read_input(written: object) -> Event | None:
+    """None for what is no object that a journal could hold and give back."""
+    try:
+        given: object = json.loads(written) if isinstance(written, str) else written
+        return cast(Event, given) if isinstance(given, dict) and _depth(cast(Event, given)) <= _MAX_DEPTH else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _depth(value: object) -> int:
+    inner: list[object] = []
+    if isinstance(value, dict):
+        inner = list(cast(dict[str, object], value).values())
+    elif isinstance(value, list):
+        inner = cast(list[object], value)
+    return 1 + max(map(_depth, inner), default=0)
 
 
 def _usage(told: Event, complete: bool) -> Usage:

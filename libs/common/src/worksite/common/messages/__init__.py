@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from worksite.common.messages.artifacts import ArtifactRef
 from worksite.common.messages.base import SHARED_TENANT, Message, Model
+from worksite.common.messages.checking import CandidateChecked, CheckCandidate
 from worksite.common.messages.commands import (
     AnswerQuestion,
     BuildChange,
@@ -12,6 +13,7 @@ from worksite.common.messages.commands import (
     DesignSpec,
     ImportProject,
     PackageWork,
+    PlannedDelivery,
     StepCommand,
     Tier,
     ValidateChange,
@@ -59,12 +61,14 @@ from worksite.common.messages.replies import (
     SpecWritten,
 )
 from worksite.common.messages.report import (
+    Advice,
     CheckResult,
     CheckVerdict,
     CriterionResult,
     Environment,
     Finding,
     Report,
+    Severity,
     Verdict,
 )
 from worksite.common.messages.routing import (
@@ -153,6 +157,8 @@ MESSAGES: tuple[type[Message], ...] = (
     JournalRecord,
     EmbedText,
     Embedding,
+    CheckCandidate,
+    CandidateChecked,
     ExplainRoute,
     RouteExplained,
 )
@@ -165,6 +171,7 @@ __all__ = [
     "SHARED_TENANT",
     "TERMINAL",
     "Action",
+    "Advice",
     "Agent",
     "AgentReply",
     "Answer",
@@ -177,7 +184,9 @@ __all__ = [
     "BlueprintChoice",
     "BuildChange",
     "CancelRequested",
+    "CandidateChecked",
     "Changeset",
+    "CheckCandidate",
     "CheckCommand",
     "CheckResult",
     "CheckVerdict",
@@ -222,6 +231,7 @@ __all__ = [
     "PackageOutline",
     "PackageState",
     "PackageWork",
+    "PlannedDelivery",
     "Problem",
     "ProjectSource",
     "Push",
@@ -244,6 +254,7 @@ __all__ = [
     "SearchRequest",
     "SearchResponse",
     "SearchResult",
+    "Severity",
     "Spec",
     "SpecWritten",
     "StageReport",

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 from worksite.common.messages.artifacts import ArtifactRef
-from worksite.common.messages.base import Message, Model, StepId, TaskId, Tenant
+from worksite.common.messages.base import CommitSha, Message, Model, Sha256, StepId, TaskId, Tenant
 from worksite.common.messages.replies import Changeset, ImportedProject, Route
-from worksite.common.messages.sources import Delivery, ProjectName, ProjectSource
+from worksite.common.messages.sources import Delivery, GitProject, ProjectName, ProjectSource
 from worksite.common.messages.spec import Criterion
 
 Tier = Literal["small", "medium", "large"]
@@ -78,12 +78,42 @@ class AnswerQuestion(StepCommand):
     inputs: tuple[str, ...] = Field(default=(), description="the client's answers to our questions, oldest first")
 
 
+class PlannedDelivery(Model):
+    """All that a delivery does outside: what an approver's word on it allows."""
+
+    remote: str | None = Field(description="the git repository that is pushed to")
+    branch: str = Field(description="that is made there")
+    head_sha: CommitSha = Field(description="the commit that it is made at")
+    base_sha: CommitSha
+    bundle: Sha256 = Field(description="of the file that the commits are taken from, the artifact `branch.bundle`")
+    merge_request: bool = Field(description="is one opened?")
+    title: str | None = Field(description="of the merge request; null: the task's id")
+    into: str | None = Field(
+        description="the merge request goes into this branch of the remote; where it has none, into its default one"
+    )
+
+
 class DeliverBranch(StepCommand):
     type: Literal["deliver_branch"] = "deliver_branch"
     source: ProjectSource
     changeset: Changeset
     delivery: Delivery = Delivery()
     title: str | None = Field(default=None, description="of the merge request: the Spec's")
+
+    @property
+    def planned(self) -> PlannedDelivery:
+        """What comes of it: an approver is shown this, and the builder does this."""
+        cloned = self.source if isinstance(self.source, GitProject) else None
+        return PlannedDelivery(
+            remote=self.delivery.push.url or (cloned and cloned.git_url),
+            branch=self.delivery.push.branch or self.changeset.branch,
+            head_sha=self.changeset.head_sha,
+            base_sha=self.changeset.base_sha,
+            bundle=self.changeset.bundle.sha256,
+            merge_request=self.delivery.merge_request,
+            title=self.title,
+            into=cloned and cloned.ref,
+        )
 
 
 Command = Annotated[

@@ -105,6 +105,9 @@ class Delivered(Model):
     branch: str
     head_sha: CommitSha
     merge_request: str | None = Field(default=None, description="its address")
+    merge_request_state: Literal["opened", "merged", "closed"] | None = Field(
+        default=None, description="merged or closed: by somebody, since it was opened; it is not opened again"
+    )
 
 
 class RouteDecision(Model):

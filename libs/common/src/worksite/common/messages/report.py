@@ -11,6 +11,7 @@ from worksite.common.messages.spec import CriterionId, Grade
 Verdict = Literal["PASS", "FAIL", "ENVIRONMENT"]
 """ENVIRONMENT: could not be judged; never to be read as PASS or FAIL."""
 CheckVerdict = Literal["pass", "fail", "environment", "not_applicable"]
+Severity = Literal["high", "medium", "low"]
 
 
 class Finding(Model):
@@ -20,6 +21,17 @@ class Finding(Model):
     message: str
     path: str | None = None
     line: int | None = None
+
+
+class Advice(Model):
+    """A language model's remark on the change. What it quotes was looked up, what it says was not: it has no part in
+    any verdict."""
+
+    path: str
+    line: int = Field(description="where the quotation stands at head")
+    quote: str
+    severity: Severity
+    message: str
 
 
 class CriterionResult(Model):
@@ -39,6 +51,7 @@ class CheckResult(Model):
     duration_seconds: float
     findings: tuple[Finding, ...] = ()
     preexisting: tuple[Finding, ...] = Field(default=(), description="red at base too: reported, not charged")
+    advice: tuple[Advice, ...] = Field(default=(), description="a language model's remarks: told, never charged")
 
 
 class Environment(Model):

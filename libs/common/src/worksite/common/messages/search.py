@@ -8,13 +8,20 @@ from pydantic import AwareDatetime, Field
 from worksite.common.messages.base import Message, Model, Tenant
 
 SearchMode = Literal["dense", "sparse", "hybrid"]
+MAX_QUERY_LENGTH = 2000
+LANGUAGES = (
+    "bash", "c", "cpp", "csharp", "docx", "go", "html", "java", "javascript", "kotlin", "markdown", "pdf", "php",
+    "protobuf", "python", "restructuredtext", "ruby", "rust", "scala", "sql", "swift", "toml", "tsx", "typescript",
+    "yaml",
+)  # fmt: skip
+"""Of sources, by the suffixes of their names; plain text has none."""
 
 
 class SearchFilters(Model):
     path_prefix: str | None = None
     kind: Literal["document", "blueprint"] | None = None
     tags: tuple[str, ...] = Field(default=(), max_length=20, description="all of them")
-    language: str | None = Field(default=None, max_length=50, description="of the source, e.g. python or markdown")
+    language: str | None = Field(default=None, max_length=50, description=f"of the source: {', '.join(LANGUAGES)}")
     since: AwareDatetime | None = Field(default=None, description="last changed or sent at this time or later")
     before: AwareDatetime | None = Field(default=None, description="last changed or sent before this time")
     blueprints: bool = Field(default=False, description="where no kind is named: the product's blueprints as well")
@@ -31,7 +38,7 @@ class RankFusion(Model):
 class SearchRequest(Message):
     type: Literal["search_request"] = "search_request"
     tenant: Tenant
-    query: str = Field(min_length=1, max_length=2000)
+    query: str = Field(min_length=1, max_length=MAX_QUERY_LENGTH)
     top_k: int = Field(default=10, ge=1, le=100)
     mode: SearchMode = "hybrid"
     rerank: bool = True

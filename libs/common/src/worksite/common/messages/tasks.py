@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 from worksite.common.messages.base import PLAIN, Message, Model, Sha256, StepId, TaskId, Tenant, json_bytes
-from worksite.common.messages.commands import Command
+from worksite.common.messages.commands import Command, PlannedDelivery, Tier
 from worksite.common.messages.journal import ModelUse
 from worksite.common.messages.replies import (
     Agent,
@@ -95,14 +95,16 @@ class StepRecord(Model):
     finished_at: datetime
     cost_usd: float = 0
     model_use: tuple[ModelUse, ...] = Field(default=(), description="what of it went to language models; by model")
+    tier: Tier | None = Field(default=None, description="of the language models that it was given; none: it used none")
 
 
 class Approval(Model):
     """What a task waits for while a gate is shut: a person's word on exactly this."""
 
     gate: Gate
-    digest: Sha256 = Field(description="of what is to be approved: the Spec's, or that of the branch's bundle")
+    digest: Sha256 = Field(description="of the Spec, or of `delivery` as JSON with sorted keys and no blanks")
     expires_at: datetime
+    delivery: PlannedDelivery | None = Field(default=None, description="gate deliver: what is pushed, and where")
 
 
 class PackageState(Model):
@@ -133,7 +135,7 @@ class TaskState(Message):
     inputs: tuple[str, ...] = Field(default=(), description="the client's answers to our questions, oldest first")
     route: RouteDecision
     status: TaskStatus
-    step: StepId | None = Field(default=None, description="the step in flight")
+    step: StepId | None = Field(default=None, description="the step in flight; those of work packages stand there")
     steps_commanded: int = 0
     round: int = 0
     reason: str | None = Field(default=None, description="why it stopped, in a sentence")
@@ -155,6 +157,11 @@ class TaskState(Message):
     cause: str = Field(description="ce-id of the event that led to this state")
     applied: tuple[str, ...] = Field(default=(), description="ce-ids of every event applied so far")
     commands: tuple[Command, ...] = ()
+
+    @property
+    def in_flight(self) -> tuple[StepId, ...]:
+        """Every step whose result the task waits for: several while packages are built side by side."""
+        return tuple(step for step in (self.step, *(package.step for package in self.packages)) if step)
 
 
 class TaskEntry(Message):

@@ -47,8 +47,13 @@ def changeset() -> m.Changeset:
         base_sha=COMMIT, head_sha="ef" * 20, branch=f"worksite/{TASK}", bundle=artifact("application/x-git-bundle"),
         archive=artifact("application/zip"), summary="the blueprint", engine="blueprint:auth-service@1.0.0",
         files_changed=30, patch=artifact("text/x-patch"),
-        conflicts=(m.PackageConflict(package="login", files=("src/login.py",)),),
     )  # fmt: skip
+
+
+def merge() -> m.Changeset:
+    """Of work packages, one of which stayed out."""
+    conflict = m.PackageConflict(package="login", files=("src/login.py",))
+    return changeset().model_copy(update={"conflicts": (conflict,)})
 
 
 def delivery() -> m.Delivery:
@@ -132,6 +137,10 @@ def report() -> m.Report:
                 name="lint", verdict="pass", grade="verified_io", evidence="ruff: clean", duration_seconds=0.1,
                 findings=(finding,), preexisting=(finding,),
             ),
+            m.CheckResult(
+                name="review", verdict="not_applicable", grade="self_reported", evidence="1 remark", duration_seconds=4,
+                advice=(m.Advice(path="a.py", line=3, quote="x == None", severity="low", message="Use `is`."),),
+            ),
         ),
         failure_signature=SHA,
     )  # fmt: skip
@@ -206,7 +215,7 @@ def all_messages() -> tuple[m.Message, ...]:
             ),
         ),
         *commands(),
-        step_result(changeset(), step="3-build", agent="builder"),
+        step_result(merge(), step="3-build", agent="builder"),
         m.StepProgress(task=TASK, tenant=TENANT, step="3-build", text="rendering"),
         task_state(),
         m.TaskEntry(state=task_state(), submitted=submit_task(), sequence=7),
@@ -258,6 +267,10 @@ def all_messages() -> tuple[m.Message, ...]:
         m.JournalRecord(
             task=TASK, tenant=TENANT, step="2-design", index=3, kind="call", digest=SHA, holder="w1", body="{}",
         ),
+        m.CheckCandidate(
+            tenant=TENANT, spec=artifact(), project=imported_project(), head_sha=COMMIT, commits=artifact()
+        ),
+        m.CandidateChecked(text="project-tests: pass (at head 3 passed)"),
         m.EmbedText(text="Create auth system"),
         m.Embedding(embedder="ab" * 8, vector=(0.6, -0.8)),
         m.ExplainRoute(

@@ -14,9 +14,11 @@ import signal
 from collections.abc import Mapping
 
 from worksite.common import subjects
+from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Bus, Envelope
 from worksite.common.llm import Script
-from worksite.common.messages import StepCommand, StepResult
+from worksite.common.llm.costs import JournaledCall
+from worksite.common.messages import JournalRecord, StepCommand, StepResult
 from worksite.common.testing.forking import Mould, mould
 from worksite.common.testing.messages_api import MessagesApi, serving
 from worksite.common.testing.messages_api.answers import Answer
@@ -27,12 +29,13 @@ _LOOK_SECONDS = 0.02
 
 
 class KillingApi(MessagesApi):
-    """Kills whoever asks for a reply that nobody has asked for before. `asked`: how far each conversation had come,
-    in the order of the requests."""
+    """Kills whoever asks for a reply that nobody has asked for before. `asked`: how far each conversation had come, in
+    the order of the requests. `billed`: that and the id of what the books have for it, in their order."""
 
     def __init__(self, script: Script) -> None:
         super().__init__(script)
         self.asked: list[int] = []
+        self.billed: list[tuple[int, str]] = []
         self.victim: int | None = None
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -41,6 +44,7 @@ class KillingApi(MessagesApi):
         new = turns not in self.asked
         self.asked.append(turns)
         answer = super().answer(method, path, headers, body)
+        self.billed += [(turns, line.response_id) for line in self.ledger[len(self.billed) :]]
         if new and self.victim:
             os.kill(self.victim, signal.SIGKILL)
             self.victim = None
@@ -59,6 +63,27 @@ async def killed_at_every_call(
             starts += 1
             if result := await _lived(bus, service, command, origin, api, {**environment, **provider}):
                 return result, starts
+
+
+async def paid_again(bus: Bus, service: str, command: StepCommand, api: KillingApi) -> list[str]:
+    """Ids of what the provider billed for calls of the step whose reply had been written down before.
+
+    Raises AssertionError for a reply in its journal that the provider's books do not have.
+    """
+    journal = subjects.journal_subject(command.tenant, command.task, service, command.step, 0).removesuffix("0") + "*"
+    found = [JournalRecord.consume(stored.data) for stored in await bus.read("JOURNAL", journal, 0)]
+    bodies = [await _body(bus, record) for record in found if record.kind == "call"]
+    complete = {JournaledCall.model_validate_json(body).completion.id for body in bodies}
+    assert complete <= {billed for _, billed in api.billed}
+    done, again = set[int](), list[str]()
+    for turns, billed in api.billed:
+        again += [billed] if turns in done else []
+        done |= {turns} if billed in complete else set()
+    return again
+
+
+async def _body(bus: Bus, record: JournalRecord) -> str:
+    return (await Artifacts(bus).get(record.artifact)).decode() if record.artifact else record.body or ""
 
 
 async def _lived(

@@ -17,6 +17,16 @@ _ASK = (
 )
 _LEAD = rf"{_POLITE}{_ASK}(?:please )?(?:critically |thoroughly |quickly |carefully |independently )?"
 _START = rf"^{_LEAD}"
+_FOR_PEOPLE = (
+    r"(?:mode|queue|board|bot|pages?|forms?|tools?|tracker|system|screen|button|app|service|module|reminders?|workflow"
+    r"|step|dashboard|generator|library|plugin|manager|management|portal|editor|viewer|api|game|orders?|integration"
+    r"|switch|reporter|selection|upgrades?|checker|runner|trainer|view|mails?|certificates?|history|session)"
+)
+_NOT_A_VERB = (
+    r"(?:(?:code|peer|product|customer|bug|error|crash) )?(?:review|plan|design|explain|fix|check|test|question|audit"
+    r"|error|crash|bug|issue|repair|report|reporting|evaluation|validation|diagram|proposal|draft|model|failover)"
+)
+_VERB = rf"{_START}(?!{_NOT_A_VERB}[- ]{_FOR_PEOPLE}\b)"
 _LATER = rf"[.!?:;,\n]\s?{_LEAD}(?:and |then |just )?"
 _WORK = (
     r"(?:branch(?:es)?|pull requests?|merge requests?|prs?|mrs?|commits?|diffs?|patch(?:es)?|changesets?"
@@ -28,14 +38,18 @@ _PAPER = (
     r"|outline|roadmap|diagrams?|data model|blueprint of|whiteboard|guideline|threat model|er model"
     r"|(?:decision )?paper"
     r"|design note|strategy|plan|contract|convention|state machine|sketch|acceptance criteria"
-    r"|schema|write-?up|approach)"
+    r"|schema|write-?up|approach|erd|requirements (?:document|specification)|requirements(?= for)"
+    r"|target (?:state|architecture))"
 )
 _PRODUCT = (
     r"(?:bot|trackers?|collector|platform|forum|widget|starter|simulator|viewer|reporter|generator|library|plugin"
     r"|components?|website|site|page|landing page|editor|marketplace|client|portal|wizard|calculator|game|board|app"
     r"|system|tool|service|api|module|template|clone|screen|form)"
 )
-_NO_PRODUCT = rf"(?!(?: (?!the|this|these|my|our|your|an?\b|for|of|how)[\w-]+){{0,2}} {_PRODUCT}\b)"
+_NO_PRODUCT = (
+    r"(?!(?: (?!the|this|these|my|our|your|an?\b|for|of|how|on\b|about|that|to\b|in\b|with)[\w-]+){0,2}"
+    rf" {_PRODUCT}\b)"
+)
 _BUILD = (
     r"(?:build|create|add|implement|make|develop|generate|scaffold|set up|introduce|extend|port|migrate|refactor"
     r"|support|provide|let|allow|enable|put|show|store|move|rename|replace|swap|split|convert|bump|upgrade"
@@ -48,11 +62,13 @@ _BUILD = (
 _MEND = (
     r"(?:fix|repair|resolve|solve|debug|correct|mend|patch|sort out|stop|close|find out why|troubleshoot|reproduce"
     r"|find the (?:cause|race|bug|leak|reason)|hunt|track down|investigate|get [\w ]+ (?:green|working)"
-    r"|get rid of (?!the dead|unused|jquery)|make (?:it|them|the [\w ]+) (?:work|pass|impossible)"
-    r"|have a look why|look into why)"
+    r"|get rid of (?:it|them|this|that|the (?:\w+ )?(?:errors?|warnings?|race|leak|bug))"
+    r"|make (?:it|them|the [\w /.-]+) (?:work|pass|impossible|green)"
+    r"|have a look why|look into)"
 )
 _JUDGE = (
-    rf"(?:(?:code |peer |full |thorough |independent |safety |security |performance |accessibility |dependency )*"
+    rf"(?:(?:code |peer |full |thorough |independent |safety |security |performance |accessibility |dependency |quick"
+    rf" |another |post-merge |architecture )*"
     rf"(?:review|audit|check|pen test)s?{_NO_PRODUCT}|assess|evaluate (?!options)|inspect|examine|verify"
     rf"|validate|judge"
     r"|critique|proofread|rate (?!limit)|comment on|go (?:over|through)|read through|look (?:over|through)"
@@ -64,17 +80,28 @@ _JUDGE = (
     r"|accept or reject)"
 )
 _PLAN = (
-    rf"(?:design{_NO_PRODUCT}|architect|draft|sketch|outline|propose|plan|specify|define|model|whiteboard"
+    rf"(?:design(?!(?:,| and|, and) (?:build|implement|test|ship|code)){_NO_PRODUCT}|architect|draft|sketch"
+    rf"|outline|propose|plan|specify|define|model|whiteboard"
     rf"|think through"
     r"|work out|lay (?:out|down)|come up with|formulate|elaborate|set out|decide|suggest|prepare|describe the target"
     r"|only the|just the|just an?|high.level|solution outline|technical design|before (?:we|anyone|anybody)"
-    rf"|(?!explain|describe|summari|tell|give me an overview)(?:\w+ )?(?:\w+ )?(?:me |us |up )?(?:the "
+    rf"|(?!explain|describe|summari|tell|give me an overview|walk|compare|show"
+    rf"|implement|build|reali[sz]e|code|add|fix|error|do we|does|which|who)(?:\w+ )?(?:\w+ )?(?:me |us |up )?(?:the "
     rf"|an? )?(?:[\w-]+ ){{0,3}}{_PAPER}{_NO_PRODUCT})"
 )
 _EXPLAIN = (
-    r"(?:explain|describe|summari[sz]e|clarify|remind|tell (?:me|us)|walk me|help me understand"
+    r"(?:explain|describe|summari[sz]e|clarify|remind|tell (?:me|us)(?! (?:if|whether|what's wrong"
+    r"|what is wrong))|walk me|help me understand"
     r"|give me (?:an overview|the pros)|list the|compare (?!my)|interpret|point me|teach me|answer|break down"
-    r"|enlighten)"
+    r"|enlighten|show (?:me|us) (?:how|where|which|what|why)(?! you would))"
+)
+_SOMEBODY = (
+    r"(?:i|we|he|she|they|who|somebody|someone|(?:my |our |the |an? )?(?:colleague|intern|contractor|agency|supplier"
+    r"|vendor|team|student|candidate|partner))"
+)
+_DONE = (
+    r"(?:changed|wrote|rewrote|rewritten|written|made|implemented|updated|finished|did|done|refactored|fixed|delivered"
+    r"|merged|pushed|force-pushed|attached|built|got from|received)"
 )
 _OFFERED = r"(?:we|i|they|users?|customers?|people|clients?|editors?|teams?|admins?|support|it)"
 
@@ -85,13 +112,14 @@ _PATTERNS: Mapping[str, str] = {
     "begins_is_it": r"^(?:so |and )?(?:is|are|was|were|does|do|did|has|have|am|would|will|should|can|could"
     r"|shall|may)\b",
     "begins_can_i": r"^(?:can|could|may|should|do|must) (?:i|we|one)\b",
+    "asks_what_became": r"^(?:has|have|was|were|did|is|are)\b[^?]*\b(?:been|yet|ever|already|still|now)\b[^?]*\?$",
     "begins_polite": r"^(?:please|pls|kindly|(?:can|could|would|will) (?:you|someone|somebody))\b",
     "begins_build": rf"{_START}{_BUILD}\b",
     "begins_write": rf"{_START}write\b",
-    "begins_mend": rf"{_START}{_MEND}\b",
-    "begins_judge": rf"{_START}{_JUDGE}\b",
-    "begins_plan": rf"{_START}{_PLAN}\b",
-    "begins_explain": rf"{_START}{_EXPLAIN}\b",
+    "begins_mend": rf"{_VERB}{_MEND}\b",
+    "begins_judge": rf"{_VERB}{_JUDGE}\b",
+    "begins_plan": rf"{_VERB}{_PLAN}\b",
+    "begins_explain": rf"{_VERB}{_EXPLAIN}\b",
     "later_build": rf"{_LATER}{_BUILD}\b",
     "later_mend": rf"{_LATER}{_MEND}\b",
     "later_judge": rf"{_LATER}{_JUDGE}\b",
@@ -103,6 +131,23 @@ _PATTERNS: Mapping[str, str] = {
     "names_product": rf"\b{_PRODUCT}\b",
     "begins_could": r"^(?:could|can|would) (?:the|we|our|it|they)\b",
     "begins_story": r"^(?:as an? \w+|user story|feature request|story)\b",
+    "begins_make_paper": _START + r"(?:create|write|draft|prepare|produce|make|develop|compose|provide|turn|give|need"
+    r"|have|get|put|find|define|recommend|work out|come up)(?: with| me| us| up| down)?\b[^.?!\n]{0,50}?"
+    + rf"\b{_PAPER}\b{_NO_PRODUCT}",
+    "begins_paper": rf"^(?:only |just |first step: ?|(?:an?|the|one|two|some) )*(?:[\w-]+ ){{0,2}}{_PAPER}{_NO_PRODUCT}"
+    rf"(?: |:|,|$)",
+    "by_paper": r"\b(?:implement|build|realise|realize|code)\b[^.?!\n]{0,30}\b(?:what|as|from|in|by|to|following|per"
+    r"|the (?:design|spec|plan|concept|rfc|adr)|rfc|adr)\b[^.?!\n]*\b(?:docs?|specs?|rfcs?|adr|design|decided|written"
+    r"|says|agreed|ticket|issue)\b",
+    "paper_and_build": rf"{_START}(?:design|plan|draft)(?:,| and)[\w ,]*\b(?:build|implement|test|ship|code)\b",
+    "named_like_a_verb": rf"\b{_NOT_A_VERB}[- ]{_FOR_PEOPLE}\b",
+    "begins_show": _START + r"(?:show (?:me|us)|find out (?:who|where|which|how|what)|point (?:me|us)"
+    r"|(?:i )?need to know|looking for|name)\b",
+    "begins_how_could": _START + r"(?:how|what|which)\b[^?]{0,30}\b(?:could|would|might|should|sensible|good|fit)\b",
+    "asks_for_paper": rf"\?.*\b(?:{_PAPER}|document|writ(?:e|ing|ten)|diagrams?|only the|on paper|elaborate)\b",
+    "asks_for_change": r"\?.*\b(?:please (?:build|add|make)|build one|add (?:that|one|it)|(?:sort|mend|repair|fix)\b"
+    r"|needs? (?:fixing|mending)|get rid|make it work|should(?:n't| not) )",
+    "asks_for_verdict": r"\?.*\b(?:judge|verif|assess|report|review|check|rate|list|no (?:edits|changes|fixes))\w*\b",
     # what is said about doing it
     "no_building": r"\b(?:no (?:code|implementation|coding)|not? (?:be )?(?:built|implemented|build|implement)"
     r"|without (?:any )?(?:code|coding|implementing|building)|(?:don't|do not) (?:build|implement|code|start|write)"
@@ -116,7 +161,7 @@ _PATTERNS: Mapping[str, str] = {
     r"|report only|only (?:a|want a) (?:list|report)"
     r"|comments? only|leave (?:the code|it|everything) (?:alone|as)|just (?:a |your )?(?:verdict|opinion|list"
     r"|report)|judge it"
-    r"|i (?:only|just) want (?:a list|to know)|no need to (?:change|fix)|just (?:curious|asking|wondering"
+    r"|not a bug|i (?:only|just) want (?:a list|to know)|no need to (?:change|fix)|just (?:curious|asking|wondering"
     r"|tell me))\b",
     "wants_paper": rf"\b{_PAPER}\b",
     "wants_writing": r"\b(?:write (?:it|this|that)? ?(?:up|down)|document it|as a document|in a doc|er diagram"
@@ -127,8 +172,10 @@ _PATTERNS: Mapping[str, str] = {
     "names_mine": r"\b(?:my|the|this|his|her|their|last|latest|intern's|contractor's|candidate's) (?:[\w/'-]+ ){0,2}"
     + _WORK
     + r"\b",
+    "names_own_code": r"\b(?:my|his|her|their|your) (?:[\w/'-]+ ){0,2}(?:code|tests?|solution|implementation|fix|change"
+    r"|changes|regex|query|sql|functions?|components?|module)\b",
     "names_number": r"(?:\b(?:pr|mr|pull request|merge request|commit)\b #?!?[0-9a-f]+|![0-9]+)",
-    "wants_verdict": r"\b(?:verdict|review|reviewed|reviewers?|feedback|audit|critique|lgtm|once-over"
+    "wants_verdict": r"\b(?:verdict|review|reviewed|reviewers?|feedback|audit|critique|critici[sz]e|lgtm|once-over"
     r"|objections?|approve|acceptable|ready to merge"
     r"|before i merge|safe to (?:deploy|merge)|any good|what do you think|be harsh|quality gate|findings"
     r"|vulnerabilit(?:y|ies)"
@@ -158,8 +205,22 @@ _PATTERNS: Mapping[str, str] = {
     r"|would it be possible|would be nice|how about|why don't we|what about|there's no|has none|nobody uses)\b",
     "must_have": r"\b(?:with|including|requirements?|fields|has|have|per|each|supports?|configurable|optional"
     r"|default)\b",
+    "somebody_did": rf"\b{_SOMEBODY}(?: have| has|'ve| just| already)* {_DONE}\b|\bthat was {_DONE}\b"
+    rf"|\b(?:is|are) (?:done|finished|ready)\b|\bof (?:last week|yesterday|this morning|the sprint)\b",
+    "is_it_good": r"\b(?:is|are|does|do|did|can|would|lgtm|how (?:good|well))\b[^?.]{0,80}\b(?:good enough|correct"
+    r"|ready|safe|thread safe|reversible|any good|ok|sound|fulfil|meet|solve|follow|hold|break|merge|merged|accept"
+    r"|malicious|holes?|edge case|worth keeping)\b",
+    "lists_faults": r"\b(?:find|list|report|look for|spot|mark|name) (?:all |any |possible |the |every )*(?:bugs?"
+    r"|problems?|code smells|smells|mistakes|vulnerabilities|violations|dead code|races?|holes)",
+    "removal": r"\b(?:get rid of|remove|drop|take out|delete|purge) (?:all |the |our )*(?:dead|unused|old"
+    r"|obsolete|legacy"
+    r"|deprecated|[\w-]+(?: under| from|$|,| and everything))|\b(?:no ?body|no one|nothing) (?:uses|imports|needs)"
+    r"|\bany ?more\b",
+    "because_of_fault": r"[,;:.(] ?(?:it|they|this|that|currently|which|because|since|as|one|customers|users|at the"
+    r" moment)\b[^.?!]*\b(?:fails?|rejects?|crash(?:es)?|refuses?|kills?|breaks?|ignores?|throws?|hammers?|freezes?"
+    r"|loses?|confused|wrong|forgets?|expires?|chokes?|twice|never|still|empty)\b",
     # what is said about what is there
-    "fault": r"\b(?:bugs?|broken|broke|crash(?:es|ed|ing)?|fail(?:s|ed|ing|ure)?|errors?|exception|wrong"
+    "fault": r"(?<!not a )\b(?:bugs?|broken|broke|crash(?:es|ed|ing)?|fail(?:s|ed|ing|ure)?|errors?|exception|wrong"
     r"|incorrect|regression|leak(?:s|ing)?|race"
     r"|deadlocks?|segfaults?|corrupts?|corruption|flaky|hangs?|freezes?|stuck|stalls?|drops?|lost|loses"
     r"|vanish(?:es)?|disappears?|duplicates?"

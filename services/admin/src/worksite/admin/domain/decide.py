@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from worksite.admin.domain import gates, resuming, stopping, timers
-from worksite.admin.domain.commands import command
+from worksite.admin.domain import gates, packages, resuming, stopping, timers
+from worksite.admin.domain.commands import build_packages, command, merge_packages
+from worksite.admin.domain.escalation import tier_for
 from worksite.admin.domain.events import Event, Transition
 from worksite.admin.domain.records import record_of
 from worksite.admin.domain.routes import BUILDS, NEEDS_CONTENT, action_of, first_step, step_after
@@ -24,6 +25,7 @@ from worksite.common.messages import (
     InputGiven,
     Judgement,
     NewProject,
+    PackageState,
     Problem,
     Question,
     ReplyData,
@@ -39,6 +41,10 @@ from worksite.common.messages import (
 from worksite.common.messages.replies import Action
 
 TIME_TO_APPROVE = timedelta(days=7)
+_ENDED = {
+    "merged": " Its merge request has been merged already.",
+    "closed": " Its merge request has been closed by somebody and is not opened again.",
+}
 
 
 def open_task(event: Event, task: SubmitTask, route: RouteDecision) -> Transition:
@@ -70,7 +76,7 @@ def decide(state: TaskState, event: Event, time_to_approve: timedelta = TIME_TO_
     match event.message:
         case CancelRequested() as request if state.status not in TERMINAL:
             return Transition(state, stopping.cancelled(_moved(state, event), request))
-        case StepResult() as result if result.step == state.step:
+        case StepResult() as result if result.step in state.in_flight:
             return Transition(state, _answered(_moved(state, event), result, time_to_approve))
         case InputGiven() as given if state.status == "needs_input" and state.approval is None:
             return Transition(state, _resumed(state, event, given))
@@ -121,23 +127,21 @@ def _approved(state: TaskState, event: Event, given: ApprovalGiven) -> TaskState
 
 def _timed_out(state: TaskState, event: Event) -> TaskState:
     moved = _moved(state, event)
-    if state.approval:
-        return gates.expired(moved, state.approval)
-    return stopping.out_of_time(moved, state.step or "the task")
+    return gates.expired(moved, state.approval) if state.approval else stopping.out_of_time(moved)
 
 
 def _moved(state: TaskState, event: Event) -> TaskState:
-    """The state with the event applied, nothing in flight and an empty outbox."""
+    """The state with the event applied and an empty outbox."""
     applied = state.applied if event.id in state.applied else (*state.applied, event.id)
-    update = {"step": None, "commands": (), "cause": event.id, "applied": applied, "updated_at": event.time}
-    return state.model_copy(update=update)
+    return state.model_copy(update={"commands": (), "cause": event.id, "applied": applied, "updated_at": event.time})
 
 
 def _answered(state: TaskState, result: StepResult, time_to_approve: timedelta) -> TaskState:
-    state = state.model_copy(update={"history": (*state.history, record_of(result))})
+    record = record_of(result, tier_for(state, action_of(result.step)))
+    state = state.model_copy(update={"history": (*state.history, record)})
     match result.reply.status, result.reply.data:
         case "ok", data:
-            return _taken_up(state, action_of(result.step), data, time_to_approve)
+            return _taken_up(state, result.step, data, time_to_approve)
         case "needs_input", Question() as question:
             return stopping.waiting(state, question)
         case "refused" | "failed", Problem() as problem:
@@ -147,9 +151,9 @@ def _answered(state: TaskState, result: StepResult, time_to_approve: timedelta) 
             return stopping.failed(state, _contradiction(result.step, said))
 
 
-def _taken_up(state: TaskState, action: Action, data: ReplyData, time_to_approve: timedelta) -> TaskState:
+def _taken_up(state: TaskState, step: str, data: ReplyData, time_to_approve: timedelta) -> TaskState:
     """Keep what the step made, and go on."""
-    route = state.route.route
+    route, action = state.route.route, action_of(step)
     match action, data:
         case "import", ImportedProject(empty=True) if route in NEEDS_CONTENT:
             return stopping.waiting(state.model_copy(update={"imported": data}), _nothing_there(route))
@@ -159,12 +163,9 @@ def _taken_up(state: TaskState, action: Action, data: ReplyData, time_to_approve
             imported = state.model_copy(update={"imported": data, "changeset": data.changeset})
             return _after(imported, action)
         case "design", SpecWritten():
-            designed = state.model_copy(update={"spec": data})
-            if gates.is_shut(designed, "design"):
-                return gates.waiting_for_approval(designed, "design", time_to_approve)
-            return _designed(designed)
+            return _planned(state, data, time_to_approve)
         case "build", Changeset():
-            return _built(state, data)
+            return _built(state, step, data)
         case "validate", Judgement():
             return _judged(state, data, time_to_approve)
         case "deliver", Delivered():
@@ -175,13 +176,46 @@ def _taken_up(state: TaskState, action: Action, data: ReplyData, time_to_approve
             return stopping.failed(state, _contradiction(action, f"ok with {data.type}"))
 
 
-def _built(state: TaskState, changeset: Changeset) -> TaskState:
+def _planned(state: TaskState, spec: SpecWritten, time_to_approve: timedelta) -> TaskState:
+    outlines = spec.packages if packages.are_worthwhile(state.route) else ()
+    if flaw := packages.flaw_of_plan(outlines):
+        return stopping.failed(state, _contradiction("design", flaw))
+    designed = state.model_copy(update={"spec": spec, "packages": packages.planned(outlines)})
+    if gates.is_shut(designed, "design"):
+        return gates.waiting_for_approval(designed, "design", time_to_approve)
+    return _designed(designed)
+
+
+def _built(state: TaskState, step: str, changeset: Changeset) -> TaskState:
     """Of the commit that was imported: a change of a stale one would undo what others have done since."""
     if state.imported is None or changeset.base_sha != state.imported.base_sha:
         said = f"a change of {changeset.base_sha}, which was not imported"
         return stopping.failed(state, _contradiction("build", said))
-    update = {"changeset": changeset, "judgement": None}  # a verdict speaks only of the changeset beside it
-    return _after(state.model_copy(update=update), "build")
+    of_package = packages.are_built_by(state, step)
+    if flaw := packages.flaw_of_merge(changeset, () if of_package else packages.built(state)):
+        return stopping.failed(state, _contradiction("build", flaw))
+    if not of_package:
+        return _merged(state, changeset)
+    done = packages.with_result(state, step, changeset)
+    return done if done.in_flight else _go_on(done, "build")
+
+
+def _merged(state: TaskState, changeset: Changeset) -> TaskState:
+    """The work so far is this; without packages it is the whole of it."""
+    # A verdict speaks only of the changeset beside it.
+    merged = packages.with_merge(state, changeset).model_copy(update={"judgement": None})
+    return _go_on(merged, "build") if packages.unfinished(merged) else _after(merged, "build")
+
+
+def _next_packages(state: TaskState) -> TaskState:
+    """What is left of the plan: build all that can be built now, or else merge what was."""
+    if ready := packages.ready(state):
+        return build_packages(state, ready)
+    match packages.built(state):
+        case (PackageState(changeset=Changeset() as alone),):  # it was built on what is merged, and so contains it
+            return _merged(state, alone)
+        case _:
+            return merge_packages(state)
 
 
 def _designed(state: TaskState) -> TaskState:
@@ -212,12 +246,15 @@ def _delivered(state: TaskState, delivered: Delivered) -> TaskState:
     """Nothing but what has passed."""
     if state.changeset is None or delivered.head_sha != state.changeset.head_sha:
         return stopping.failed(state, _contradiction("deliver", f"{delivered.head_sha} has not passed"))
-    reason = f"Passed in round {state.round}, delivered as {delivered.branch} to {delivered.remote}."
+    done = f"Passed in round {state.round}, delivered as {delivered.branch} to {delivered.remote}."
+    reason = done + _ENDED.get(delivered.merge_request_state or "", "")
     return stopping.completed(state.model_copy(update={"delivered": delivered}), reason)
 
 
 def _go_on(state: TaskState, action: Action) -> TaskState:
-    return stopping.too_late(state, action) if stopping.is_late(state) else command(state, action)
+    if stopping.is_late(state):
+        return stopping.too_late(state, action)
+    return _next_packages(state) if action == "build" and packages.unfinished(state) else command(state, action)
 
 
 def _nothing_there(route: Route) -> Question:

@@ -34,18 +34,19 @@ class Event:
 
 @dataclass(frozen=True)
 class Transition:
-    """One move of a task. `after.commands` is what to ask of agents, `abandoned_step` what to take away from them."""
+    """One move of a task. `after.commands` is what to ask of agents, `abandoned_steps` what to take away from them."""
 
     before: TaskState | None
     after: TaskState
 
     @property
-    def abandoned_step(self) -> str | None:
-        """The step that was in flight when the task ended without its result."""
-        if self.before is None or self.after.status not in TERMINAL:
-            return None
-        answered = len(self.after.history) > len(self.before.history)
-        return None if answered else self.before.step
+    def abandoned_steps(self) -> tuple[str, ...]:
+        """The steps that were in flight and that nobody waits for any more, though they were not answered."""
+        if self.before is None:
+            return ()
+        answered = {record.step for record in self.after.history[len(self.before.history) :]}
+        wanted = answered.union(self.after.in_flight)
+        return tuple(step for step in self.before.in_flight if step not in wanted)
 
     @property
     def timer(self) -> Timer | None:

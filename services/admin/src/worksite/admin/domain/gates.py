@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 from worksite.admin.domain import stopping
-from worksite.common.messages import Approval, ApprovalGiven, Gate, Problem, TaskState
+from worksite.admin.domain.commands import command
+from worksite.common.messages import (
+    Approval,
+    ApprovalGiven,
+    DeliverBranch,
+    Gate,
+    PlannedDelivery,
+    Problem,
+    TaskState,
+)
 
 _WORDS: dict[Gate, str] = {"design": "design", "deliver": "delivery"}
 
@@ -17,18 +28,30 @@ def is_shut(state: TaskState, gate: Gate) -> bool:
 
 def waiting_for_approval(state: TaskState, gate: Gate, time_to_approve: timedelta) -> TaskState:
     """Bound to a digest: what is approved is what is built, or pushed, and nothing else."""
-    asked = Approval(gate=gate, digest=_digest(state, gate), expires_at=state.updated_at + time_to_approve)
+    delivery = _planned(state) if gate == "deliver" else None
+    digest = digest_of(delivery) if delivery else _spec_digest(state)
+    expires_at = state.updated_at + time_to_approve
+    asked = Approval(gate=gate, digest=digest, expires_at=expires_at, delivery=delivery)
     return stopping.stopped(state, "needs_input", f"The {_WORDS[gate]} waits for an approver.").model_copy(
         update={"approval": asked}
     )
 
 
-def _digest(state: TaskState, gate: Gate) -> str:
-    if gate == "design":
-        assert state.spec
-        return state.spec.spec.sha256
-    assert state.changeset
-    return state.changeset.bundle.sha256
+def digest_of(delivery: PlannedDelivery) -> str:
+    """Everything that is shown is in it."""
+    return sha256(json.dumps(delivery.model_dump(), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _spec_digest(state: TaskState) -> str:
+    assert state.spec
+    return state.spec.spec.sha256
+
+
+def _planned(state: TaskState) -> PlannedDelivery:
+    """By the very command that is given once it is approved."""
+    [deliver] = command(state, "deliver").commands
+    assert isinstance(deliver, DeliverBranch)
+    return deliver.planned
 
 
 def answers(given: ApprovalGiven, at: datetime, state: TaskState) -> bool:

@@ -14,13 +14,14 @@ from worksite.common.messages import (
     SpecWritten,
     StepRecord,
     StepResult,
+    Tier,
 )
 
 MAX_SUMMARY_CHARACTERS = 500
 
 
-def record_of(result: StepResult) -> StepRecord:
-    """What the client's view keeps of a result."""
+def record_of(result: StepResult, tier: Tier | None) -> StepRecord:
+    """What the client's view keeps of a result. `tier`: that its step was commanded with."""
     data = result.reply.data
     return StepRecord(
         step=result.step,
@@ -33,6 +34,7 @@ def record_of(result: StepResult) -> StepRecord:
         finished_at=result.finished_at,
         cost_usd=sum(use.cost_micro_usd for use in result.model_use) / 1e6,
         model_use=result.model_use,
+        tier=tier if result.model_use else None,
     )
 
 

@@ -48,7 +48,8 @@ def rerouted(state: TaskState, given: InputGiven) -> TaskState:
     decision = RouteDecision(
         route=given.route, stage="explicit", reason="the client's answer names it", confidence=1.0, latency_ms=0.0
     )
-    return state.model_copy(update={"route": decision, "round": 0, "signatures": (), **dict.fromkeys(_WORK)})
+    nothing = {"round": 0, "signatures": (), "packages": (), **dict.fromkeys(_WORK)}
+    return state.model_copy(update={"route": decision, **nothing})
 
 
 def step_that_asked(state: TaskState) -> Action | None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from worksite.admin.domain.routes import NEEDS_CONTENT
 from worksite.common.messages import NewProject, Route, RouteDecision, SubmitTask
 
-CONFIDENCE = 0.98
-"""Of the labelled requests outside the test split 73 were decided by rules, none wrongly: (73 + 1) / (73 + 2), rounded
-down (Laplace's rule of succession)."""
+CONFIDENCE = 0.99
+"""Of the labelled requests outside the test split 171 were decided by rules, none wrongly: (171 + 1) / (171 + 2),
+rounded down (Laplace's rule of succession)."""
 
 _POLITE = r"(?:(?:hi|hello|hey)[,!. ]+)?(?:please,? |kindly |(?:can|could|would|will) you (?:please )?)?"
 _MAKE = (
@@ -34,7 +34,7 @@ _WORK = (
 )
 _PAPER = (
     r"(?:adrs?|rfcs?|specs?|specification|proposal|concept|approach|outline|diagrams?|plan|roadmap"
-    r"|design(?! system)|architecture|documents?|doc|requirements)"
+    r"|design(?! system)|architecture|documents?|doc|requirements|strategy|guidelines?|threat model|data model|erd)"
 )
 
 
@@ -104,14 +104,21 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "feature",
         "it asks for something to be built",
-        _pattern(rf"{_POLITE}(?:(?:i|we) (?:want|need)(?: you)? to |let's |help me )?{_MAKE} "),
-        _pattern(rf"{_NOT_BUILT}|{_MAKE} (?:(?:up|down) )?(?:the |an? )?(?:[\w-]+ ){{0,3}}{_PAPER}\b|\bwork again\b"),
+        _pattern(rf"{_POLITE}(?:(?:i|we) (?:want|need)(?: you)? to |let's |help me )?{_MAKE} (?!sure |up |down )"),
+        _pattern(
+            rf"{_NOT_BUILT}|\bbuild (?:is |was )?(?:broken|broke|fail(?:s|ed|ing)|red)\b"
+            rf"|^{_POLITE}make .*\b(?:pass|work)\b"
+            rf"|[,;?] (?:it|they|which|because|currently) .*\b(?:fails?|crash(?:es)?|throws?|rejects?|kills?|breaks?"
+            rf"|only)\b"
+            rf"|{_MAKE} (?:(?:up|down) )?(?:the |an? )?(?:[\w-]+ ){{0,3}}{_PAPER}\b|\bwork again\b"
+        ),
     ),
     Rule(
         "fix",
         "it asks to mend a fault",
         _pattern(
-            rf"{_POLITE}(?:fix (?!up\b)"
+            rf"{_POLITE}(?:fix (?!up\b|mode\b|forward\b)"
+            r"|(?:make|get) (?:[\w/.-]+ )*(?:tests?|build|suite|ci) (?:[\w/.-]+ )*(?:pass|work|green)\b"
             r"|(?:debug|repair|resolve|solve|investigate) .*\b(?:bug|error|crash|failure|exception)\b)"
         ),
     ),
@@ -125,7 +132,9 @@ RULES: tuple[Rule, ...] = (
             r"|.*\breturns? (?:an? |the )?(?:\d{3}|null|none|nothing|empty|wrong)\b.*\binstead of\b"
             r"|.*\b(?:no longer works|stopped working|(?:does not|doesn't) work(?: any ?more)?[.!]?$))"
         ),
-        _pattern(rf"\b{_MAKE} (?:an? |the |some )|\b(?:that|which) (?:crashes|throws|raises|fails|returns?|is|are)\b"),
+        _pattern(
+            rf"\b{_MAKE} (?:an? |the |some )|\b(?:that|which) (?:crashes|throws|raises|fails|returns?|is|are)\b|\?$"
+        ),
     ),
 )
 

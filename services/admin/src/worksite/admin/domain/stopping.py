@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from worksite.admin.domain import escalation
+from worksite.admin.domain.packages import at_rest
 from worksite.admin.domain.routes import STEPS
 from worksite.common.messages import CancelRequested, Judgement, Problem, Question, TaskState
 from worksite.common.messages.tasks import TaskStatus
@@ -18,8 +20,9 @@ def reason_to_stop(state: TaskState, judgement: Judgement) -> str | None:
         return f"The change could not be judged: {judgement.summary}"
     if "build" not in STEPS[state.route.route]:
         return "The change under review does not pass."
-    if judgement.failure_signature and judgement.failure_signature in state.signatures:
-        return f"Stopped after round {state.round}: the same failure twice."
+    if escalation.is_stuck(state, judgement) and not escalation.is_worth_escalating(state):
+        again = "again, with a larger model too" if escalation.is_escalated(state) else "twice"
+        return f"Stopped after round {state.round}: the same failure {again}."
     if state.round >= state.options.max_rounds:
         return f"Stopped after round {state.round}: no more rounds are allowed."
     if is_late(state):
@@ -59,12 +62,14 @@ def too_late(state: TaskState, action: str) -> TaskState:
     return failed(state, Problem(code="deadline", detail=detail))
 
 
-def out_of_time(state: TaskState, step: str) -> TaskState:
-    """The deadline came while a step was in flight."""
-    detail = f"The deadline, {state.deadline.isoformat(timespec='seconds')}, passed while {step} was under way."
-    return failed(state, Problem(code="deadline", detail=detail))
+def out_of_time(state: TaskState) -> TaskState:
+    """The deadline came while something was in flight."""
+    until, steps = state.deadline.isoformat(timespec="seconds"), state.in_flight
+    under_way = f"{', '.join(steps)} {'were' if len(steps) > 1 else 'was'} under way"
+    return failed(state, Problem(code="deadline", detail=f"The deadline, {until}, passed while {under_way}."))
 
 
 def stopped(state: TaskState, status: TaskStatus, reason: str) -> TaskState:
     """Nothing is in flight any more, and no approver's word is waited for."""
-    return state.model_copy(update={"status": status, "reason": reason, "approval": None})
+    nothing = {"step": None, "packages": at_rest(state.packages), "approval": None}
+    return state.model_copy(update={"status": status, "reason": reason, **nothing})

@@ -11,6 +11,7 @@ from worksite.common.messages import Action, Difficulty, RouteDecision, Tier
 
 _TIERS: Mapping[Difficulty, Tier] = {"easy": "small", "medium": "medium", "hard": "large"}
 _LESS: Mapping[Tier, Tier] = {"small": "small", "medium": "small", "large": "medium"}
+_LARGER: Mapping[Tier, Tier] = {"small": "medium", "medium": "large"}
 _LIGHT: frozenset[Action] = frozenset({"validate", "answer"})
 _WITHOUT_MODEL: frozenset[Action] = frozenset({"import", "deliver"})
 
@@ -21,3 +22,8 @@ def tier_of(decision: RouteDecision, action: Action) -> Tier | None:
         return None
     tier = _TIERS[decision.difficulty or "medium"]
     return _LESS[tier] if action in _LIGHT else tier
+
+
+def larger(tier: Tier | None) -> Tier | None:
+    """The next tier; None where there is none."""
+    return _LARGER.get(tier) if tier else None

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from pydantic import Field
+from worksite.common.llm.sections import section
 from worksite.common.messages import Answer, Citation, Model, Question, SearchResult
 
 MAX_PASSAGES = 8
@@ -36,7 +37,7 @@ class QuestionAnswer(Model):
 def opening(question: str, passages: Sequence[SearchResult]) -> str:
     """The question and the numbered passages."""
     shown = [f'<passage number="{n}" from="{p.path}">\n{p.text}\n</passage>' for n, p in enumerate(passages, 1)]
-    return "\n\n".join(("Answer the question from the passages.", f"<question>\n{question}\n</question>", *shown))
+    return "\n\n".join(("Answer the question from the passages.", section("question", question), *shown))
 
 
 def quotation_faults(answer: QuestionAnswer, passages: Sequence[SearchResult]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from worksite.architect.domain.templates import Template
+from worksite.common.llm.sections import section
 from worksite.common.messages import DesignSpec, SearchResult
 
 MAX_PASSAGES = 8
@@ -25,11 +26,6 @@ def briefing(command: DesignSpec, project: str, knowledge: str, example: str) ->
         *([section("example", example)] if example else []),
     ]
     return "\n\n".join(sections)
-
-
-def section(name: str, text: str) -> str:
-    """Marked at both ends."""
-    return f"<{name}>\n{text}\n</{name}>"
 
 
 def passages(found: Sequence[SearchResult]) -> str:

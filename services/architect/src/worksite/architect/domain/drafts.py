@@ -14,6 +14,7 @@ from worksite.common.messages import (
     Model,
     Problem,
     Question,
+    Route,
     Spec,
     TestFile,
 )
@@ -57,8 +58,8 @@ class DesignAnswer(Model):
     data: Draft | Question | Problem
 
 
-def spec_from_draft(draft: Draft, request: str, engine: str) -> Spec:
-    """The Spec; what the model cannot know is added."""
+def spec_from_draft(draft: Draft, request: str, engine: str, route: Route) -> Spec:
+    """The Spec; what the model cannot know is added. A review lets no test go, whatever the model was made to say."""
     return Spec(
         title=draft.title,
         request=request,
@@ -70,7 +71,7 @@ def spec_from_draft(draft: Draft, request: str, engine: str) -> Spec:
         criteria=draft.criteria,
         tests=draft.tests,
         harness=_harness(draft.harness),
-        removed_tests=draft.removed_tests,
+        removed_tests=() if route == "review" else draft.removed_tests,
     )
 
 

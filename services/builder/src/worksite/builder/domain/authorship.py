@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from worksite.builder.domain.inert import inert
+
 NAME, EMAIL = "Worksite", "worksite@localhost"
 ROOT_SECONDS = 946_684_800
 """2000-01-01 UTC: the date of the root commit of every new project."""
@@ -26,8 +28,11 @@ def branch_of(task: str) -> str:
 
 
 def commit_message(title: str, engine: str, task: str, spec_sha256: str) -> str:
-    """Subject, what made it, and trailers that lead back to task and Spec."""
-    subject = " ".join(title.split())[:72] or "Build"
+    """Subject, what made it, and trailers that lead back to task and Spec.
+
+    What has been pushed is read by the forge, so the subject holds nothing to obey.
+    """
+    subject = inert(" ".join(title.split()))[:72] or "Build"
     return f"{subject}\n\nMade by {engine}.\n\nWorksite-Task: {task}\nWorksite-Spec: {spec_sha256}\n"
 
 

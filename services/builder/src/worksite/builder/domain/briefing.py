@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from worksite.common.messages import BuildChange, CheckResult, CriterionResult, Harness, Report, Spec
+from worksite.builder.domain.findings import findings_of
+from worksite.common.llm.sections import section
+from worksite.common.messages import BuildChange, Harness, Report, Spec
 
 MAX_FILES_SHOWN = 400
-_MAX_EVIDENCE, _MAX_FINDINGS = 2500, 20
 
 
 def briefing(spec: Spec, command: BuildChange, files: Sequence[str], report: Report | None) -> str:
     """One text of named sections. What is inside them is data: the prompt says so."""
     sections = [
         f"Build round {command.round}, {'a new project' if command.project.empty else 'an existing project'}.",
-        _section("request", spec.request),
-        _section("spec", "\n".join(_spec_lines(spec))),
-        *(_section("acceptance-test", f"{test.path}:\n{test.content}") for test in spec.tests),
-        *([_section("files", listing(files))] if files else []),
-        *([_section("findings", "\n".join(_findings(report)))] if report else []),
+        section("request", spec.request),
+        section("spec", "\n".join(_spec_lines(spec))),
+        *(section("acceptance-test", f"{test.path}:\n{test.content}") for test in spec.tests),
+        *([section("files", listing(files))] if files else []),
+        *([section("findings", findings_of(report))] if report else []),
+        *([section("advice", advice)] if report and (advice := _advice(report)) else []),
     ]
     return "\n\n".join(sections)
 
@@ -28,10 +30,6 @@ def listing(files: Sequence[str]) -> str:
     shown = sorted(sorted(files, key=lambda path: (path.count("/"), path))[:MAX_FILES_SHOWN])
     rest = len(files) - len(shown)
     return "\n".join([*shown, *([f"… and {rest} more files"] if rest else [])])
-
-
-def _section(name: str, text: str) -> str:
-    return f"<{name}>\n{text}\n</{name}>"
 
 
 def _spec_lines(spec: Spec) -> Iterator[str]:
@@ -53,21 +51,8 @@ def _started(harness: Harness) -> str:
     return f"- started as {harness.target} ({what}), on sys.path: {roots}, in the environment: {env}"
 
 
-def _findings(report: Report) -> Iterator[str]:
-    """What failed, with its evidence; what passed is not repeated."""
-    yield f"Verdict of the last round: {report.verdict}. {report.summary}"
-    yield from (_criterion(result) for result in report.criteria if result.verdict != "pass")
-    for check in report.checks:
-        if check.verdict in {"fail", "environment"}:
-            yield from _check(check)
-
-
-def _criterion(result: CriterionResult) -> str:
-    return f"- criterion {result.id} {result.verdict}: {result.statement}\n{result.evidence[:_MAX_EVIDENCE]}"
-
-
-def _check(check: CheckResult) -> Iterator[str]:
-    yield f"- check {check.name} {check.verdict}: {check.evidence[:_MAX_EVIDENCE]}"
-    for finding in check.findings[:_MAX_FINDINGS]:
-        place = f"{finding.path}:{finding.line or '?'}: " if finding.path else ""
-        yield f"  - {place}{finding.message[:_MAX_EVIDENCE]}"
+def _advice(report: Report) -> str:
+    """What a model said of the last round's work: apart from the findings, as nobody has shown that it is right."""
+    remarks = (remark for check in report.checks for remark in check.advice)
+    told = (f"- {each.severity}, {each.path}:{each.line} `{each.quote}`: {each.message}" for each in remarks)
+    return "\n".join(told)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
-from worksite.builder.domain.urls import place_of
+from worksite.builder.domain.urls import below, place_of
 
 
 def _has_a_place(url: str) -> str:
@@ -17,7 +18,16 @@ def _has_a_place(url: str) -> str:
     return url
 
 
+def _fits_a_header(token: SecretStr) -> SecretStr:
+    """Else a client would refuse the header later, and repeat the token in its error."""
+    if not _PRINTABLE.fullmatch(token.get_secret_value()):
+        raise ValueError("write printable ASCII without blanks, as the git host shows it")
+    return token
+
+
 Address = Annotated[str, AfterValidator(_has_a_place)]
+Token = Annotated[SecretStr, Field(min_length=8), AfterValidator(_fits_a_header)]
+_PRINTABLE = re.compile(r"[!-~]+")
 
 
 class Credential(BaseModel):
@@ -27,8 +37,8 @@ class Credential(BaseModel):
 
     url: Address = Field(description="of the host, or of a path there: it opens all repositories below it")
     tenants: Annotated[tuple[str, ...], Field(min_length=1)] | Literal["*"] = Field(description="who may use it")
-    token: SecretStr = Field(min_length=8, description="GitLab: of a project or group, scopes api and write_repository")
-    username: str = Field(default="oauth2", pattern=r"^[^:\s]+$", description="what git sends with it")
+    token: Token = Field(description="GitLab: of a project or group, scopes api and write_repository")
+    username: str = Field(default="oauth2", pattern=r"^[!-9;-~]+$", description="what git sends with it")
     api: Address | None = Field(default=None, description="of GitLab; default: /api/v4 on the same host")
 
     @property
@@ -67,10 +77,5 @@ def parse(text: str) -> tuple[Credential, ...]:
 def chosen(credentials: Sequence[Credential], tenant: str, url: str) -> Credential | None:
     """The one that a tenant may use for a repository: of several, the one for the longest path."""
     fitting = [one for one in credentials if one.tenants == "*" or tenant in one.tenants]
-    return max((one for one in fitting if _covers(one.url, url)), key=lambda one: len(one.url), default=None)
-
-
-def _covers(above: str, url: str) -> bool:
-    """Compared part by part: /team is not above /team-b."""
-    one, other = place_of(above), place_of(url)
-    return one is not None and other is not None and other[: len(one)] == one
+    places = [(place, one) for one in fitting if (place := place_of(one.url)) and below(place, url) is not None]
+    return max(places, key=lambda found: len(found[0]), default=(None, None))[1]

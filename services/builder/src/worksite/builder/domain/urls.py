@@ -1,4 +1,4 @@
-"""Which repositories may be cloned at all."""
+"""Which repositories may be talked to at all."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def check_url(url: str, allow_file: bool) -> Host | None:
     if parts.username is not None or parts.password is not None:
         raise StepRefused("url_refused", "the repository's URL holds credentials: they never belong in a request")
     if parts.scheme not in allowed:
-        raise StepRefused("url_refused", f"{parts.scheme}:// is not among what may be cloned: {', '.join(allowed)}")
+        raise StepRefused("url_refused", f"{parts.scheme}:// is not among what may be used here: {', '.join(allowed)}")
     return None if parts.scheme == "file" else _host(parts, port)
 
 
@@ -47,14 +47,26 @@ def place_of(url: str) -> tuple[str, ...] | None:
 
     Programs resolve dots and percent signs, each in its own way.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
+    except ValueError:
+        return None
     path = [part for part in parts.path.split("/") if part]
     if "%" in parts.path or {".", ".."} & {*path} or parts.query or parts.fragment:
         return None
     if parts.hostname is None or not _HOST_AND_PORT.fullmatch(parts.netloc):
         return None
-    port = parts.port or _DEFAULT_PORTS.get(parts.scheme, 0)
     return (parts.scheme, parts.hostname, str(port), *path)
+
+
+def below(place: tuple[str, ...], url: str) -> tuple[str, ...] | None:
+    """The parts of the path of a URL that follow a place; None where it does not lie there.
+
+    Compared part by part: /team is not above /team-b.
+    """
+    other = place_of(url)
+    return other[len(place) :] if other is not None and other[: len(place)] == place else None
 
 
 def _host(parts: SplitResult, port: int | None) -> Host:

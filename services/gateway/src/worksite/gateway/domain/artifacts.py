@@ -70,6 +70,14 @@ def _model_use(use: ModelUse) -> dict[str, object]:
     }
 
 
+def _by_round(state: TaskState) -> list[tuple[int, float]]:
+    """Round 0 is what comes before the first build, the choice of a route included."""
+    sums = {0: state.route.cost_usd}
+    for record in state.history:
+        sums[record.round] = sums.get(record.round, 0) + record.cost_usd
+    return [(number, round(usd, 6)) for number, usd in sorted(sums.items())]
+
+
 def _cost_document(state: TaskState) -> bytes:
     document = {
         "task": state.task,
@@ -80,12 +88,14 @@ def _cost_document(state: TaskState) -> bytes:
             "usd": state.route.cost_usd,
             "models": [_model_use(use) for use in state.route.model_use],
         },
+        "rounds": [{"round": number, "usd": usd} for number, usd in _by_round(state)],
         "steps": [
             {
                 "step": record.step,
                 "agent": record.agent,
                 "round": record.round,
                 "engine": record.engine,
+                "tier": record.tier,
                 "usd": record.cost_usd,
                 "seconds": seconds(record),
                 "models": [_model_use(use) for use in record.model_use],

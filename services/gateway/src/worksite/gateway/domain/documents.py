@@ -25,7 +25,7 @@ class NewDocument(Model):
     """One text."""
 
     path: DocumentPath = Field(description="relative, with '/'; names the document and is shown with what is found")
-    text: str = Field(description=f"at most {MAX_DOCUMENT_BYTES} bytes of UTF-8")
+    text: str = Field(description=f"not empty; at most {MAX_DOCUMENT_BYTES} bytes of UTF-8")
     tags: Tags = Field(default=(), description="for search filters")
 
     @field_validator("text")
@@ -33,6 +33,8 @@ class NewDocument(Model):
     def _is_text(cls, text: str) -> str:
         if (at := text.find("\0")) >= 0:
             raise ValueError(f"binary: a zero character after {at} characters; only text can be sent")
+        if not text.strip():
+            raise ValueError("empty")
         return text
 
     @model_validator(mode="after")

@@ -49,12 +49,9 @@ def _text(content: bytes) -> str:
     if b"\0" in content:
         raise ValueError("binary: only text, HTML, PDF and DOCX can be sent, and their names have to say so")
     try:
-        text = content.decode()
+        return content.decode()
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 text: {error.reason} at byte {error.start}") from None
-    if not text.strip():
-        raise ValueError("empty")
-    return text
 
 
 def _reason(error: ValueError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import AwareDatetime, Field, field_validator
 from worksite.common.messages import Model, RankFusion, Scores, SearchFilters, SearchMode, SearchRequest, SearchResponse
+from worksite.common.messages.search import LANGUAGES, MAX_QUERY_LENGTH
 
 MAX_PATH_LENGTH, MAX_TAG_LENGTH = 400, 50
 
@@ -11,7 +12,9 @@ MAX_PATH_LENGTH, MAX_TAG_LENGTH = 400, 50
 class SearchQuery(Model):
     """The body of `POST /v1/search`."""
 
-    query: str = Field(min_length=1, max_length=2000)
+    query: str = Field(
+        min_length=1, max_length=MAX_QUERY_LENGTH, description=f"in any words; at most {MAX_QUERY_LENGTH} characters"
+    )
     top_k: int = Field(default=10, ge=1, le=100, description="results at most")
     filters: SearchFilters = SearchFilters()
     rerank: bool = True
@@ -31,6 +34,8 @@ class SearchQuery(Model):
         """Whatever is longer matches no document, and would not fit into a message."""
         if len(filters.path_prefix or "") > MAX_PATH_LENGTH or max(map(len, filters.tags), default=0) > MAX_TAG_LENGTH:
             raise ValueError(f"path_prefix has at most {MAX_PATH_LENGTH} characters, a tag {MAX_TAG_LENGTH}")
+        if filters.language is not None and filters.language not in LANGUAGES:
+            raise ValueError(f"language is one of {', '.join(LANGUAGES)}")
         if filters.since and filters.before and filters.since >= filters.before:
             raise ValueError("since has to be earlier than before")
         return filters

@@ -12,6 +12,7 @@ from worksite.common.messages import (
     Approval,
     Delivered,
     Model,
+    PackageState,
     Problem,
     Question,
     ReplyStatus,
@@ -40,6 +41,18 @@ class StepView(Model):
     finished_at: datetime
     seconds: float
     cost_usd: float
+
+
+class PackageView(Model):
+    """A part of the work that one builder does alone. Those that build on nothing unfinished are built side by side."""
+
+    id: str
+    title: str
+    status: Literal["waiting", "building", "built", "merged"] = Field(
+        description="built: done, not merged yet; one that conflicts with what was merged goes back to waiting"
+    )
+    step: str | None = Field(description="the step that builds it, while it is in flight")
+    after: tuple[str, ...] = Field(description="the packages that it builds on")
 
 
 class Cost(Model):
@@ -76,7 +89,8 @@ class TaskView(Model):
     problem: Problem | None = Field(description="status failed: what went wrong")
     answer: Answer | None = Field(description="route question")
     delivered: Delivered | None = Field(description="where the branch was pushed, and its merge request")
-    step: str | None = Field(description="the step in flight")
+    step: str | None = Field(description="the step in flight; while packages are built side by side, the first of them")
+    packages: tuple[PackageView, ...] = Field(description="in the order of merging; none where the work is one piece")
     steps: tuple[StepView, ...]
     cost: Cost
     artifacts: tuple[str, ...] = Field(description="names of what can be fetched now")
@@ -118,7 +132,8 @@ def task_view(entry: TaskEntry) -> TaskView:
         problem=state.problem,
         answer=state.answer,
         delivered=state.delivered,
-        step=state.step,
+        step=next(iter(state.in_flight), None),
+        packages=tuple(_package(package) for package in state.packages),
         steps=_steps(state),
         cost=Cost(total_usd=artifacts.total_usd(state)),
         artifacts=tuple(artifacts.available(state)),
@@ -160,6 +175,7 @@ def _queued(entry: TaskEntry) -> TaskView:
         answer=None,
         delivered=None,
         step=None,
+        packages=(),
         steps=(),
         cost=Cost(total_usd=0),
         artifacts=(),
@@ -172,6 +188,16 @@ def _queued(entry: TaskEntry) -> TaskView:
 def _engine(state: TaskState) -> str | None:
     made = state.changeset or state.spec or state.answer
     return made.engine if made else None
+
+
+def _package(package: PackageState) -> PackageView:
+    if package.merged:
+        status = "merged"
+    elif package.changeset:
+        status = "built"
+    else:
+        status = "building" if package.step else "waiting"
+    return PackageView(id=package.id, title=package.title, status=status, step=package.step, after=package.after)
 
 
 def _steps(state: TaskState) -> tuple[StepView, ...]:

@@ -14,6 +14,7 @@ from worksite.gateway.routes import (
     mcp,
     routing,
     search,
+    stats,
     tasks,
     tokens,
     uploads,
@@ -28,7 +29,20 @@ _PROBLEM = {
 def api() -> APIRouter:
     """Everything below /v1. Each router spells its paths out, because the metrics name routes by them."""
     router = APIRouter(responses={"default": _PROBLEM})
-    for noun in (tasks, inputs, approvals, events, artifacts, uploads, knowledge, search, routing, dead_letters, mcp):
+    for noun in (
+        tasks,
+        inputs,
+        approvals,
+        events,
+        artifacts,
+        uploads,
+        knowledge,
+        search,
+        routing,
+        stats,
+        dead_letters,
+        mcp,
+    ):
         router.include_router(noun.router)
     return router
 

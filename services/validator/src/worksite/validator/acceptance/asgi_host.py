@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import unquote
 
 MAX_LINE = 16 << 20
-SHUTDOWN_SECONDS = 5
+SHUTDOWN_SECONDS = 30
 
 Event = dict[str, Any]
 App = Callable[[Event, Callable[[], Awaitable[Event]], Callable[[Event], Awaitable[None]]], Awaitable[None]]

@@ -20,7 +20,7 @@ from worksite.validator.sandbox import Job, Limits, LineTooLong, Session, Sessio
 from worksite.validator.testfiles import write_tests
 
 MIB = 1 << 20
-SUITE_SECONDS = 300.0
+SUITE_SECONDS = 600.0
 SILENCE_SECONDS = 120.0
 MAX_LINE = 16 * MIB
 MAX_RUNNING = 8

@@ -30,10 +30,14 @@ from urllib.parse import urlencode
 
 import pytest
 import remote
-from channel import Channel
+from channel import CandidateFailed, Channel
 
 _NO_DOCUMENT = object()
 _MAX_TEXT = 6000
+
+
+class NotStarted(AssertionError):
+    """The application did not start, which a test may expect."""
 
 
 class Headers(dict[str, str]):
@@ -79,7 +83,10 @@ class App:
 
     def __init__(self, channel: Channel, env: Mapping[str, str]) -> None:
         self._channel = channel
-        self._id = channel.ask({"op": "launch", "env": {name: str(value) for name, value in env.items()}})
+        try:
+            self._id = channel.ask({"op": "launch", "env": {name: str(value) for name, value in env.items()}})
+        except CandidateFailed as failed:
+            raise NotStarted(str(failed)) from None
 
     def request(self, method: str, path: str, **parts: Any) -> Response:
         return self.concurrently([(method, path, parts)])[0]

@@ -8,13 +8,20 @@ from __future__ import annotations
 import base64
 import builtins
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
+import pytest
 import values
-from channel import Channel
+from channel import CandidateFailed, Channel
 
-_SPECIAL = (ExceptionGroup,)
-"""Not made of a text; what it holds stays with the candidate."""
+_SPECIAL = (ExceptionGroup, StopIteration, StopAsyncIteration)
+"""These arrive as `Raised` only: a group is not made of a text, and the others would end a loop of the test's in
+silence, such as that of `all(map(function, inputs))`."""
+
+
+class CannotBeKnown(pytest.fail.Exception):
+    """A test asks for what nobody on this side can know or do. As with `CandidateFailed`, nothing of a test catches it:
+    neither the candidate nor the lack of an answer may look like an exception that a test expects."""
 
 
 class Raised(Exception):
@@ -66,15 +73,34 @@ class Loader:
     def _outcome(self, document: dict[str, Any]) -> Any:
         if "raised" in document:
             return as_exception(document["raised"]["types"], document["raised"]["text"])
-        return values.decode(document["value"], lambda number: Remote(self, number))
+        try:
+            return values.decode(document["value"], lambda number: Remote(self, number))
+        except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
+            raise CandidateFailed(f"the candidate sent what is no value: {error}") from None
 
 
-class Remote:
-    """An object that stays with the candidate. It equals nothing but itself, and only what it gives away in plain
-    values can be compared: call it, read attributes and items, ask for its length, its elements or its text."""
+class _Opaque:
+    """What cannot be had of an object on the other side, so that no test decides by what only seems to be an answer."""
+
+    def _refuse(self, *_: Any) -> NoReturn:
+        said = "it is neither true nor false, equal nor unequal to anything, and takes no operators and assignments"
+        raise CannotBeKnown(f"{self!r} stays with the candidate: {said}. Compare a plain value of it")
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __hash__ = __bool__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
+    __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = __matmul__ = __rmatmul__ = _refuse
+    __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __lshift__ = __rlshift__ = _refuse
+    __rshift__ = __rrshift__ = __neg__ = __pos__ = __abs__ = __invert__ = __round__ = _refuse
+    __int__ = __float__ = __complex__ = __index__ = _refuse
+    __setattr__ = __delattr__ = __setitem__ = __delitem__ = __reversed__ = __next__ = __enter__ = __exit__ = _refuse
+
+
+class Remote(_Opaque):
+    """An object that stays with the candidate. Only what it gives away in plain values can be compared: call it, read
+    attributes and items, ask for its length, its elements or its text."""
 
     def __init__(self, loader: Loader, number: int) -> None:
-        self._loader, self._number = loader, number
+        vars(self).update(_loader=loader, _number=number)
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         return self._loader.take([as_call(self, arguments, named)])[0]
@@ -93,9 +119,6 @@ class Remote:
 
     def __contains__(self, value: Any) -> bool:
         return value in list(self)
-
-    def __bool__(self) -> bool:
-        raise TypeError("an object of the candidate's is neither true nor false: compare a plain value of it")
 
     def __str__(self) -> str:
         return self._take("text")
@@ -150,9 +173,10 @@ def as_call(function: Remote, arguments: Sequence[Any], named: Mapping[str, Any]
 
 
 def number_of(value: Any) -> int:
-    """Of an object that the candidate has. Raises TypeError for one that only the test has."""
+    """Of an object that the candidate has. Raises CannotBeKnown for one that only the test has."""
     if type(value) is not Remote:
-        raise TypeError(f"{type(value).__name__} cannot be given to the candidate: only plain values and its own can")
+        said = f"{type(value).__name__} cannot be given to the candidate: only plain values and its own can"
+        raise CannotBeKnown(said)
     return value._number
 
 

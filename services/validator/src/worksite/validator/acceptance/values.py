@@ -45,11 +45,17 @@ def encode(value: Any, keep: Callable[[Any], int]) -> Any:
     if kind in _TEXTS:
         name, write, _ = _TEXTS[kind]
         return {"kind": name, "value": write(value)}
-    if kind in _SERIES:
+    if kind is tuple or (kind in _SERIES and all(map(_is_key, value))):
         return {"kind": _SERIES[kind], "value": [encode(each, keep) for each in value]}
-    if kind is dict:
+    if kind is dict and all(map(_is_key, value)):
         return {"kind": "dict", "value": [[encode(key, keep), encode(each, keep)] for key, each in value.items()]}
     return {"kind": "object", "value": keep(value)}
+
+
+def _is_key(value: Any) -> bool:
+    """Whether it can be looked up on the other side. An object that stays here cannot, so a set of such stays too."""
+    kind = type(value)
+    return kind in _PLAIN or kind in _TEXTS or (kind in (tuple, frozenset) and all(map(_is_key, value)))
 
 
 def decode(document: Any, restore: Callable[[int], Any]) -> Any:

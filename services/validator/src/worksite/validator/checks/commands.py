@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from worksite.common.messages import CheckCommand, CheckResult, CheckVerdict, Finding
@@ -10,11 +11,26 @@ from worksite.validator.bench import Bench, Change, Version
 from worksite.validator.checks.result import Judged
 from worksite.validator.command_line import NotThere, ending, run_command
 from worksite.validator.domain.cases import LAST_WORDS
+from worksite.validator.domain.runners import is_runner
 from worksite.validator.sandbox import Limits
 from worksite.validator.selfreport.run import lay_over
 from worksite.validator.tree import Tree
 
 MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class _AsItWas:
+    """The base's files by which a command judges, where the change has others; `absent`: those that only it has."""
+
+    base: Tree
+    kept: tuple[str, ...]
+    absent: tuple[str, ...]
+
+    def told(self) -> str:
+        parts = [f"with the base's {', '.join(self.kept)[:200]}"] if self.kept else []
+        parts += [f"without {', '.join(self.absent)[:200]}, which the base lacks"] if self.absent else []
+        return ", ".join(parts)
 
 
 async def command(bench: Bench, change: Change, declared: CheckCommand) -> Judged:
@@ -23,12 +39,12 @@ async def command(bench: Bench, change: Change, declared: CheckCommand) -> Judge
     What fails at base too is reported, not charged, unless the Spec asks for it. Raises LauncherError.
     """
     problem = await _problem(bench, change.head, declared)
-    kept = _kept(change, declared)
-    if problem is None and kept:
-        problem = await _problem(bench, change.head, declared, change.base, kept)
-        problem = f"with the base's {', '.join(kept)[:200]}: {problem}" if problem else None
+    before = _as_it_was(change, declared)
+    if problem is None and before:
+        problem = await _problem(bench, change.head, declared, before)
+        problem = f"{before.told()}: {problem}" if problem else None
     if problem is None:
-        return Judged("pass", f"{_shown(declared)} ended with exit code 0{' both ways' if kept else ''}")
+        return Judged("pass", f"{_shown(declared)} ended with exit code 0{' both ways' if before else ''}")
     finding = Finding(check=declared.name, message=f"{_shown(declared)} {problem}")
     if await _failed_before(bench, change, declared):
         return Judged("not_applicable", "it fails at base too", preexisting=(finding,))
@@ -52,13 +68,15 @@ def taken_together(results: Iterable[CheckResult]) -> CheckVerdict:
 
 
 async def _problem(
-    bench: Bench, version: Version, declared: CheckCommand, base: Tree | None = None, kept: Iterable[str] = ()
+    bench: Bench, version: Version, declared: CheckCommand, before: _AsItWas | None = None
 ) -> str | None:
-    """Why it did not pass, if it did not; `kept` are files of `base` to put in place of the project's."""
+    """Why it did not pass, if it did not; `before`: what to change of the project first."""
     limits = Limits(wall_seconds=declared.seconds, cpu_seconds=declared.seconds, processes=128, output_bytes=4 * MIB)
     async with bench.copy_of(version.tree) as project:
-        if base is not None:
-            lay_over(base, kept, project)
+        if before is not None:
+            for name in before.absent:
+                (project / name).unlink()
+            lay_over(before.base, before.kept, project)
         roots = [str(project / root) for root in ("src", ".") if (project / root).is_dir()]
         try:
             outcome = await run_command(bench, version, declared.command, project, limits, roots=roots)
@@ -70,13 +88,31 @@ async def _problem(
     return f"{ending(outcome)}\n{LAST_WORDS}\n{said}" if said else ending(outcome)
 
 
-def _kept(change: Change, declared: CheckCommand) -> list[str]:
-    """The base's files by which it judges, where the change has others and the Spec does not let them go."""
+def _as_it_was(change: Change, declared: CheckCommand) -> _AsItWas | None:
+    """None where the change has everything that it judges by as the base has it, or the Spec lets that go."""
     if change.base is None:
-        return []
-    named = [*declared.tests, *declared.command]
-    mine = [name for name in change.base.files if any(PurePosixPath(name).is_relative_to(each) for each in named)]
-    return [name for name in mine if name not in change.spec.removed_tests and not _same(change, name)]
+        return None
+    head, removable = change.head.tree, change.spec.removed_tests
+    judged_by = [name for name in change.base.files if _judges(declared, name)]
+    kept = [name for name in judged_by if name not in removable and not _same(change, name)]
+    absent = [name for name in head.files if _steers(declared, name) and name not in change.base.files]
+    return _AsItWas(change.base, tuple(kept), tuple(absent)) if kept or absent else None
+
+
+def _judges(declared: CheckCommand, name: str) -> bool:
+    """By what steers it, or a file that its command line names."""
+    return _steers(declared, name) or name in {str(PurePosixPath(word)) for word in declared.command}
+
+
+def _steers(declared: CheckCommand, name: str) -> bool:
+    """As a test, or as the file that says what its program runs: one that is new may take an old one's place."""
+    return _is_test(declared, name) or is_runner(declared.command, name)
+
+
+def _is_test(declared: CheckCommand, name: str) -> bool:
+    """Whether it is one of the declared tests, or lies in a folder of such; the project itself is no such folder."""
+    places = (PurePosixPath(each) for each in declared.tests)
+    return any(PurePosixPath(name).is_relative_to(place) for place in places if place.parts)
 
 
 def _same(change: Change, name: str) -> bool:

@@ -74,7 +74,7 @@ def _ignored(change: Change) -> str | None:
 
 def _none(change: Change) -> Judged:
     """Where there are no tests of Python's, those in other languages are declared as commands."""
-    if change.spec.commands:
+    if change.answering:
         return Judged("not_applicable", "no test for pytest; the declared commands are the project's tests")
     return Judged("fail", "no test was collected")
 

@@ -12,11 +12,12 @@ from worksite.validator.domain.cases import Case, Suite
 
 @dataclass(frozen=True)
 class Charge:
-    """A test that counts against the change, and why."""
+    """A test that counts against the change, and why. `failed`: it ran and failed, and is not missing or skipped."""
 
     test: str
     reason: str
     text: str = ""
+    failed: bool = True
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,13 @@ def compare(base: Suite | None, head: Suite, as_they_were: Suite | None, removab
     green = {case.id for case in (*before.having("passed"), *expected) if not _listed(case.id, removable)}
     failed = [Charge(case.id, "failed", case.text) for case in head.having("failed")]
     charged = [charge for charge in failed if charge.test not in red]
-    charged += [Charge(test, reason) for test in sorted(green) if (reason := _missing(test, head))]
+    charged += [Charge(test, reason, failed=False) for test in sorted(green) if (reason := _missing(test, head))]
     if as_they_were is not None:
         ran = "could not be run at base" if broke_off else "passed at base"
         charged += _regressions(ran, green - {charge.test for charge in charged}, as_they_were)
-    gone = [Charge(test, "was red at base and no longer runs") for test in sorted(red) if _missing(test, head)]
+    gone = [
+        Charge(test, "was red at base and no longer runs", failed=False) for test in sorted(red) if _missing(test, head)
+    ]
     return Relative(tuple(charged), tuple(charge for charge in failed if charge.test in red) + tuple(gone))
 
 
@@ -53,7 +56,8 @@ def _regressions(ran: str, expected: set[str], as_they_were: Suite) -> list[Char
     for test in sorted(expected):
         case = as_they_were.cases.get(test)
         if case is None or case.outcome != "passed":
-            charges.append(Charge(test, f"{ran}; as it was at base it now {_fate(case)}", _text(case)))
+            said = f"{ran}; as it was at base it now {_fate(case)}"
+            charges.append(Charge(test, said, _text(case), failed=case is not None and case.outcome == "failed"))
     return charges
 
 

@@ -12,8 +12,9 @@ tests = ["tests"]
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -21,9 +22,12 @@ from worksite.common.messages import CheckCommand, Harness, Model, Spec, TestFil
 from worksite.validator.domain.judgement import ACCEPTANCE_FOLDER
 
 FILE = "worksite.toml"
+MAX_BYTES = 64 << 10
+MAX_DOTS = 200
+"""On one line: the time that tomllib needs for a key grows with the square of its parts."""
 CHECKS = (
     "acceptance", "spec-tests", "project-tests", "types", "lint", "security", "secrets", "tampering",
-    "forbidden-changes", "environment",
+    "forbidden-changes", "environment", "review",
 )  # fmt: skip
 """Names that no declared command may have."""
 
@@ -70,18 +74,14 @@ class Declaration:
         taken = any(test.path.startswith(ACCEPTANCE_FOLDER) for test in spec.tests)
         return replace(self, tests=(), harness=None) if taken else self
 
-    def added_to(self, spec: Spec) -> Spec:
-        """The Spec with what the project declares; where both speak of the same thing, the Spec counts."""
-        ours = {test.path for test in spec.tests}
+    def apart_from(self, spec: Spec) -> Declaration:
+        """What the project declares and the Spec does not speak of; where both speak of the same thing, it counts."""
+        replaced = {test.path for test in spec.tests if is_module(test.path)} | set(spec.removed_tests)
         named = {command.name for command in spec.commands}
-        tests = (test for test in self.tests if test.path not in ours and test.path not in spec.removed_tests)
-        commands = (command for command in self.commands if command.name not in named)
-        return spec.model_copy(
-            update={
-                "tests": (*spec.tests, *tests),
-                "commands": (*spec.commands, *commands),
-                "harness": spec.harness or self.harness,
-            }
+        return replace(
+            self,
+            tests=tuple(test for test in self.tests if test.path not in replaced),
+            commands=tuple(command for command in self.commands if command.name not in named),
         )
 
 
@@ -89,23 +89,45 @@ def read_declaration(files: Mapping[str, str]) -> Declaration:
     """From a project's files: `worksite.toml` and the modules below `acceptance/`. Raises InvalidDeclaration."""
     if FILE not in files:
         return Declaration()
+    if len(files[FILE].encode(errors="replace")) > MAX_BYTES:
+        raise InvalidDeclaration(f"{FILE}: it has more than {MAX_BYTES >> 10} KiB")
+    if any(line.count(".") > MAX_DOTS for line in files[FILE].split("\n")):
+        raise InvalidDeclaration(f"{FILE}: a line has more than {MAX_DOTS} dots")
     try:
         given = _File.model_validate(tomllib.loads(files[FILE]))
         named = [{"name": name, **check.model_dump()} for name, check in given.checks.items()]
         commands = _COMMANDS.validate_python(named)
-    except (tomllib.TOMLDecodeError, ValidationError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # tomllib's own, pydantic's, and that of numbers too long to read
         raise InvalidDeclaration(f"{FILE}: {_reason(error)}") from None
     if taken := [command.name for command in commands if command.name in CHECKS]:
         raise InvalidDeclaration(f"{FILE}: checks.{taken[0]} has the name of a check of ours; choose another")
     if given.acceptance is None:
         return Declaration(commands=commands)
-    tests = (TestFile(path=name, content=text) for name, text in files.items() if is_acceptance(name))
-    return Declaration(True, tuple(tests), _harness(given.acceptance), commands)
+    tests = tuple(TestFile(path=name, content=text) for name, text in files.items() if is_acceptance(name))
+    if unread := unread_module(tests):
+        raise InvalidDeclaration(not_a_module(unread))
+    return Declaration(True, tests, _harness(given.acceptance), commands)
 
 
 def is_acceptance(name: str) -> bool:
     """Whether the file is a module below the folder of acceptance tests."""
     return name.startswith(ACCEPTANCE_FOLDER) and name.endswith(".py")
+
+
+def is_module(path: str) -> bool:
+    """Whether pytest collects tests from it here; every other file of the folder is a helper of all of them."""
+    return PurePosixPath(path).name.startswith("test_")
+
+
+def unread_module(tests: Iterable[TestFile]) -> str | None:
+    """The path of an acceptance file that pytest would collect and nobody here would run as a module of its own."""
+    names = (test.path for test in tests if test.path.startswith(ACCEPTANCE_FOLDER))
+    return next((name for name in names if name.endswith("_test.py") and not is_module(name)), None)
+
+
+def not_a_module(path: str) -> str:
+    """What to say of such a file."""
+    return f"{path[:200]}: the name of an acceptance module begins with `test_`"
 
 
 def _harness(acceptance: _Acceptance) -> Harness | None:
@@ -116,7 +138,9 @@ def _harness(acceptance: _Acceptance) -> Harness | None:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
     if not isinstance(error, ValidationError):
-        return str(error) or "it is nested too deeply"
+        return str(error)
     first = error.errors()[0]
     return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

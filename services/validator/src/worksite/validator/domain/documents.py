@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from worksite.common.messages import CheckResult, CriterionResult, Environment, Finding, Report, Spec
+from worksite.common.messages import Advice, CheckResult, CriterionResult, Environment, Finding, Report, Spec
 
 _MARKS = {"pass": "✓ pass", "fail": "✗ **FAIL**", "environment": "? not judged", "not_applicable": "– n/a"}
+_ADVICE = "– advice"
 _MEANING = {
     "PASS": "Every criterion was shown and no check speaks against the change.",
     "FAIL": "A criterion was refuted, or a check speaks against the change.",
@@ -37,6 +38,7 @@ def report_markdown(report: Report, spec: Spec) -> str:
         *_findings("## Findings", "To be mended.", charged),
         *_findings("## Found at base too", "Reported, not charged.", preexisting),
         *_unshown(report.criteria),
+        *_advice([each for check in report.checks for each in check.advice]),
         "## Environment",
         _environment(report.environment),
         "## What the grades mean",
@@ -73,7 +75,8 @@ def _checks(checks: Sequence[CheckResult]) -> str:
     lines = ["| | check | grade | evidence | duration |", "|---|---|---|---|---|"]
     for each in checks:
         evidence = _cell(each.evidence.splitlines()[0] if each.evidence else "")
-        columns = (_MARKS[each.verdict], each.name, f"`{each.grade}`", evidence, f"{each.duration_seconds:.1f} s")
+        mark = _ADVICE if each.advice else _MARKS[each.verdict]
+        columns = (mark, each.name, f"`{each.grade}`", evidence, f"{each.duration_seconds:.1f} s")
         lines.append(f"| {' | '.join(columns)} |")
     return "\n".join(lines)
 
@@ -96,6 +99,22 @@ def _unshown(criteria: Sequence[CriterionResult]) -> Iterable[str]:
         return ()
     blocks = [f"### {_plain(each.statement)}\n\n```text\n{_fenced(each.evidence)}\n```" for each in unshown]
     return ("## Criteria that were not shown", *blocks)
+
+
+def _advice(advice: Sequence[Advice]) -> Iterable[str]:
+    """Links and pictures of the model's would be followed by whoever reads this, so it gets none."""
+    if not advice:
+        return ()
+    lines = (
+        f"- **{each.severity}** `{_plain(each.path)}:{each.line}`: `{_plain(each.quote)}`\n"
+        f"  {_plain(each.message).replace('[', '(').replace(']', ')')}"
+        for each in advice
+    )
+    explained = (
+        "A language model's remarks on the change. Its quotations were looked up, its opinions were not, and the "
+        "verdict does not rest on them."
+    )
+    return ("## Advice", explained, "\n".join(lines))
 
 
 def _environment(environment: Environment | None) -> str:

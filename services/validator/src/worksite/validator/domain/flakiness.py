@@ -15,9 +15,19 @@ class Repeated:
 
     runs: tuple[Suite, ...] = ()
 
+    def has(self, test: str) -> bool:
+        """Whether any of them ran it."""
+        return bool(self._outcomes(test))
+
     def is_flaky(self, test: str) -> bool:
-        """Whether it both passed and failed."""
-        return {"passed", "failed"} <= set(self._outcomes(test))
+        """Whether it both passed and failed, in runs that all came to their end with it: a crash, a module that cannot
+        be collected or the end of the time is no failure of a test."""
+        sound = all(test in run.cases and run.trouble is None for run in self.runs)
+        return sound and {"passed", "failed"} <= set(self._outcomes(test))
+
+    def is_steady(self, test: str) -> bool:
+        """Whether it passed each time."""
+        return set(self._outcomes(test)) == {"passed"}
 
     def told(self, test: str) -> str:
         """For example `failed in 1 of 3 runs`."""
@@ -37,19 +47,22 @@ def suspects(relative: Relative, suites: Sequence[Suite]) -> frozenset[str]:
 def settled(relative: Relative, at_head: Sequence[Repeated], at_base: Repeated) -> Relative:
     """`relative` with flaky tests named: excused where they are flaky at base too, else charged as what they are.
 
-    A new test that cannot be relied on is a fault of the change; so is one that could be relied on before it.
+    A new test that cannot be relied on is a fault of the change; so is one that could be relied on before it. What is
+    missing or skipped is no flaky test, and neither is what never passes in one of its forms, as it is or as it was.
     """
     charged: list[Charge] = []
     excused: list[Charge] = []
     for charge in relative.charged:
-        head = next((runs for runs in at_head if runs.is_flaky(charge.test)), None)
-        if head is None:
+        test = charge.test
+        ran = [runs for runs in at_head if runs.has(test)]
+        head = next((runs for runs in ran if runs.is_flaky(test)), None)
+        if head is None or not charge.failed or not all(runs.is_flaky(test) or runs.is_steady(test) for runs in ran):
             charged.append(charge)
-        elif at_base.is_flaky(charge.test):
-            reason = f"is flaky: it {head.told(charge.test)}, at base it {at_base.told(charge.test)}"
+        elif at_base.is_flaky(test) and len(ran) == len(at_head):
+            reason = f"is flaky: it {head.told(test)}, at base it {at_base.told(test)}"
             excused.append(replace(charge, reason=reason))
         else:
-            reason = f"is flaky: it {head.told(charge.test)} of the same code, at base it {at_base.told(charge.test)}"
+            reason = f"is flaky: it {head.told(test)} of the same code, at base it {at_base.told(test)}"
             charged.append(replace(charge, reason=reason if at_base.runs else reason.partition(", at base")[0]))
     return Relative(tuple(charged), (*relative.preexisting, *excused))
 

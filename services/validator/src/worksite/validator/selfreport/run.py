@@ -18,7 +18,7 @@ from worksite.validator.selfreport.records import Unbelievable, read_records, se
 from worksite.validator.testfiles import write_tests
 from worksite.validator.tree import Tree
 
-_LIMITS = Limits(wall_seconds=300, cpu_seconds=240, processes=128, result_bytes=16 << 20)
+_LIMITS = Limits(wall_seconds=600, cpu_seconds=240, processes=128, result_bytes=16 << 20)
 _IMPORT_ROOTS = ("src", ".")
 _DRIVER = "import driver; sys.path.remove({!r}); del sys.modules['driver']; driver.main()"
 """Ours first, so that no package of the candidate's stands in for it; then out of the way of a module of that name."""

@@ -1,0 +1,38 @@
+# Signs in as the pod's own service account, writes the secrets of its service and ends; the service starts after it.
+exit_after_auth = true
+
+auto_auth {
+  method "kubernetes" {
+    mount_path  = "auth/kubernetes"
+    exit_on_err = true
+    config = {
+      role       = "worksite-services"
+      token_path = "/var/run/secrets/vault/token"
+    }
+  }
+}
+
+vault {
+  retry {
+    num_retries = 3  # then the container ends, and Kubernetes tries again and says so
+  }
+}
+
+template_config {
+  exit_on_retry_failure = true
+}
+
+# One file for each key, as SECRETS_DIR wants them; the list of their names comes last.
+template {
+  destination          = "/run/secrets/worksite/.complete"
+  error_on_missing_key = true
+  perms                = "0400"
+  contents             = <<EOT
+{{- with secret (printf "secret/data/worksite/%s" (env "SERVICE")) }}
+{{- range $name, $value := .Data.data }}
+{{- $value | writeToFile (printf "/run/secrets/worksite/%s" $name) "" "" "0400" }}
+{{ $name }}
+{{- end }}
+{{- end }}
+EOT
+}
