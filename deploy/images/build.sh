@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the images: wheels are made here, once, and each image is built from its own without a network.
-#   deploy/images/build.sh [SERVICE…]
+#   deploy/images/build.sh [IMAGE…]        gateway admin architect builder validator rag cli; without one all of them
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=${PYTHON:-.venv/bin/python}
@@ -11,14 +11,14 @@ revision=$(git rev-parse HEAD)
 wheels=.worksite/images/wheels
 declare -A files=(
     [gateway]="policies" [admin]="" [architect]="prompts blueprints" [builder]="prompts blueprints"
-    [validator]="" [rag]="blueprints"
+    [validator]="" [rag]="blueprints" [cli]=""
 )
 
 make_wheels() {
     echo "making the wheels"
     rm -rf "$wheels" && mkdir -p "$wheels"
     "$python" -m pip wheel --quiet --no-build-isolation --constraint constraints.txt --wheel-dir "$wheels" \
-        libs/common services/*/
+        libs/common libs/cli services/*/
 }
 
 lay_out() {
@@ -30,15 +30,19 @@ lay_out() {
     if [ "$1" = validator ]; then cp -R .worksite/wheelhouse "$context/files/wheelhouse"; fi
 }
 
+dockerfile() {
+    if [ "$1" = cli ]; then echo libs/cli/Dockerfile; else echo "services/$1/Dockerfile"; fi
+}
+
 build() {
     lay_out "$1"
     echo "building worksite/$1:$version on $image"
-    docker build --quiet --file "services/$1/Dockerfile" --tag "worksite/$1:$version" \
+    docker build --quiet --file "$(dockerfile "$1")" --tag "worksite/$1:$version" \
         --build-arg PYTHON_IMAGE="$image" --build-arg VERSION="$version" --build-arg REVISION="$revision" \
         ".worksite/images/$1"
 }
 
+images=("$@")
+if [ $# = 0 ]; then images=(gateway admin architect builder validator rag cli); fi
 make_wheels
-for service in "${@:-gateway admin architect builder validator rag}"; do
-    for name in $service; do build "$name"; done
-done
+for image_name in "${images[@]}"; do build "$image_name"; done
