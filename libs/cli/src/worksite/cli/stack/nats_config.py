@@ -9,8 +9,11 @@ from pathlib import Path
 from worksite.common.subjects import PERMISSIONS
 
 
-def render(*, host: str, port: int, monitor: str, store: Path, max_store_bytes: int, users: str) -> str:
-    """The whole file. JSON is valid in NATS's configuration language, so json.dumps quotes every value."""
+def render(*, host: str, port: int, monitor: str, store: Path, max_store_bytes: int | str, users: str) -> str:
+    """The whole file. JSON is valid in NATS's configuration language, so json.dumps quotes every value.
+
+    `max_store_bytes`: a number, or the name of a variable, whose quotes the caller takes off.
+    """
     jetstream = {
         "store_dir": str(store),
         "max_file_store": max_store_bytes,

@@ -1,4 +1,6 @@
-"""Makes whatever secret is still missing in a folder: `python deploy/compose/secrets.py FOLDER`. Nothing is replaced.
+"""Makes whatever secret is still missing in a folder: `python deploy/compose/make_secrets.py FOLDER`.
+
+No secret is ever replaced; NATS's configuration, which follows from them and from the code, is written anew.
 
 Compose mounts secrets as the files they are, so they are readable by all users; the folder is its owner's alone.
 """
@@ -13,7 +15,8 @@ from worksite.cli.stack import nats_config
 from worksite.cli.stack.state import PROVISIONER, clients, signing_key, write_private
 from worksite.common.subjects import SERVICES
 
-STORE_BYTES = 10 << 30
+_STORE = "$NATS_MAX_STORE"
+"""nats-server takes it from its environment."""
 _OPTIONAL = ("anthropic_api_key", "git_credentials")
 """Empty until somebody writes them: then there is no model, and no private repository."""
 
@@ -28,7 +31,7 @@ def make_missing(folder: Path) -> None:
     _kept(folder / "gateway" / "issuer_clients", clients(client))
     for name in _OPTIONAL:
         _kept(folder / name, "")
-    _kept(folder / "nats.conf", _nats_conf(passwords))
+    _written(folder / "nats.conf", _nats_conf(passwords))
 
 
 def _kept(path: Path, value: str) -> str:
@@ -39,15 +42,24 @@ def _kept(path: Path, value: str) -> str:
     return path.read_text()
 
 
+def _written(path: Path, text: str) -> None:
+    """In place: a container that has the file goes on seeing it."""
+    if not path.exists() or path.read_text() != text:
+        path.touch(0o644)
+        path.write_text(text)
+
+
 def _nats_conf(passwords: dict[str, str]) -> str:
-    return nats_config.render(
+    """Monitoring is for the container's own health check: on the bus's network all services would see it."""
+    text = nats_config.render(
         host="0.0.0.0",  # noqa: S104 — inside a container, on internal networks
         port=4222,
-        monitor="0.0.0.0:8222",
-        store=Path("/data"),
-        max_store_bytes=STORE_BYTES,
+        monitor="127.0.0.1:8222",
+        store=Path("/var/tmp"),  # noqa: S108 — a volume of its own
+        max_store_bytes=_STORE,
         users=nats_config.authorization(passwords, PROVISIONER),
     )
+    return text.replace(f'"{_STORE}"', _STORE)  # in quotes it would be a text
 
 
 if __name__ == "__main__":
