@@ -27,6 +27,7 @@ def make_missing(folder: Path) -> None:
     users = (*SERVICES, PROVISIONER)
     passwords = {user: _kept(folder / user / "nats_password", secrets.token_urlsafe(32)) for user in users}
     client = _kept(folder / "cli" / "client_secret", secrets.token_urlsafe(32))
+    _kept(folder / "grafana_password", secrets.token_urlsafe(32))
     _kept(folder / "gateway" / "issuer_key", signing_key())
     _kept(folder / "gateway" / "issuer_clients", clients(client))
     for name in _OPTIONAL:

@@ -43,7 +43,8 @@ def main() -> None:
         sys.exit(f"{reason}: the smoke test needs a Docker engine and Compose")
     build_what_is_missing()
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as (project, url):
-        say(f"the validator's sandbox: {isolation(project)['level']}; way out: {way_out(project, 'validator')}")
+        assert networks_that_lead_out(project, "validator") == []
+        say(f"the validator's sandbox: {isolation(project)}")
         do_the_job(project, url, Path(folder))
     say("PASS; nothing is left")
 
@@ -141,11 +142,10 @@ def isolation(project: Project) -> dict[str, Any]:
     return found
 
 
-def way_out(project: Project, service: str) -> str:
-    """Raises AssertionError where a container has a route to anywhere but its own networks."""
-    routes = docker("exec", project.container(service)["Id"], "cat", "/proc/net/route").splitlines()[1:]
-    assert all(route.split()[1] != "00000000" for route in routes), routes
-    return "none"
+def networks_that_lead_out(project: Project, service: str) -> list[str]:
+    """Of a container; the engine forwards nothing from an internal network to anywhere else."""
+    joined = project.container(service)["NetworkSettings"]["Networks"]
+    return [name for name in joined if docker("network", "inspect", "--format", "{{.Internal}}", name) != "true"]
 
 
 def until(what: str, seconds: float, holds: Callable[[], bool]) -> None:

@@ -17,6 +17,9 @@ FOLDER = ROOT / "deploy" / "compose"
 TEXT = (FOLDER / "compose.yaml").read_text()
 FILE = yaml.safe_load(TEXT)
 CONTAINERS = FILE["services"]
+OBSERVABILITY = (FOLDER / "compose.observability.yaml").read_text()
+BESIDE = {name: each for name, each in yaml.safe_load(OBSERVABILITY)["services"].items() if name not in SERVICES}
+VARIABLES = re.findall(r"\$\{([A-Z_]+):?-([^}]*)\}", TEXT + OBSERVABILITY)
 CALL_MODELS = {"admin", "architect", "builder"}
 
 
@@ -29,9 +32,9 @@ def outward(name: str) -> set[str]:
     return {each for each in CONTAINERS[name]["networks"] if not FILE["networks"][each].get("internal")}
 
 
-@pytest.mark.parametrize("name", CONTAINERS)
+@pytest.mark.parametrize("name", CONTAINERS | BESIDE)
 def test_a_container_is_hardened_and_bounded(name):
-    container = CONTAINERS[name]
+    container = (CONTAINERS | BESIDE)[name]
     assert container["read_only"] is True
     assert container["cap_drop"] == ["ALL"]
     assert container["security_opt"] == ["no-new-privileges:true"]
@@ -41,6 +44,19 @@ def test_a_container_is_hardened_and_bounded(name):
 
 def test_no_port_is_published_but_the_gateways():
     assert {name for name, container in CONTAINERS.items() if "ports" in container} == {"gateway"}
+    assert {
+        port for each in BESIDE.values() for port in each.get("ports", []) if not port.startswith("127.0.0.1:")
+    } == set()
+
+
+def test_prometheus_asks_each_service_where_its_image_listens():
+    scraped = yaml.safe_load((ROOT / "deploy" / "observability" / "prometheus.yaml").read_text())["scrape_configs"]
+    for job in scraped:
+        source = (ROOT / "services" / job["job_name"] / "Dockerfile").read_text()
+        (port,) = re.findall(r"^EXPOSE (\d+)$", source, re.M)
+        assert job["static_configs"] == [{"targets": [f"{job['job_name']}:{port}"]}]
+        assert "watch" in CONTAINERS[job["job_name"]]["networks"]
+    assert {job["job_name"] for job in scraped} == set(SERVICES)
 
 
 def test_only_who_talks_to_others_outside_can():
@@ -88,13 +104,13 @@ def test_the_example_names_each_variable_of_the_file_with_a_comment_and_nothing_
     example = (FOLDER / ".env.example").read_text()
     found = re.findall(r"^# .+\n([A-Z][A-Z0-9_]*)=", example, re.M)
     assert len(found) == len(re.findall(r"^[A-Z][A-Z0-9_]*=", example, re.M)), "a variable has no comment"
-    assert set(found) == set(re.findall(r"\$\{([A-Z_]+)", TEXT))
+    assert set(found) == {name for name, _ in VARIABLES}
 
 
 def test_a_default_that_the_example_shows_is_the_files():
     example = dict(re.findall(r"^([A-Z][A-Z0-9_]*)=(.+)$", (FOLDER / ".env.example").read_text(), re.M))
-    for name, default in re.findall(r"\$\{([A-Z_]+):?-([^}]+)\}", TEXT):
-        assert example[name] == default
+    for name, default in VARIABLES:
+        assert not default or example[name] == default
 
 
 def make_secrets(folder: Path) -> dict[str, str]:
