@@ -24,8 +24,10 @@ override export REQUEST := $(value REQUEST)
 REPO ?= .
 override export REPO := $(value REPO)
 override export BASE := $(value BASE)
+COMPOSE = $(if $(shell docker compose version 2>/dev/null),docker compose,docker-compose) -p worksite -f deploy/compose/compose.yaml \
+	$(if $(OBSERVABILITY),-f deploy/compose/compose.observability.yaml)
 
-.PHONY: help run up worktrees-start worktrees-clean worktrees-proof test wordings simulate calibrate faults lint format typecheck schemas manifests bench models clean
+.PHONY: help run up images compose-secrets compose-up compose-down compose-smoke worktrees-start worktrees-clean worktrees-proof test wordings simulate calibrate faults lint format typecheck schemas manifests bench models clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 17
@@ -68,6 +70,21 @@ typecheck: $(DEV_INSTALLED) ## pyright, strict on libs/common and every domain/
 schemas: $(INSTALLED) ## write the JSON Schemas and the OpenAPI document from the code
 	$(BIN)/python -m worksite.common.schemas libs/common/schemas/v1
 	$(BIN)/python -m worksite.gateway.openapi services/gateway/openapi.json
+
+images: $(DEV_INSTALLED) $(WHEELHOUSE) ## build the container images: make images IMAGES="gateway rag" PYTHON_IMAGE=python:3.11-slim
+	deploy/images/build.sh $(IMAGES)
+
+compose-secrets: $(INSTALLED) ## make the secrets of the Compose stack that are missing
+	@$(BIN)/python deploy/compose/make_secrets.py deploy/compose/secrets
+
+compose-up: compose-secrets ## start the Compose stack (images: make images): make compose-up OBSERVABILITY=1
+	$(COMPOSE) up --detach
+
+compose-down: ## stop the Compose stack; its data stays
+	$(COMPOSE) down
+
+compose-smoke: $(DEV_INSTALLED) $(WHEELHOUSE) ## a Compose stack of its own does the main job while its containers are killed (minutes)
+	$(BIN)/python deploy/compose/smoke.py
 
 manifests: $(INSTALLED) ## write the Kubernetes manifests that follow from the code: network policies, users of NATS, autoscaling, alerts
 	$(BIN)/python deploy/k8s/tools/generate.py

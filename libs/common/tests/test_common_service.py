@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from worksite.common import settings
 from worksite.common.bus.consumer import Progress, backoff
 from worksite.common.health import Health, ops_server
+from worksite.common.llm.settings import ModelSettings
 from worksite.common.processes import free_port
 from worksite.common.settings import ServiceSettings, SettingsError
 
@@ -111,6 +112,28 @@ def test_a_secret_is_read_from_a_file_and_not_shown(tmp_path, monkeypatch):
     loaded = settings.load(ServiceSettings)
     assert loaded.nats_password == SecretStr("hush")
     assert "hush" not in repr(loaded)
+
+
+def test_an_empty_variable_means_that_the_setting_is_not_given(monkeypatch):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+    monkeypatch.setenv("WORKER_CONCURRENCY", "")
+    loaded = settings.load(ServiceSettings)
+    assert (loaded.otel_exporter_otlp_endpoint, loaded.worker_concurrency) == (None, 2)
+
+
+def test_an_empty_variable_means_so_for_the_settings_of_models_too(monkeypatch):
+    class Both(ServiceSettings, ModelSettings):
+        pass
+
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "")
+    assert settings.load(Both).anthropic_base_url is None
+
+
+@pytest.mark.parametrize("content", ["", "\n"])
+def test_an_empty_file_means_that_there_is_no_such_secret(tmp_path, monkeypatch, content):
+    (tmp_path / "nats_password").write_text(content)
+    monkeypatch.setenv("SECRETS_DIR", str(tmp_path))
+    assert settings.load(ServiceSettings).nats_password is None
 
 
 def test_a_secrets_directory_that_is_not_there_is_an_error(tmp_path, monkeypatch):

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import SecretStr
 from worksite.cli import (
     commands,
     commands_knowledge,
@@ -62,8 +61,10 @@ from worksite.cli.options import (
 from worksite.cli.session import Screen, StackOptions
 from worksite.cli.stack.embedded import Ports
 from worksite.cli.stack.state import State
+from worksite.common import settings
 from worksite.common.bus import BusSettings
 from worksite.common.messages import Route, SearchMode, TaskStatus
+from worksite.common.settings import ServiceSettings, SettingsError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -352,10 +353,13 @@ def provision(
         int, typer.Option("--replicas", envvar="STREAM_REPLICAS", min=1, max=5, help="copies of each stream")
     ] = 1,
 ) -> None:
-    """Create or update the streams, buckets and consumers; the password comes from NATS_PASSWORD."""
-    password = os.environ.get("NATS_PASSWORD")
-    settings = BusSettings(nats_url, "provision", nats_user, SecretStr(password) if password else None)
-    finished(commands.create_streams(settings, int(disk_gib * (1 << 30)), replicas))
+    """Create or update the streams, buckets and consumers; the password is NATS_PASSWORD or a file in SECRETS_DIR."""
+    try:
+        password = settings.load(ServiceSettings).nats_password
+    except SettingsError as error:
+        raise typer.BadParameter(str(error)) from None
+    bus = BusSettings(nats_url, "provision", nats_user, password)
+    finished(commands.create_streams(bus, int(disk_gib * (1 << 30)), replicas))
     print("provisioned")
 
 

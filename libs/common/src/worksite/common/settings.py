@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 from worksite.common.bus import BusSettings
 from worksite.common.secrets.settings import SecretSettings
 
@@ -18,10 +19,34 @@ class SettingsError(Exception):
     """A setting is missing or wrong; the text names the variable and what it must be."""
 
 
-class ServiceSettings(SecretSettings):
-    """Environment variables (upper case) or files of the same name in SECRETS_DIR."""
+class _SecretFiles(SecretsSettingsSource):
+    """Files of SECRETS_DIR; an empty one is a secret that is not set."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        value, name, is_complex = super().get_field_value(field, field_name)
+        return (None if value == "" else value), name, is_complex
+
+
+class ServiceSettings(SecretSettings):
+    """Environment variables (upper case) or files of the same name in SECRETS_DIR; an empty value is none.
+
+    Container tools hand on what nobody has set as an empty variable, and mount a secret only where there is a file.
+    """
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment before the files, and no `.env`."""
+        directory = getattr(file_secret_settings, "secrets_dir", None)
+        return init_settings, env_settings, _SecretFiles(settings_cls, directory)
 
     nats_url: str = Field(
         default="nats://127.0.0.1:4222",

@@ -170,8 +170,9 @@ async def _start(state: State, project_root: Path, ports: Ports, supervisor: Sup
 def _nats_conf(state: State, port: int, monitor_port: int, disk: int) -> str:
     passwords = {user: state.secret(user, "nats_password") for user in (*SERVICES, PROVISIONER)}
     return nats_config.render(
+        host="127.0.0.1",
         port=port,
-        monitor_port=monitor_port,
+        monitor=f"127.0.0.1:{monitor_port}",
         store=state.nats / "store",
         max_store_bytes=disk,
         users=nats_config.authorization(passwords, PROVISIONER),

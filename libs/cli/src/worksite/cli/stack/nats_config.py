@@ -9,8 +9,11 @@ from pathlib import Path
 from worksite.common.subjects import PERMISSIONS
 
 
-def render(*, port: int, monitor_port: int, store: Path, max_store_bytes: int, users: str) -> str:
-    """The whole file. JSON is valid in NATS's configuration language, so json.dumps quotes every value."""
+def render(*, host: str, port: int, monitor: str, store: Path, max_store_bytes: int | str, users: str) -> str:
+    """The whole file. JSON is valid in NATS's configuration language, so json.dumps quotes every value.
+
+    `max_store_bytes`: a number, or the name of a variable, whose quotes the caller takes off.
+    """
     jetstream = {
         "store_dir": str(store),
         "max_file_store": max_store_bytes,
@@ -19,9 +22,9 @@ def render(*, port: int, monitor_port: int, store: Path, max_store_bytes: int, u
     }
     sections = {
         "server_name": "worksite",
-        "host": "127.0.0.1",
+        "host": host,
         "port": port,
-        "http": f"127.0.0.1:{monitor_port}",
+        "http": monitor,
         "jetstream": jetstream,
     }
     return "".join(f"{name}: {json.dumps(value, indent=2)}\n" for name, value in sections.items()) + users

@@ -24,7 +24,7 @@ def _key(given: SecretStr) -> SecretStr | None:
 class ModelSettings(BaseSettings):
     """Without a key there is no model, and blueprints serve what they cover."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
 
     anthropic_api_key: Annotated[SecretStr | None, AfterValidator(lambda given: given and _key(given))] = Field(
         default=None, description="key of the Messages API (a secret); a server of your own may take any"

@@ -1,0 +1,84 @@
+"""A Docker engine and Compose, as their command lines are: version 2 of Compose, or 1.29."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).with_name("compose.yaml")
+
+
+def docker(*arguments: str, check: bool = True) -> str:
+    """What it prints. Raises CalledProcessError, with its complaint on our stderr."""
+    ran = subprocess.run(["docker", *arguments], stdout=subprocess.PIPE, text=True, check=check)
+    return ran.stdout.strip()
+
+
+def missing() -> str | None:
+    """Why nothing can be run here."""
+    if not shutil.which("docker"):
+        return "docker is not installed"
+    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+        return "no Docker engine answers"
+    return None if compose_command() else "Compose is not installed"
+
+
+@cache
+def compose_command() -> tuple[str, ...]:
+    """Empty where there is none."""
+    for command in (("docker", "compose"), ("docker-compose",)):
+        with contextlib.suppress(OSError):
+            if subprocess.run([*command, "version"], capture_output=True, check=False).returncode == 0:
+                return command
+    return ()
+
+
+@dataclass(frozen=True)
+class Project:
+    """One stack, named apart from others on the same engine; `variables` stand for what `.env` would set."""
+
+    name: str
+    variables: Mapping[str, str]
+    empty: Path
+    """Read in place of an installation's `.env`."""
+    files: tuple[Path, ...] = (FILE,)
+
+    def compose(self, *arguments: str) -> str:
+        files = [part for file in self.files for part in ("-f", str(file))]
+        command = [*compose_command(), "--env-file", str(self.empty), "-p", self.name, *files, *arguments]
+        environment = {**os.environ, **self.variables}
+        ran = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+        return ran.stdout
+
+    def container(self, service: str) -> dict[str, Any]:
+        """What the engine knows of it."""
+        (identity,) = self._ids("container", f"label=com.docker.compose.service={service}")
+        return json.loads(docker("inspect", identity))[0]
+
+    def kill(self, service: str) -> None:
+        """As the out-of-memory killer would; the engine starts it again, which after `docker kill` it would not."""
+        container = self.container(service)
+        try:
+            os.kill(container["State"]["Pid"], signal.SIGKILL)
+        except (PermissionError, ProcessLookupError):  # not root, or the engine is in a machine of its own
+            docker("kill", container["Id"])
+            docker("start", container["Id"])
+
+    def left(self) -> list[str]:
+        """Containers, volumes and networks that are still there."""
+        return [each for kind in ("container", "volume", "network") for each in self._ids(kind)]
+
+    def _ids(self, kind: str, *filters: str) -> list[str]:
+        of_ours = (f"label=com.docker.compose.project={self.name}", *filters)
+        every = ["--all"] if kind == "container" else []
+        options = [part for each in of_ours for part in ("--filter", each)]
+        return docker(kind, "ls", "--quiet", *every, *options).split()
