@@ -71,5 +71,5 @@ async def authorized(gateway: Gateway, principal: Principal, action: str, task: 
         reason = "; ".join((*decision.policy_ids, *decision.errors)) or "no policy permits it"
         await gateway.audit.denied(principal, action, f"{resource.type}::{resource.id}", reason)
         raise problems.forbidden(action)
-    if not gateway.bus.connected:
+    if not gateway.bus.reachable:
         raise BusUnavailable("not connected to NATS")
