@@ -73,6 +73,9 @@ async def http_server(app: object, host: str, port: int) -> AsyncGenerator[int]:
         http="h11",  # uvicorn's other choice, taken where it is installed, does not bound the size of headers
         log_config=None,
         access_log=False,
+        # Longer than clients and balancers keep an idle connection, mostly 5 to 60 s: who closes first must not be us,
+        # or a request that is on its way at that moment is lost.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=3,
         server_header=False,
     )
