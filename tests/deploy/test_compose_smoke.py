@@ -57,7 +57,7 @@ def test_an_image_is_small_on_top_of_its_base(smoke, name):
 @pytest.mark.parametrize("name", [*SERVICES, "cli"])
 def test_an_image_says_what_it_is_and_what_is_in_it(smoke, name):
     config = inspected(name)["Config"]
-    assert config["User"] == "10001:10001"
+    assert config["User"] == ("20002:20002" if name == "validator" else "20001:20001")
     labels = {key.removeprefix("org.opencontainers.image."): value for key, value in config["Labels"].items()}
     assert (labels["title"], labels["version"]) == (f"worksite-{name}", "0.1.0")
     assert len(labels["revision"]) == 40
