@@ -25,7 +25,8 @@ REPO ?= .
 override export REPO := $(value REPO)
 override export BASE := $(value BASE)
 COMPOSE = $(if $(shell docker compose version 2>/dev/null),docker compose,docker-compose) -p worksite -f deploy/compose/compose.yaml \
-	$(if $(OBSERVABILITY),-f deploy/compose/compose.observability.yaml)
+	$(if $(VAULT),-f deploy/compose/compose.vault.yaml) \
+	$(if $(OBSERVABILITY),-f deploy/compose/compose.observability.yaml $(if $(PORTS),-f deploy/compose/compose.ports.yaml))
 
 .PHONY: help run up images compose-secrets compose-up compose-down compose-smoke worktrees-start worktrees-clean worktrees-proof test wordings simulate calibrate faults lint format typecheck schemas manifests bench models clean
 
@@ -77,14 +78,14 @@ images: $(DEV_INSTALLED) $(WHEELHOUSE) ## build the container images: make image
 compose-secrets: $(INSTALLED) ## make the secrets of the Compose stack that are missing
 	@$(BIN)/python deploy/compose/make_secrets.py deploy/compose/secrets
 
-compose-up: compose-secrets ## start the Compose stack (images: make images): make compose-up OBSERVABILITY=1
+compose-up: compose-secrets ## start the Compose stack (images: make images): make compose-up OBSERVABILITY=1 PORTS=1 VAULT=1
 	$(COMPOSE) up --detach
 
 compose-down: ## stop the Compose stack; its data stays
 	$(COMPOSE) down
 
-compose-smoke: $(DEV_INSTALLED) $(WHEELHOUSE) ## a Compose stack of its own does the main job while its containers are killed (minutes)
-	$(BIN)/python deploy/compose/smoke.py
+compose-smoke: $(DEV_INSTALLED) $(WHEELHOUSE) ## a Compose stack of its own does the main job while its containers are killed (minutes): make compose-smoke VAULT=1
+	$(BIN)/python deploy/compose/smoke.py $(if $(VAULT),--vault)
 
 manifests: $(INSTALLED) ## write the Kubernetes manifests that follow from the code: network policies, users of NATS, autoscaling, alerts
 	$(BIN)/python deploy/k8s/tools/generate.py
