@@ -32,10 +32,10 @@ def pattern(name: str) -> list[str]:
     for own, common in (
         (rf"\bworksite-{name}\b", "worksite-NAME"),
         (r'(description=)"[^"]*"', r"\1TEXT"),
-        (r" && mv .*", ""),
+        (r" && (mv|rm) /opt/.*| && rm -r /opt/.*", ""),
         (r"COPY --from=install /models .*\n", ""),
         (r"uninstall --yes --quiet( pip)? setuptools", "uninstall --yes --quiet setuptools"),
-        (r"RUN command -v git .*\n", ""),
+        (r"COPY dpkg.cfg .*\nRUN command -v git .*\n", ""),
         (r"RUN install -d .*\n", ""),
         (r"USER \d+:\d+", "USER"),
         (r"VOLUME .*\n", ""),
