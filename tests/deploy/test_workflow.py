@@ -1,4 +1,4 @@
-"""GitHub's workflow: valid by its schema, its actions are pinned, and what it calls exists. GitHub itself is not here."""
+"""GitHub's workflow: valid by its schema, its actions are pinned, and what it calls exists. GitHub is not here."""
 
 import re
 import subprocess
