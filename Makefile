@@ -15,8 +15,8 @@ WHEELHOUSE := .worksite/wheelhouse/.filled
 WELL_COVERED := libs/common/src $(patsubst %/,%,$(wildcard services/*/src/worksite/*/domain/))
 FULLY_COVERED := $(wildcard services/admin/src/worksite/admin/domain/*.py) services/gateway/src/worksite/gateway/auth \
 	$(addprefix libs/common/src/worksite/common/,ledger.py policy.py)
-at_least = $(BIN)/coverage report --fail-under=$(1) --include='$(2),$(2)/*' >.coverage.txt \
-	|| { cat .coverage.txt; echo "$(2): less than $(1) % of lines and branches are tested"; exit 1; };
+at_least = $(BIN)/coverage report --fail-under=$(1) --include='$(2),$(2)/*' >.covered.txt \
+	|| { cat .covered.txt; echo "$(2): less than $(1) % of lines and branches are tested"; exit 1; };
 SOURCES := libs services tests benchmarks blueprints deploy conftest.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # By the environment, not by the recipe: quotes, backticks and dollars in a request are text, not shell.
@@ -113,7 +113,7 @@ worktrees-proof: $(DEV_INSTALLED) ## worktrees whose workers are killed: make wo
 	$(BIN)/python tests/worktrees --worktrees $(or $(WORKTREES),200) --seed $(or $(SEED),1)
 
 clean: ## remove everything that set-up, runs and tests have made
-	rm -rf $(VENV) .worksite out .pytest_cache .ruff_cache .hypothesis .coverage .coverage.txt
+	rm -rf $(VENV) .worksite out .pytest_cache .ruff_cache .hypothesis .coverage .covered.txt
 
 $(INSTALLED): Makefile constraints.txt $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
