@@ -55,12 +55,16 @@ class Project:
     """Read in place of an installation's `.env`."""
     files: tuple[Path, ...] = (FILE,)
 
-    def compose(self, *arguments: str) -> str:
+    def command(self) -> list[str]:
+        """Of Compose, up to what it is to do."""
         files = [part for file in self.files for part in ("-f", str(file))]
-        command = [*compose_command(), "--env-file", str(self.empty), "-p", self.name, *files, *arguments]
+        return [*compose_command(), "--env-file", str(self.empty), "-p", self.name, *files]
+
+    def compose(self, *arguments: str) -> str:
+        """What it prints. Raises CalledProcessError."""
         environment = {**os.environ, **self.variables}
-        ran = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-        return ran.stdout
+        command = [*self.command(), *arguments]
+        return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
 
     def services(self) -> list[str]:
         """Of which there is a container."""

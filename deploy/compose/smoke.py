@@ -49,13 +49,15 @@ def main() -> None:
     parser.add_argument("--vault", action="store_true", help="secrets come from OpenBao")
     vault = parser.parse_args().vault
     build_what_is_missing()
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder), vault=vault) as (project, url):
-        closed.check(project)
-        say(f"the validator's sandbox: {isolation(project)}")
-        if vault:
-            say(f"secrets as files, in all six services: {', '.join(secret_files(project))}")
-        do_the_job(project, url, Path(folder))
-        watched.check(project)
+    with tempfile.TemporaryDirectory() as folder:
+        project = prepared(Path(folder), vault=vault)
+        with running(project):
+            closed.check(project)
+            say(f"the validator's sandbox: {isolation(project)}")
+            if vault:
+                say(f"secrets as files, in all six services: {', '.join(secret_files(project))}")
+            do_the_job(project, Path(folder))
+            watched.check(project)
     say("PASS; nothing is left")
 
 
@@ -67,20 +69,24 @@ def build_what_is_missing() -> None:
         subprocess.run([ROOT / "deploy" / "images" / "build.sh", *absent], check=True)
 
 
-@contextlib.contextmanager
-def running(folder: Path, *, vault: bool = False) -> Iterator[tuple[Project, str]]:
-    """The stack, its gateway ready at the URL. Raises AssertionError if anything is left of it afterwards."""
-    secrets, empty, port = folder / "secrets", folder / "empty.env", free_port()
+def prepared(folder: Path, *, vault: bool = False) -> Project:
+    """Its secrets made, its port chosen; nothing runs yet."""
+    secrets, empty = folder / "secrets", folder / "empty.env"
     make_secrets.make_missing(secrets)
     empty.touch()
     defaults = {"QDRANT_HOST": "", "NATS_DISK_GIB": "2", **stand_ins.made()}
-    ours = {"SECRETS": str(secrets), "DASHBOARD_PORT": str(port), "GATEWAY_ADDRESS": "127.0.0.1"}
+    ours = {"SECRETS": str(secrets), "DASHBOARD_PORT": str(free_port()), "GATEWAY_ADDRESS": "127.0.0.1"}
     files = (FILE, OBSERVABILITY, *([VAULT] if vault else []))
-    project = Project(NAME, {**defaults, **os.environ, **ours}, empty, files)
+    return Project(NAME, {**defaults, **os.environ, **ours}, empty, files)
+
+
+@contextlib.contextmanager
+def running(project: Project) -> Iterator[None]:
+    """All containers are well. Raises AssertionError if anything is left of them afterwards."""
     try:
         project.compose("up", "--detach", "provision", *CONTAINERS)
-        until("all are well", READY_SECONDS, lambda: all(map(project.is_well, CONTAINERS)))
-        yield project, f"http://127.0.0.1:{port}"
+        wait_until_well(project)
+        yield
     except BaseException:
         print(project.compose("logs", "--tail", "30"), file=sys.stderr)
         raise
@@ -89,8 +95,15 @@ def running(folder: Path, *, vault: bool = False) -> Iterator[tuple[Project, str
     assert project.left() == []
 
 
-def do_the_job(project: Project, url: str, folder: Path) -> None:
+def wait_until_well(project: Project) -> None:
     """Raises AssertionError."""
+    until("all are well", READY_SECONDS, lambda: all(map(project.is_well, CONTAINERS)))
+
+
+def do_the_job(project: Project, folder: Path) -> None:
+    """Raises AssertionError."""
+    (address,) = project.published("gateway")
+    url = f"http://{address}"
     secret = (folder / "secrets" / "cli" / "client_secret").read_text()
     with httpx.Client(base_url=url, trust_env=False, timeout=30) as http:
         http.headers["Authorization"] = f"Bearer {token(http, secret)}"
