@@ -44,6 +44,7 @@ class BoundedProtocol(H11Protocol):
 
     def __init__(self, bounds: Bounds, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.access_log = False  # it repeats whole URLs, and what clients put into them by mistake
         self._bounds = bounds
         self._deadline: asyncio.TimerHandle | None = None
         self.idle_since = 0.0
