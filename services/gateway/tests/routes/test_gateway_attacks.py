@@ -268,6 +268,7 @@ async def test_a_body_that_trickles_in_is_given_up(server: Server, monkeypatch: 
 
     json_paths = ("/v1/tasks", "/v1/search", "/v1/route/explain")
     answers = [await slow(path, "application/json") for path in json_paths]
+    answers.append(await slow("/mcp", "application/json"))
     answers.append(await slow("/oauth/token", "application/x-www-form-urlencoded"))
 
     assert {(answer.status, answer.slug) for answer in answers} == {(408, "too-slow")}
@@ -276,14 +277,14 @@ async def test_a_body_that_trickles_in_is_given_up(server: Server, monkeypatch: 
 
 async def test_slow_and_idle_connections_do_not_keep_others_from_being_served(server: Server) -> None:
     """Slowloris: many more connections than there may be, each with half a head, none with a whole one."""
-    for _ in range(CONNECTIONS * 4):
-        _, writer = await server.connect(b"GET /v1/tasks HTTP/1.1\r\nHost: x\r\n")
-        writer.write(b"X-A: b\r\n")
+    idle = [await server.connect(b"GET /v1/tasks HTTP/1.1\r\nHost: x\r\n") for _ in range(CONNECTIONS * 4)]
 
     for _ in range(5):
         assert (await server.ask(server.head("GET", "/v1/tasks"))).status == 200
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as client:
         assert (await client.get("/readyz")).status_code == 200
+    with contextlib.suppress(ConnectionError):
+        assert await idle[0][0].read() == b"", "the oldest had to go"
 
 
 async def test_slow_bodies_do_not_keep_others_from_being_served(server: Server) -> None:
