@@ -232,6 +232,18 @@ async def test_a_package_that_is_contained_in_others_makes_no_empty_commit(site:
     assert "two adds nothing to what was merged before" in site.desk.progress
 
 
+async def test_packages_that_take_back_what_others_made_are_refused_as_nothing_made(site: Site) -> None:
+    await site.begin()
+    first = await site.merge(await site.part("one", A1))
+    run_git(site.origin.folder, "fetch", "--quiet", str(await site.clone(first)), first.head_sha)
+    back = await site.part("two", replace("a.txt", "five\n", "line 5\n"), start=first.head_sha)
+    with pytest.raises(StepRefused, match="leaves every file as it was") as refused:
+        await site.merge(back, previous=first)
+    assert refused.value.code == "nothing_made"
+    with pytest.raises(StepRefused, match="leaves every file as it was"):
+        await site.merge(await site.part("one"), await site.part("two"))
+
+
 @pytest.mark.parametrize(
     "attribute", ["merge=union", "-merge", "merge=binary", "merge=ours", "conflict-marker-size=2147483647"]
 )
