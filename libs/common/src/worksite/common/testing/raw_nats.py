@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 
 _REFUSED = re.compile(r"-ERR 'Permissions Violation for (?:Publish|Subscription) to \"([^\"]+)\"")
 
@@ -33,7 +33,7 @@ class RawClient:
 
 
 @contextlib.asynccontextmanager
-async def raw_client(port: int, user: str, password: str) -> AsyncIterator[RawClient]:
+async def raw_client(port: int, user: str, password: str) -> AsyncGenerator[RawClient]:
     """To the server at that port of this machine."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
