@@ -4,11 +4,11 @@ import os
 import re
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from make_secrets import make_missing
 from worksite.common.processes import nats_server
 from worksite.common.subjects import SERVICES
 
@@ -134,7 +134,7 @@ def test_a_default_that_the_example_shows_is_the_files():
 
 
 def make_secrets(folder: Path) -> dict[str, str]:
-    subprocess.run([sys.executable, FOLDER / "make_secrets.py", folder], check=True)
+    make_missing(folder)
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
