@@ -1,12 +1,13 @@
-"""Around every request: its span, its metrics, and an answer even when the gateway itself fails."""
+"""Around every request: its span, its metrics, an answer even when the gateway itself fails, and the parting."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 
 from prometheus_client import Counter, Histogram
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from worksite.common import telemetry
 from worksite.gateway import problems
@@ -67,6 +68,22 @@ class WellFormed:
         fault = fault_of(scope["headers"], scope["query_string"]) if scope["type"] == "http" else None
         answer = problems.unfit_head(fault).response() if fault else self._app
         await answer(scope, receive, send)
+
+
+class Parting:
+    """Once the gateway is to stop, each answer is the last on its connection: the client's next request goes elsewhere,
+    instead of into a connection that is closed at the same moment."""
+
+    def __init__(self, app: ASGIApp, stop: asyncio.Event) -> None:
+        self._app, self._stop = app, stop
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def parting(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._stop.is_set():
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        await self._app(scope, receive, parting)
 
 
 def _route(scope: Scope) -> str:
