@@ -199,8 +199,8 @@ async def test_a_publication_that_nobody_acknowledges_is_counted_and_a_lost_race
     subject = subjects.work_subject("builder", TENANT)
     with rises("worksite_publish_failures_total", 0, **WORK), pytest.raises(Conflict):
         await bus.publish(subject, IMPORT, envelope, expected_last=99)
+    await bus.jetstream.delete_stream("EVENTS")
     with rises("worksite_publish_failures_total", 1, kind="event"), pytest.raises(BusUnavailable):
-        await bus.jetstream.delete_stream("EVENTS")
         await bus.publish_raw(subjects.state_subject(TENANT, IMPORT.task), b"{}", {})
     with rises("worksite_publish_failures_total", 1, kind="rpc"), pytest.raises(ServiceUnavailable):
         await request(bus, "nobody", "embed", EmbedText(text="x"), Embedding)
