@@ -36,8 +36,16 @@ def _quantiles(histogram: str, by: str = "", where: str = "") -> dict[str, str]:
 
 def _rate(counter: str, by: str, where: str = "") -> dict[str, str]:
     """A second, by a label or several."""
-    legend = " ".join(f"{{{{{label.strip()}}}}}" for label in by.split(","))
-    return {legend: f"sum by ({by}) (rate({counter}{where}[$__rate_interval]))"}
+    return {_legend(by): f"sum by ({by}) (rate({counter}{where}[$__rate_interval]))"}
+
+
+def _events(counter: str, by: str) -> dict[str, str]:
+    """An hour, of what should not happen: only where it did."""
+    return {_legend(by): f"sum by ({by}) (increase({counter}[1h])) > 0"}
+
+
+def _legend(by: str) -> str:
+    return " ".join(f"{{{{{label.strip()}}}}}" for label in by.split(","))
 
 
 _OVERVIEW = Board(
@@ -94,7 +102,7 @@ _PIPELINE = Board(
             "short",
             {"{{consumer}}": 'max by (consumer) (worksite_consumer_pending{stream="WORK"})'},
         ),
-        Panel("Faults of handlers", "short", _rate("worksite_handler_failures_total", "job, kind")),
+        Panel("Faults of handlers, an hour", "short", _events("worksite_handler_failures_total", "job, kind")),
         Panel("How routes are chosen", "short", _rate("worksite_route_decisions_total", "stage, route")),
         Panel("Time to choose a route", "s", _quantiles("worksite_route_seconds", "stage")),
     ),
@@ -119,21 +127,21 @@ _BUS = Board(
         ),
         Panel("Messages published", "reqps", _rate("worksite_messages_published_total", "kind")),
         Panel("Time to handle a message", "s", _quantiles("worksite_message_handling_seconds", "kind")),
-        Panel("Redeliveries", "reqps", _rate("worksite_redeliveries_total", "job, kind")),
+        Panel("Redeliveries, an hour", "short", _events("worksite_redeliveries_total", "job, kind")),
         Panel(
             "Dead letters, an hour",
             "short",
-            {"{{job}} {{kind}}": "sum by (job, kind) (increase(worksite_dead_letters_total[1h]))"},
+            _events("worksite_dead_letters_total", "job, kind"),
         ),
         Panel(
-            "Publications without an acknowledgement, and refused by full queues",
-            "reqps",
-            _rate("worksite_publish_failures_total", "job, kind")
-            | {"refused {{kind}}": "sum by (kind) (rate(worksite_queue_refusals_total[$__rate_interval]))"},
+            "Publications without an acknowledgement, an hour",
+            "short",
+            _events("worksite_publish_failures_total", "job, kind"),
         ),
+        Panel("Refused by full queues, an hour", "short", _events("worksite_queue_refusals_total", "kind")),
         Panel("How full the stores are", "percentunit", {"{{stream}}": "max by (stream) (worksite_stream_fill_ratio)"}),
         Panel("Size of the stores", "bytes", {"{{stream}}": "max by (stream) (worksite_stream_bytes)"}),
-        Panel("Connections lost", "short", {"{{job}}": "sum by (job) (increase(worksite_bus_disconnects_total[1h]))"}),
+        Panel("Connections lost, an hour", "short", _events("worksite_bus_disconnects_total", "job")),
     ),
 )
 
@@ -213,7 +221,7 @@ _MODELS = Board(
         Panel(
             "Calls that a budget did not allow, an hour",
             "short",
-            {"{{scope}}": "sum by (scope) (increase(worksite_model_budget_refusals_total[1h]))"},
+            _events("worksite_model_budget_refusals_total", "scope"),
         ),
     ),
 )
@@ -237,13 +245,22 @@ _SECURITY = Board(
         Panel(
             "Messages that no service published, an hour",
             "short",
-            {"{{stream}}": "sum by (stream) (increase(worksite_foreign_messages_total[1h]))"},
+            _events("worksite_foreign_messages_total", "stream"),
             "any is an attack from inside",
         ),
         Panel("Age of secrets", "s", {"{{job}}": "max by (job) (worksite_secret_age_seconds)"}),
         Panel("Isolation of candidates", "short", {"{{level}}": "sum by (level) (worksite_sandbox_isolation)"}),
         Panel("Programs run, by what stopped them", "short", _rate("worksite_sandbox_runs_total", "stopped")),
-        Panel("Programs that the sandbox could not run", "short", _rate("worksite_sandbox_failures_total", "step")),
+        Panel(
+            "Programs that the sandbox could not run, an hour",
+            "short",
+            _events("worksite_sandbox_failures_total", "step"),
+        ),
+        Panel(
+            "Policies",
+            "short",
+            {"{{instance}} goes on with older ones": "max by (instance) (worksite_gateway_policies_refused)"},
+        ),
         Panel("Fetches of the issuer's keys", "short", _rate("worksite_gateway_jwks_refreshes_total", "result")),
     ),
 )
