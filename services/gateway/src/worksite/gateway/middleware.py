@@ -44,7 +44,7 @@ class Observed:
             await send(message)
 
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        with telemetry.server_request(f"{method} {scope['path']}"[:200], dict(Headers(scope=scope))):
+        with telemetry.server_request(method, dict(Headers(scope=scope))) as span:
             try:
                 await self._app(scope, receive, watched)
             except Exception:  # the boundary: the client gets a problem document, the log the reason
@@ -54,6 +54,8 @@ class Observed:
                 await problems.internal().response()(scope, receive, watched)
             finally:
                 route = _route(scope)
+                span.update_name(f"{method} {route}")
+                span.set_attributes({"url.path": scope["path"][:200], "http.response.status_code": status})
                 _REQUESTS.labels(route, method, status).inc()
                 _SECONDS.labels(route).observe(time.perf_counter() - started)
 
