@@ -79,7 +79,7 @@ class Inputs:
     def transposed_times(self, errors: Matrix) -> Matrix:
         """The other way round."""
         sums = [np.bincount(self.columns, column, self.phrases) for column in errors[self.rows].T]
-        return np.vstack([self.dense.T @ errors, PHRASE_SCALE * np.array(sums).T])
+        return np.vstack([self.dense.T @ errors, PHRASE_SCALE * np.array(sums, dtype=np.float64).T])
 
     def stretch(self) -> float:
         """The largest singular value, squared, by power iteration."""
