@@ -38,7 +38,7 @@ def files() -> dict[Path, str]:
 
 def users_conf() -> str:
     """The users of the bus; nats-server takes each password from its environment."""
-    variables = {user: f"$NATS_PASSWORD_{user.upper()}" for user in (*SERVICES, PROVISIONER)}
+    variables = {user: f"$NATS_PASSWORD_{user.upper()}" for user in (*SERVICES, PROVISIONER, nats_config.MONITOR)}
     text = nats_config.authorization(variables, PROVISIONER)
     for variable in variables.values():
         text = text.replace(f'"{variable}"', variable)  # in quotes it would be the password itself

@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from worksite.common import telemetry
 from worksite.gateway import problems
+from worksite.gateway.domain.heads import fault_of
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,18 @@ class Observed:
                 route = _route(scope)
                 _REQUESTS.labels(route, method, status).inc()
                 _SECONDS.labels(route).observe(time.perf_counter() - started)
+
+
+class WellFormed:
+    """Refuses heads that are too large or could be read in two ways, before anybody has read them in one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        fault = fault_of(scope["headers"], scope["query_string"]) if scope["type"] == "http" else None
+        answer = problems.unfit_head(fault).response() if fault else self._app
+        await answer(scope, receive, send)
 
 
 def _route(scope: Scope) -> str:
