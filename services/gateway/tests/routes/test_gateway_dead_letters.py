@@ -18,12 +18,18 @@ from worksite.common.messages import AuditRecord, RedriveLetter, RedriveOutcome
 from worksite.common.messages.records import REDRIVE_COUNT
 from worksite.gateway.audit import Audit
 from worksite.gateway.dead_letters import DeadLetters
+from worksite.gateway.domain.permits import Permit
 from worksite.gateway.domain.principal import Principal
 
 pytestmark = pytest.mark.asyncio
 
 PATH = "/v1/dead-letters"
 OLGA = Principal("olga", "acme", frozenset({"operator"}), "id", 0)
+
+
+def may_redrive(letter: int) -> Permit:
+    return Permit(OLGA, "redriveDeadLetter", f"DeadLetter::{letter}", ("operators-dead-letters",))
+
 
 Kill = Callable[..., Any]
 
@@ -277,10 +283,10 @@ async def test_a_redrive_that_was_cut_off_leaves_the_letter_open_and_is_finished
     letter = await kill()
 
     with pytest.raises(BusUnavailable):
-        await DeadLetters(bus, Killed(bus)).redrive(OLGA, letter)
+        await DeadLetters(bus, Killed(bus)).redrive(may_redrive(letter), letter)
     letters = DeadLetters(bus, Audit(bus))
     open_ones = await letters.page("acme", "*", 0, 10)
-    await letters.redrive(OLGA, letter)
+    await letters.redrive(may_redrive(letter), letter)
 
     assert [found.sequence for found in open_ones.letters] == [letter]
     assert redriver.asked == [letter, letter], "admin's part is idempotent"

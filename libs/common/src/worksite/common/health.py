@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from worksite.common import telemetry
+from worksite.common.http_protocol import BoundedProtocol, Bounds
 
 Probe = Callable[[], str | None]
 """None when all is well, else what is wrong in a few words."""
@@ -64,13 +66,15 @@ async def ops_server(health: Health, host: str, port: int) -> AsyncGenerator[int
 
 
 @contextlib.asynccontextmanager
-async def http_server(app: object, host: str, port: int) -> AsyncGenerator[int]:
+async def http_server(app: object, host: str, port: int, bounds: Bounds | None = None) -> AsyncGenerator[int]:
     """Serve an ASGI application inside this event loop; the process's own signal handling stays in charge."""
+    protocol = functools.partial(BoundedProtocol, bounds or Bounds())
     config = uvicorn.Config(
         app,  # pyright: ignore[reportArgumentType]
         host=host,
         port=port,
-        http="h11",  # uvicorn's other choice, taken where it is installed, does not bound the size of headers
+        http=protocol,  # pyright: ignore[reportArgumentType] - only ever called
+        ws="none",
         log_config=None,
         access_log=False,
         # Longer than clients and balancers keep an idle connection, mostly 5 to 60 s: who closes first must not be us,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime, timedelta
@@ -14,12 +15,15 @@ from worksite.common.bus import Bus, Envelope
 from worksite.common.errors import WorksiteError
 from worksite.common.messages import AuditRecord
 from worksite.gateway.domain.denials import WINDOW, Denials
+from worksite.gateway.domain.permits import Permit
 from worksite.gateway.domain.principal import Principal
 
 log = logging.getLogger(__name__)
 
 _NO_TASK = "-"
 _LOOK_SECONDS = 5.0
+_MAX_REASON = 500
+_Kind = Literal["denied", "unauthenticated", "redriven", "allowed"]
 
 
 class Audit:
@@ -38,34 +42,29 @@ class Audit:
         """Somebody uses a token that was taken back."""
         await self._record("unauthenticated", principal, "authenticate", "gateway", "revoked token")
 
-    async def act(
-        self, kind: Literal["redriven", "allowed"], principal: Principal, action: str, resource: str, reason: str
-    ) -> None:
-        """A privileged action, on record before it counts as done; asked again at once, it is one. Raises
+    async def act(self, kind: Literal["redriven", "allowed"], permit: Permit, detail: str) -> None:
+        """A privileged action, and which policies let it be done; asked again at once, it is one. Raises
         BusUnavailable."""
-        record = AuditRecord(
-            kind=kind,
-            principal=principal.subject,
-            action=action,
-            resource=resource,
-            reason=reason[:500],
-            at=self._now(),
-        )
-        await self._publish(principal.tenant, record, msg_id=f"{action}-{principal.tenant}-{resource}")
+        who = permit.principal
+        reason = f"{', '.join(permit.policies)}: {detail}"
+        once = "\n".join((who.tenant, who.subject, permit.action, permit.resource, detail))
+        record = self._said(kind, who, permit.action, permit.resource, reason)
+        await self._publish(who.tenant, record, msg_id=hashlib.sha256(once.encode()).hexdigest())
 
-    async def _record(
-        self, kind: Literal["denied", "unauthenticated"], principal: Principal, action: str, resource: str, reason: str
-    ) -> None:
-        record = AuditRecord(
-            kind=kind,
-            principal=principal.subject,
-            action=action,
-            resource=resource,
-            reason=reason[:500],
-            at=self._now(),
-        )
+    async def _record(self, kind: _Kind, principal: Principal, action: str, resource: str, reason: str) -> None:
+        record = self._said(kind, principal, action, resource, reason)
         if self._denials.is_first(principal.tenant, record):
             await self._write(principal.tenant, record)
+
+    def _said(self, kind: _Kind, principal: Principal, action: str, resource: str, reason: str) -> AuditRecord:
+        return AuditRecord(
+            kind=kind,
+            principal=principal.subject,
+            action=action,
+            resource=resource,
+            reason=reason[:_MAX_REASON],
+            at=self._now(),
+        )
 
     async def sum_up(self, window: timedelta = WINDOW) -> None:
         """Write what was counted in the windows that have been open for so long."""

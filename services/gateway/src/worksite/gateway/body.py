@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -13,14 +14,15 @@ from worksite.gateway import problems
 
 M = TypeVar("M", bound=BaseModel)
 
+_BODY_SECONDS = 60.0
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 
 
 class BodyLimit:
     """Refuses a body by its declared length at once, and an undeclared (chunked) one as soon as it is too long.
 
-    `own` holds the limits of paths that have one of their own. Starlette's own limiter does the same but answers in
-    plain text.
+    `own` holds the limits of paths that have one of their own, and of time too; elsewhere a body has a minute.
+    Starlette's own limiter does the same but answers in plain text.
     """
 
     def __init__(self, app: ASGIApp, limit: int, own: Mapping[str, int]) -> None:
@@ -36,12 +38,17 @@ class BodyLimit:
         if _declared_length(scope) > limit:
             await problems.body_too_large(limit).response()(scope, receive, send)
             return
-        received = 0
+        received, more = 0, True
+        end = None if scope["path"] in self._own else asyncio.get_running_loop().time() + _BODY_SECONDS
 
         async def limited() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
+            nonlocal received, more
+            try:
+                async with asyncio.timeout_at(end if more else None):  # later it is only asked whether the client left
+                    message = await receive()
+            except TimeoutError:
+                raise problems.too_slow(_BODY_SECONDS) from None
+            received, more = received + len(message.get("body", b"")), message.get("more_body", False)
             if received > limit:
                 raise problems.body_too_large(limit)
             return message

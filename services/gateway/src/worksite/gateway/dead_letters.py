@@ -21,6 +21,7 @@ from worksite.common.errors import Conflict
 from worksite.common.messages import RedriveLetter, RedriveOutcome
 from worksite.gateway.audit import Audit
 from worksite.gateway.domain.letters import Mark
+from worksite.gateway.domain.permits import Permit
 from worksite.gateway.domain.principal import Principal
 from worksite.gateway.rows import readable
 
@@ -82,11 +83,12 @@ class DeadLetters:
         mark = await self._mark(tenant, sequence)
         return None if buried is None or (mark and mark.state == "purged") else Letter(buried, mark)
 
-    async def redrive(self, caller: Principal, sequence: int) -> Letter | None:
+    async def redrive(self, permit: Permit, sequence: int) -> Letter | None:
         """Have the message handled again; a letter that was redriven stays as it is. None where there is none.
 
         Raises NotRedriven, ServiceUnavailable, BusUnavailable.
         """
+        caller = permit.principal
         letter = await self.get(caller.tenant, sequence)
         if letter is None or letter.mark:
             return letter
@@ -94,15 +96,16 @@ class DeadLetters:
         outcome = await request(self._bus, "admin", "redrive", question, RedriveOutcome)
         if not outcome.redriven:
             raise NotRedriven(outcome.reason)
-        await self._audit.act("redriven", caller, "redriveDeadLetter", _name(sequence), letter.buried.letter.subject)
+        await self._audit.act("redriven", permit, letter.buried.letter.subject)
         return Letter(letter.buried, await self._close(caller, sequence, "redriven"))
 
-    async def purge(self, caller: Principal, sequence: int) -> bool:
+    async def purge(self, permit: Permit, sequence: int) -> bool:
         """Show the letter to nobody any more; False where there is none. Raises BusUnavailable."""
+        caller = permit.principal
         letter = await self.get(caller.tenant, sequence)
         if letter is None:
             return False
-        await self._audit.act("allowed", caller, "purgeDeadLetter", _name(sequence), letter.buried.letter.subject)
+        await self._audit.act("allowed", permit, letter.buried.letter.subject)
         await self._close(caller, sequence, "purged")
         return True
 
@@ -122,7 +125,3 @@ class DeadLetters:
     async def _mark(self, tenant: str, sequence: int) -> Mark | None:
         found = await self._marks.get(f"{tenant}.{sequence}")
         return readable(Mark, found) if found else None
-
-
-def _name(sequence: int) -> str:
-    return f"DeadLetter::{sequence}"

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Bus
-from worksite.common.policy import PolicyEngine
+from worksite.common.policy import Policies
 from worksite.gateway.approvals import Approvals
 from worksite.gateway.audit import Audit
 from worksite.gateway.auth.authenticator import Authenticator
@@ -33,7 +33,7 @@ class Gateway:
     bus: Bus
     authenticator: Authenticator
     rate_limiter: RateLimiter
-    policy: PolicyEngine
+    policies: Policies
     audit: Audit
     tasks: Tasks
     intake: Intake

@@ -13,10 +13,9 @@ from worksite.common import service
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Bus, vigil
 from worksite.common.health import http_server
-from worksite.common.policy import PolicyEngine, PolicyError
 from worksite.common.secrets.rotation import Secrets
 from worksite.common.settings import SettingsError
-from worksite.gateway import audit, fleet, room, uploads
+from worksite.gateway import audit, fleet, policies, room, uploads
 from worksite.gateway.app import create_app
 from worksite.gateway.approvals import Approvals
 from worksite.gateway.auth import clients, keys
@@ -69,6 +68,7 @@ async def built(
         audit.recording(bus) as trail,
         fleet.exchanging(bus, limiter.meters, settings.rate_exchange_seconds),
         room.watched(bus) as stores,
+        policies.followed(settings.policy_dir) as rules,
     ):
         tasks, artifacts = Tasks(bus), Artifacts(bus)
         trusted = _keys(settings, http)
@@ -80,7 +80,7 @@ async def built(
             bus=bus,
             authenticator=Authenticator(verifier, Revocations(bus)),
             rate_limiter=limiter,
-            policy=_policy(settings),
+            policies=rules,
             audit=trail,
             tasks=tasks,
             intake=Intake(bus, tasks),
@@ -141,13 +141,6 @@ def _follow(secrets: Secrets, trusted: keys.Keys, issuer: Issuer | None) -> None
     secrets.on_change("jwt_secret_key", renew_shared)
     secrets.on_change("issuer_key", renew_own)
     secrets.on_change("issuer_clients", renew_clients)
-
-
-def _policy(settings: GatewaySettings) -> PolicyEngine:
-    try:
-        return PolicyEngine.load(settings.policy_dir)
-    except PolicyError as error:
-        raise SettingsError(f"POLICY_DIR: {error}") from error
 
 
 def _text(secret: SecretStr | None) -> str | None:

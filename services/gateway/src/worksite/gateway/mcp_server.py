@@ -23,6 +23,7 @@ from worksite.common.errors import WorksiteError
 from worksite.gateway import problems
 from worksite.gateway.auth.access import authorized
 from worksite.gateway.domain.principal import Principal
+from worksite.gateway.domain.submission import NewTask
 from worksite.gateway.domain.tools import TaskCall
 from worksite.gateway.gateway import Gateway
 from worksite.gateway.problems import ProblemError
@@ -84,8 +85,14 @@ async def _done(gateway: Gateway, request: Request, tool: Tool[Any], arguments: 
         call = tool.takes.model_validate_json(json.dumps(arguments), strict=True)
     except ValidationError as error:
         raise problems.invalid(error) from error
-    await authorized(gateway, caller, tool.action, call.task_id if isinstance(call, TaskCall) else None)
+    wanted = call.options if isinstance(call, NewTask) else None
+    await authorized(gateway, request, caller, tool.action, _named(call), wanted)
     return await tool.does(gateway, caller, call)
+
+
+def _named(call: BaseModel) -> dict[str, str]:
+    """What a path would name."""
+    return call.model_dump(include={"task_id", "name"}) if isinstance(call, TaskCall) else {}
 
 
 def _refusal(problem: ProblemError) -> CallToolResult:

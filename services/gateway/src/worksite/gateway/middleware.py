@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from worksite.common import telemetry
 from worksite.gateway import problems
+from worksite.gateway.domain.heads import fault_of
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class Observed:
             await send(message)
 
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        with telemetry.server_request(f"{method} {scope['path']}"[:200], dict(Headers(scope=scope))):
+        with telemetry.server_request(method, dict(Headers(scope=scope))) as span:
             try:
                 await self._app(scope, receive, watched)
             except Exception:  # the boundary: the client gets a problem document, the log the reason
@@ -53,8 +54,22 @@ class Observed:
                 await problems.internal().response()(scope, receive, watched)
             finally:
                 route = _route(scope)
+                span.update_name(f"{method} {route}")
+                span.set_attributes({"url.path": scope["path"][:200], "http.response.status_code": status})
                 _REQUESTS.labels(route, method, status).inc()
                 _SECONDS.labels(route).observe(time.perf_counter() - started)
+
+
+class WellFormed:
+    """Refuses heads that are too large or could be read in two ways, before anybody has read them in one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        fault = fault_of(scope["headers"], scope["query_string"]) if scope["type"] == "http" else None
+        answer = problems.unfit_head(fault).response() if fault else self._app
+        await answer(scope, receive, send)
 
 
 class Parting:

@@ -23,6 +23,7 @@ from worksite.common.errors import (
     ServiceUnavailable,
     WorksiteError,
 )
+from worksite.gateway.domain.heads import MAX_HEAD_BYTES, MAX_HEADERS, Fault
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,28 @@ class ProblemError(Exception):
 def malformed(slug: str, detail: str) -> ProblemError:
     """400: cannot be read at all."""
     return ProblemError(400, slug, "Malformed request", detail)
+
+
+def unfit_head(fault: Fault) -> ProblemError:
+    """400, 415 or 431: what must not be guessed at. The connection of a length told twice is not used again."""
+    match fault:
+        case "too-large":
+            detail = f"a request has at most {MAX_HEADERS} headers of {MAX_HEAD_BYTES} bytes together"
+            return ProblemError(431, "head-too-large", "Request header fields too large", detail)
+        case "ambiguous-length":
+            detail = "Content-Length and Transfer-Encoding exclude each other"
+            return ProblemError(400, "ambiguous-length", "Malformed request", detail, headers={"Connection": "close"})
+        case "repeated":
+            return malformed("repeated-header", "a header that may be there once is there twice")
+        case "encoded":
+            detail = "a body is taken as it is: send it without Content-Encoding"
+            headers = {"Accept-Encoding": "identity"}
+            return ProblemError(
+                415, "unsupported-content-encoding", "Unsupported content encoding", detail, headers=headers
+            )
+        case "token-in-url":
+            detail = "a token in a URL ends up in logs: send it as Authorization: Bearer …, and have this one revoked"
+            return malformed("token-in-url", detail)
 
 
 def not_found(detail: str = "there is no such task") -> ProblemError:

@@ -169,7 +169,7 @@ async def _start(state: State, project_root: Path, ports: Ports, supervisor: Sup
 
 
 def _nats_conf(state: State, port: int, monitor_port: int, disk: int) -> str:
-    passwords = {user: state.secret(user, "nats_password") for user in (*SERVICES, PROVISIONER)}
+    passwords = {user: state.secret(user, "nats_password") for user in (*SERVICES, PROVISIONER, nats_config.MONITOR)}
     return nats_config.render(
         host="127.0.0.1",
         port=port,

@@ -9,7 +9,7 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -32,6 +32,7 @@ from worksite.common.bus.envelope import (
     Envelope,
 )
 from worksite.common.bus.stored import Stored, Tip, ends, stored, unpacked
+from worksite.common.bus.tls import BusTls
 from worksite.common.errors import (
     BusUnavailable,
     Conflict,
@@ -73,6 +74,8 @@ class BusSettings:
     user: str | None = None
     password: SecretStr | Callable[[], SecretStr | None] | None = None
     timeout_seconds: float = 5.0
+    tls: BusTls = field(default_factory=BusTls)
+    """Used where an address begins with `tls://`, and where a server insists on TLS."""
 
     def current_password(self) -> str:
         """As it is now; empty where there is none."""
@@ -102,14 +105,19 @@ class Bus:
     @classmethod
     async def connect(cls, settings: BusSettings) -> Bus:
         """Raises BusUnavailable when no server answers, PermissionDenied when it knows no such user, Permanent for a
-        malformed address."""
+        malformed address, for files that are no certificates, and where TLS was asked for and cannot be had."""
         servers, denied = settings.servers, Denials()
-        client = NatsClient()
+        if settings.tls != BusTls():
+            settings.tls.context()
+        client = NatsClient(settings.tls)
         try:
             await denied.unless_refused(_first_connection(client, servers, settings, denied))
         except PermissionDenied:
             await client.close()
             raise PermissionDenied(f"NATS at {settings.url} refuses the user {settings.user!r}") from None
+        except Permanent as error:
+            await client.close()
+            raise Permanent(f"NATS at {settings.url}: {error}") from None
         except (OSError, nats.errors.Error, TimeoutError) as error:
             await client.close()
             cause = denied.last_error or str(error)

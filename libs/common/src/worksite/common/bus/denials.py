@@ -9,7 +9,8 @@ import re
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from worksite.common.errors import BusUnavailable, PermissionDenied
+from worksite.common.bus.tls import mistrust
+from worksite.common.errors import BusUnavailable, Permanent, PermissionDenied
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ class Denials:
 
     def __init__(self) -> None:
         self._waiting: dict[str, set[asyncio.Timeout]] = {}
-        self._refused: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._refused: asyncio.Future[Permanent] = asyncio.get_running_loop().create_future()
         self.last_error = ""
         self.given_up = False
 
@@ -37,8 +38,8 @@ class Denials:
             _end(waiting)
 
     async def on_error(self, error: Exception) -> None:
-        if "authorization violation" in str(error).lower() and not self._refused.done():
-            self._refused.set_result(None)
+        if (refusal := _refusal(error)) and not self._refused.done():
+            self._refused.set_result(refusal)
         match = _DENIED_SUBJECT.search(str(error))
         if match is None:
             # An outage repeats the same error every second: say it once.
@@ -49,12 +50,13 @@ class Denials:
             _end(waiting)
 
     async def unless_refused(self, connecting: Awaitable[None]) -> None:
-        """Await the first connection. Raises PermissionDenied as soon as the server refuses the user."""
+        """Await the first connection. Raises, as soon as it is known, PermissionDenied where the server refuses the
+        user, Permanent where it cannot be trusted."""
         task = asyncio.ensure_future(connecting)
         try:
             await asyncio.wait({task, self._refused}, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
-                raise PermissionDenied("authorization violation")
+                raise self._refused.result()
             task.result()
         finally:
             task.cancel()
@@ -82,6 +84,13 @@ class Denials:
         if task and task.cancelling() > cancels:  # just as the answer came: Python 3.11's wait_for drops it
             raise asyncio.CancelledError
         return result
+
+
+def _refusal(error: Exception) -> Permanent | None:
+    """What another attempt would not change."""
+    if "authorization violation" in str(error).lower():
+        return PermissionDenied("authorization violation")
+    return Permanent(reason) if (reason := mistrust(error)) else None
 
 
 def _end(waiting: asyncio.Timeout) -> None:

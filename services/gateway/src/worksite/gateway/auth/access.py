@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from worksite.common.errors import BusUnavailable
-from worksite.common.policy import Entity
+from worksite.common.messages import TaskOptions
 from worksite.gateway import problems
 from worksite.gateway.auth.authenticator import RevokedToken
 from worksite.gateway.auth.errors import InvalidToken
+from worksite.gateway.domain.permits import Permit, asker, circumstances, resource_of
 from worksite.gateway.domain.principal import Principal
 from worksite.gateway.domain.views import is_task_id
 from worksite.gateway.gateway import Gateway, GatewayOf
@@ -24,21 +26,26 @@ _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="a token 
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-def may(action: str) -> Callable[..., Awaitable[Principal]]:
-    """A dependency that lets through whoever may do `action` on the task in the path, or, without one, in the tenant.
+def permitted(action: str) -> Callable[..., Awaitable[Permit]]:
+    """A dependency that lets through whoever may do `action` to what the path names."""
 
-    The resource is always one of the principal's own tenant: ids are looked up below it, so another tenant's task is
-    as unknown as one that never was.
-    """
-
-    async def check(request: Request, gateway: GatewayOf, bearer: Bearer) -> Principal:
+    async def check(request: Request, gateway: GatewayOf, bearer: Bearer) -> Permit:
         principal = await authenticated(request, gateway, bearer)
         gateway.rate_limiter.admit(request, principal, action)
         task = request.path_params.get("task_id")
         if task is not None and not is_task_id(task):
             raise problems.not_found()
-        await authorized(gateway, principal, action, task)
-        return principal
+        return await authorized(gateway, request, principal, action, request.path_params)
+
+    return check
+
+
+def may(action: str) -> Callable[..., Awaitable[Principal]]:
+    """The same, for those who only need to know who it is."""
+    permit = permitted(action)
+
+    async def check(request: Request, gateway: GatewayOf, bearer: Bearer) -> Principal:
+        return (await permit(request, gateway, bearer)).principal
 
     return check
 
@@ -61,15 +68,23 @@ async def authenticated(
         raise problems.unauthenticated(f"the token is refused: {error}", challenge) from error
 
 
-async def authorized(gateway: Gateway, principal: Principal, action: str, task: str | None) -> None:
+async def authorized(
+    gateway: Gateway,
+    request: Request,
+    principal: Principal,
+    action: str,
+    named: Mapping[str, str],
+    wanted: TaskOptions | None = None,
+) -> Permit:
     """Raises a 403 problem, which is on record then, and BusUnavailable."""
-    attributes = {"tenant": principal.tenant}
-    resource = Entity("Task", task, attributes) if task else Entity("Tenant", principal.tenant, attributes)
-    roles = tuple(Entity("Role", role) for role in sorted(principal.roles))
-    decision = gateway.policy.decide(Entity("Principal", principal.subject, attributes, roles), action, resource)
+    resource = resource_of(principal.tenant, named)
+    context = circumstances(datetime.now(UTC), request.client.host if request.client else None, wanted)
+    decision = gateway.policies.decide(asker(principal), action, resource, context)
+    permit = Permit(principal, action, f"{resource.type}::{resource.id}", decision.policy_ids)
     if not decision.allow:
         reason = "; ".join((*decision.policy_ids, *decision.errors)) or "no policy permits it"
-        await gateway.audit.denied(principal, action, f"{resource.type}::{resource.id}", reason)
+        await gateway.audit.denied(principal, action, permit.resource, reason)
         raise problems.forbidden(action)
     if not gateway.bus.reachable:
         raise BusUnavailable("not connected to NATS")
+    return permit

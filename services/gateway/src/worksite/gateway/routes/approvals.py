@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from worksite.gateway import problems
-from worksite.gateway.auth.access import may
+from worksite.gateway.auth.access import permitted
 from worksite.gateway.body import json_body, json_schema
 from worksite.gateway.domain.approving import NothingToApprove
-from worksite.gateway.domain.principal import Principal
+from worksite.gateway.domain.permits import Permit
 from worksite.gateway.domain.submission import ApprovalWord
 from worksite.gateway.domain.views import TaskView, task_view
 from worksite.gateway.gateway import GatewayOf
@@ -24,14 +24,16 @@ router = APIRouter(prefix="/v1/tasks", tags=["tasks"])
 async def give(
     task_id: str,
     gateway: GatewayOf,
-    caller: Annotated[Principal, Depends(may("approveTask"))],
+    permit: Annotated[Permit, Depends(permitted("approveTask"))],
     word: Annotated[ApprovalWord, Depends(json_body(ApprovalWord))],
 ) -> TaskView:
     """Approve or reject what the task's `approval` names, by its digest. The word is stored when the reply comes; the
     task's events tell how it goes on. The same word once more changes nothing."""
-    entry = await find(gateway, caller, task_id)
+    entry = await find(gateway, permit.principal, task_id)
     try:
-        await gateway.approvals.give(caller, entry, word)
+        await gateway.approvals.give(permit.principal, entry, word)
     except NothingToApprove as error:
         raise problems.ProblemError(409, "nothing-to-approve", "Nothing to approve", str(error)) from error
+    said = "approved" if word.approved else "rejected"
+    await gateway.audit.act("allowed", permit, f"{said} {word.gate} {word.digest}")
     return task_view(entry)

@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from worksite.common.subjects import Service
 from worksite.gateway import problems
-from worksite.gateway.auth.access import may
+from worksite.gateway.auth.access import may, permitted
 from worksite.gateway.dead_letters import Letter, NotRedriven
 from worksite.gateway.domain import cursors
 from worksite.gateway.domain.letters import LetterDetail, LetterList, letter_detail, letter_view, sequence_of
+from worksite.gateway.domain.permits import Permit
 from worksite.gateway.domain.principal import Principal
 from worksite.gateway.gateway import GatewayOf
 from worksite.gateway.pages import Cursor, Limit, link_next, position
@@ -59,22 +60,22 @@ async def read(
 
 @router.post("/{sequence}/redrive", status_code=202, operation_id="redriveDeadLetter")
 async def redrive(
-    gateway: GatewayOf, caller: Annotated[Principal, Depends(may("redriveDeadLetter"))], number: Number
+    gateway: GatewayOf, permit: Annotated[Permit, Depends(permitted("redriveDeadLetter"))], number: Number
 ) -> LetterDetail:
     """Have the message handled again, once: the same request again changes nothing. If it dies again, there is a new
     letter with a higher `redrive_count`."""
     try:
-        return _detail(await gateway.dead_letters.redrive(caller, number))
+        return _detail(await gateway.dead_letters.redrive(permit, number))
     except NotRedriven as error:
         raise problems.ProblemError(409, "not-redriven", "Letter was not redriven", str(error)) from error
 
 
 @router.delete("/{sequence}", status_code=204, operation_id="purgeDeadLetter")
 async def purge(
-    gateway: GatewayOf, caller: Annotated[Principal, Depends(may("purgeDeadLetter"))], number: Number
+    gateway: GatewayOf, permit: Annotated[Permit, Depends(permitted("purgeDeadLetter"))], number: Number
 ) -> None:
     """Give a letter up. Nobody sees it here any more; the bus forgets it 30 days after the message died."""
-    if not await gateway.dead_letters.purge(caller, number):
+    if not await gateway.dead_letters.purge(permit, number):
         raise _unknown()
 
 

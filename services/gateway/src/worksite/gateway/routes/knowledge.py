@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from worksite.common.messages.knowledge import DocumentState
 from worksite.gateway import problems
-from worksite.gateway.auth.access import may
+from worksite.gateway.auth.access import may, permitted
 from worksite.gateway.body import JSON, json_body, json_schema, require_media_type
 from worksite.gateway.domain import cursors
 from worksite.gateway.domain.documents import (
@@ -24,6 +24,7 @@ from worksite.gateway.domain.documents import (
     is_document_id,
 )
 from worksite.gateway.domain.forms import documents_of
+from worksite.gateway.domain.permits import Permit
 from worksite.gateway.domain.principal import Principal
 from worksite.gateway.forms import MULTIPART, SCHEMA, read_form
 from worksite.gateway.gateway import GatewayOf
@@ -120,10 +121,14 @@ async def read(
 
 @router.delete("/{document_id}", status_code=202, operation_id="deleteDocument")
 async def delete(
-    document_id: str, gateway: GatewayOf, caller: Annotated[Principal, Depends(may("deleteDocument"))]
+    document_id: str, gateway: GatewayOf, permit: Annotated[Permit, Depends(permitted("deleteDocument"))]
 ) -> DocumentView:
     """Take a document out. It is found until the index has caught up; then it is gone from the list as well."""
-    entry = await gateway.knowledge.remove(caller.tenant, document_id) if is_document_id(document_id) else None
+    tenant = permit.principal.tenant
+    entry = await gateway.knowledge.get(tenant, document_id) if is_document_id(document_id) else None
+    if entry:
+        await gateway.audit.act("allowed", permit, entry.path)
+        entry = await gateway.knowledge.remove(tenant, document_id)
     if entry is None:
         raise problems.not_found("there is no such document")
     return document_view(entry)

@@ -10,10 +10,11 @@ from worksite.common import subjects
 from worksite.common.bus import Envelope
 from worksite.common.messages import TERMINAL, CancelRequested, Route, TaskEntry, TaskStatus
 from worksite.gateway import problems
-from worksite.gateway.auth.access import may
+from worksite.gateway.auth.access import authorized, may, permitted
 from worksite.gateway.body import json_body, json_schema
 from worksite.gateway.domain import cursors, idempotency
 from worksite.gateway.domain.listing import TaskQuery
+from worksite.gateway.domain.permits import Permit
 from worksite.gateway.domain.principal import Principal
 from worksite.gateway.domain.submission import Cancellation, NewTask
 from worksite.gateway.domain.views import TaskList, TaskView, task_view
@@ -68,6 +69,7 @@ async def submit(
     key: Annotated[str | None, Depends(idempotency_key)],
 ) -> TaskView:
     """Accept a task. The answer comes when it is stored; sent again with the same `Idempotency-Key`, it is the same."""
+    await authorized(gateway, request, caller, "submitTask", {}, wanted.options)  # what it may use is known only now
     view = task_view(await accepted(gateway, caller, wanted, await request.body(), key))
     response.headers["Location"] = view.links.self
     return view
@@ -103,13 +105,15 @@ async def read(task_id: str, gateway: GatewayOf, caller: Annotated[Principal, De
 async def cancel(
     task_id: str,
     gateway: GatewayOf,
-    caller: Annotated[Principal, Depends(may("cancelTask"))],
+    permit: Annotated[Permit, Depends(permitted("cancelTask"))],
     wanted: Annotated[Cancellation, Depends(json_body(Cancellation, optional=True))],
 ) -> TaskView:
     """Ask for the end of a task; a step in flight is stopped too. The task's events tell when it has ended."""
+    caller = permit.principal
     entry = await find(gateway, caller, task_id)
     if entry.state and entry.state.status in TERMINAL:
         raise problems.ProblemError(409, "task-ended", "Task has ended", f"the task is {entry.state.status}")
+    await on_record_for_others(gateway, permit, entry)
     event = CancelRequested(task=task_id, tenant=caller.tenant, principal=caller.subject, reason=wanted.reason)
     subject = subjects.event_subject(caller.tenant, task_id, "gateway", subjects.TASK_LEVEL_STEP, "cancel")
     await gateway.bus.publish(subject, event, Envelope(event.ce_type(), "gateway", caller.tenant, task_id))
@@ -132,3 +136,10 @@ async def find(gateway: Gateway, caller: Principal, task: str) -> TaskEntry:
     if entry is None:
         raise problems.not_found()
     return entry
+
+
+async def on_record_for_others(gateway: Gateway, permit: Permit, entry: TaskEntry) -> None:
+    """Who does something to another's task is put on record. Raises BusUnavailable."""
+    owner = entry.submitted.principal
+    if owner != permit.principal.subject:
+        await gateway.audit.act("allowed", permit, f"the task of {owner}")
