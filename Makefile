@@ -15,8 +15,8 @@ WHEELHOUSE := .worksite/wheelhouse/.filled
 WELL_COVERED := libs/common/src $(patsubst %/,%,$(wildcard services/*/src/worksite/*/domain/))
 FULLY_COVERED := $(wildcard services/admin/src/worksite/admin/domain/*.py) services/gateway/src/worksite/gateway/auth \
 	$(addprefix libs/common/src/worksite/common/,ledger.py policy.py)
-at_least = $(BIN)/coverage report --fail-under=$(1) --include='$(2),$(2)/*' >.coverage.txt \
-	|| { cat .coverage.txt; echo "$(2): less than $(1) % of lines and branches are tested"; exit 1; };
+at_least = $(BIN)/coverage report --fail-under=$(1) --include='$(2),$(2)/*' >.covered.txt \
+	|| { cat .covered.txt; echo "$(2): less than $(1) % of lines and branches are tested"; exit 1; };
 SOURCES := libs services tests benchmarks blueprints deploy conftest.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # By the environment, not by the recipe: quotes, backticks and dollars in a request are text, not shell.
@@ -25,7 +25,8 @@ REPO ?= .
 override export REPO := $(value REPO)
 override export BASE := $(value BASE)
 COMPOSE = $(if $(shell docker compose version 2>/dev/null),docker compose,docker-compose) -p worksite -f deploy/compose/compose.yaml \
-	$(if $(OBSERVABILITY),-f deploy/compose/compose.observability.yaml)
+	$(if $(VAULT),-f deploy/compose/compose.vault.yaml) \
+	$(if $(OBSERVABILITY),-f deploy/compose/compose.observability.yaml $(if $(PORTS),-f deploy/compose/compose.ports.yaml))
 
 .PHONY: help run up images compose-secrets compose-up compose-down compose-smoke worktrees-start worktrees-clean worktrees-proof test wordings simulate calibrate faults lint format typecheck schemas manifests bench models clean
 
@@ -58,6 +59,7 @@ lint: $(DEV_INSTALLED) ## style, import rules, generated files that are out of d
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m worksite.common.schemas --check libs/common/schemas/v1
 	$(BIN)/python -m worksite.gateway.openapi --check services/gateway/openapi.json
+	$(BIN)/python deploy/observability/tools/dashboards.py --check
 	$(BIN)/python deploy/k8s/tools/generate.py --check
 
 format: $(DEV_INSTALLED) ## format the code and mend what can be mended
@@ -77,16 +79,17 @@ images: $(DEV_INSTALLED) $(WHEELHOUSE) ## build the container images: make image
 compose-secrets: $(INSTALLED) ## make the secrets of the Compose stack that are missing
 	@$(BIN)/python deploy/compose/make_secrets.py deploy/compose/secrets
 
-compose-up: compose-secrets ## start the Compose stack (images: make images): make compose-up OBSERVABILITY=1
+compose-up: compose-secrets ## start the Compose stack (images: make images): make compose-up OBSERVABILITY=1 PORTS=1 VAULT=1
 	$(COMPOSE) up --detach
 
 compose-down: ## stop the Compose stack; its data stays
 	$(COMPOSE) down
 
-compose-smoke: $(DEV_INSTALLED) $(WHEELHOUSE) ## a Compose stack of its own does the main job while its containers are killed (minutes)
-	$(BIN)/python deploy/compose/smoke.py
+compose-smoke: $(DEV_INSTALLED) $(WHEELHOUSE) ## a Compose stack of its own does the main job while its containers are killed (minutes): make compose-smoke VAULT=1
+	$(BIN)/python deploy/compose/smoke.py $(if $(VAULT),--vault)
 
-manifests: $(INSTALLED) ## write the Kubernetes manifests that follow from the code: network policies, users of NATS, autoscaling, alerts
+manifests: $(INSTALLED) ## write the dashboards, and the Kubernetes manifests that follow from the code: network policies, users of NATS, autoscaling, alerts
+	$(BIN)/python deploy/observability/tools/dashboards.py
 	$(BIN)/python deploy/k8s/tools/generate.py
 
 bench: $(INSTALLED) ## measure the durable step, the gateway, the pipeline, searches and a fleet of builders, in their quick forms
@@ -112,7 +115,7 @@ worktrees-proof: $(DEV_INSTALLED) ## worktrees whose workers are killed: make wo
 	$(BIN)/python tests/worktrees --worktrees $(or $(WORKTREES),200) --seed $(or $(SEED),1)
 
 clean: ## remove everything that set-up, runs and tests have made
-	rm -rf $(VENV) .worksite out .pytest_cache .ruff_cache .hypothesis .coverage .coverage.txt
+	rm -rf $(VENV) .worksite out .pytest_cache .ruff_cache .hypothesis .coverage .covered.txt
 
 $(INSTALLED): Makefile constraints.txt $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

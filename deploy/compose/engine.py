@@ -8,13 +8,16 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).with_name("compose.yaml")
+VAULT = Path(__file__).with_name("compose.vault.yaml")
+OBSERVABILITY = Path(__file__).with_name("compose.observability.yaml")
 
 
 def docker(*arguments: str, check: bool = True) -> str:
@@ -52,21 +55,46 @@ class Project:
     """Read in place of an installation's `.env`."""
     files: tuple[Path, ...] = (FILE,)
 
-    def compose(self, *arguments: str) -> str:
+    def command(self) -> list[str]:
+        """Of Compose, up to what it is to do."""
         files = [part for file in self.files for part in ("-f", str(file))]
-        command = [*compose_command(), "--env-file", str(self.empty), "-p", self.name, *files, *arguments]
+        return [*compose_command(), "--env-file", str(self.empty), "-p", self.name, *files]
+
+    def compose(self, *arguments: str) -> str:
+        """What it prints. Raises CalledProcessError."""
         environment = {**os.environ, **self.variables}
-        ran = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-        return ran.stdout
+        command = [*self.command(), *arguments]
+        return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+    def services(self) -> list[str]:
+        """Of which there is a container."""
+        label = '{{.Label "com.docker.compose.service"}}'
+        ours = f"label=com.docker.compose.project={self.name}"
+        return docker("container", "ls", "--all", "--filter", ours, "--format", label).split()
+
+    def published(self, service: str) -> list[str]:
+        """Addresses of this machine at which a port of the container can be reached."""
+        ports = self.container(service)["NetworkSettings"]["Ports"]
+        return [f"{each['HostIp']}:{each['HostPort']}" for bound in ports.values() for each in bound or ()]
 
     def container(self, service: str) -> dict[str, Any]:
         """What the engine knows of it."""
         (identity,) = self._ids("container", f"label=com.docker.compose.service={service}")
         return json.loads(docker("inspect", identity))[0]
 
+    def is_well(self, service: str) -> bool:
+        """As its health check says."""
+        return self.container(service)["State"].get("Health", {}).get("Status") == "healthy"
+
+    def run_in(self, service: str, *command: str) -> str:
+        """What the command prints in its container. Raises CalledProcessError."""
+        return docker("exec", self.container(service)["Id"], *command)
+
     def kill(self, service: str) -> None:
         """As the out-of-memory killer would; the engine starts it again, which after `docker kill` it would not."""
+        until(f"{service} runs", 60, lambda: self.container(service)["State"]["Pid"] > 0)
         container = self.container(service)
+        assert container["State"]["Pid"] > 0, "0 would be our own process group"
         try:
             os.kill(container["State"]["Pid"], signal.SIGKILL)
         except (PermissionError, ProcessLookupError):  # not root, or the engine is in a machine of its own
@@ -82,3 +110,17 @@ class Project:
         every = ["--all"] if kind == "container" else []
         options = [part for each in of_ours for part in ("--filter", each)]
         return docker(kind, "ls", "--quiet", *every, *options).split()
+
+
+def until(what: str, seconds: float, holds: Callable[[], bool]) -> None:
+    """Raises AssertionError when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.5)
+
+
+def say(text: str) -> None:
+    """At once, to whoever follows a run of minutes."""
+    print(text, flush=True)

@@ -1,6 +1,7 @@
 """Makes whatever secret is still missing in a folder: `python deploy/compose/make_secrets.py FOLDER`.
 
-No secret is ever replaced; NATS's configuration, which follows from them and from the code, is written anew.
+No secret is ever replaced. The configurations of NATS and OpenBao, which follow from them and from the code, are
+written anew.
 
 Compose mounts secrets as the files they are, so they are readable by all users; the folder is its owner's alone.
 """
@@ -9,8 +10,10 @@ from __future__ import annotations
 
 import secrets
 import sys
+from base64 import b64encode
 from pathlib import Path
 
+import openbao
 from worksite.cli.stack import nats_config
 from worksite.cli.stack.state import PROVISIONER, clients, signing_key, write_private
 from worksite.common.subjects import SERVICES
@@ -19,6 +22,12 @@ _STORE = "$NATS_MAX_STORE"
 """nats-server takes it from its environment."""
 _OPTIONAL = ("anthropic_api_key", "git_credentials")
 """Empty until somebody writes them: then there is no model, and no private repository."""
+_OF_THEIR_OWN = {"gateway": ("issuer_key", "issuer_clients")}
+_COMMON = {
+    "admin": ("anthropic_api_key",),
+    "architect": ("anthropic_api_key",),
+    "builder": ("anthropic_api_key", "git_credentials"),
+}
 
 
 def make_missing(folder: Path) -> None:
@@ -30,9 +39,15 @@ def make_missing(folder: Path) -> None:
     _kept(folder / "grafana_password", secrets.token_urlsafe(32))
     _kept(folder / "gateway" / "issuer_key", signing_key())
     _kept(folder / "gateway" / "issuer_clients", clients(client))
-    for name in _OPTIONAL:
+    for name in (*_OPTIONAL, "none"):
         _kept(folder / name, "")
     _written(folder / "nats.conf", _nats_conf(passwords))
+    _kept(folder / "openbao" / "unseal_key", b64encode(secrets.token_bytes(32)).decode())
+    secret_ids = {
+        name: _kept(folder / name / "vault_secret_id", secrets.token_urlsafe(32))
+        for name in (*SERVICES, openbao.OPERATOR)
+    }
+    _written(folder / "openbao.hcl", openbao.config({name: _held(folder, name) for name in SERVICES}, secret_ids))
 
 
 def _kept(path: Path, value: str) -> str:
@@ -48,6 +63,13 @@ def _written(path: Path, text: str) -> None:
     if not path.exists() or path.read_text() != text:
         path.touch(0o644)
         path.write_text(text)
+
+
+def _held(folder: Path, service: str) -> dict[str, str]:
+    """What a service reads of Vault: the same as of its files."""
+    own = [folder / service / name for name in ("nats_password", *_OF_THEIR_OWN.get(service, ()))]
+    common = [folder / name for name in _COMMON.get(service, ())]
+    return {path.name: path.read_text() for path in (*own, *common)}
 
 
 def _nats_conf(passwords: dict[str, str]) -> str:

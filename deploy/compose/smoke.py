@@ -1,37 +1,41 @@
-"""Has the stack of compose.yaml do the main job while each of its containers is killed, then takes it all away.
+"""Has the stack do the main job while each of its containers is killed, watched by Prometheus, then takes it all away.
 
-`make compose-smoke`. Images that are not there are built, NATS's from the wheel of the tests; rag keeps its own index,
-so that none has to be pulled. Variables that compose.yaml reads are handed on: NATS_IMAGE for the official one.
+`make compose-smoke`; with VAULT=1 (`--vault` here) the services have their secrets from OpenBao. Images that are not
+there are built: ours, and those of NATS, Prometheus, Alertmanager and OpenBao where this machine has the programs (see
+stand_ins.py). rag keeps its own index, so that none has to be pulled for it; Grafana and the collector of traces are
+left out. Variables that the files read are handed on: NATS_IMAGE for the official one.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import closed
 import httpx
 import make_secrets
-from engine import Project, docker, missing
+import stand_ins
+import watched
+from engine import FILE, OBSERVABILITY, VAULT, Project, docker, missing, say, until
 from worksite.cli.stack.state import CLIENT_ID
-from worksite.common.processes import free_port, nats_server
+from worksite.common.processes import free_port
 from worksite.common.subjects import SERVICES
 
 ROOT = Path(__file__).parents[2]
 NAME = "worksite-smoke"
-STAND_IN = "worksite/nats-stand-in:0.1.0"
 REQUEST = "Create auth system"
+CONTAINERS = ("nats", *SERVICES, "prometheus", "alertmanager")
 KILLED_IN = {
     "2-design": ("admin", "rag", "architect"),
-    "3-build": ("builder",),
+    "3-build": ("builder", "prometheus", "alertmanager"),
     "4-validate": ("validator", "nats", "gateway"),
 }
 READY_SECONDS, TASK_SECONDS = 600, 900
@@ -41,11 +45,19 @@ def main() -> None:
     """Exit status 0 when all went well."""
     if reason := missing():
         sys.exit(f"{reason}: the smoke test needs a Docker engine and Compose")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--vault", action="store_true", help="secrets come from OpenBao")
+    vault = parser.parse_args().vault
     build_what_is_missing()
-    with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as (project, url):
-        assert networks_that_lead_out(project, "validator") == []
-        say(f"the validator's sandbox: {isolation(project)}")
-        do_the_job(project, url, Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        project = prepared(Path(folder), vault=vault)
+        with running(project):
+            closed.check(project)
+            say(f"the validator's sandbox: {isolation(project)}")
+            if vault:
+                say(f"secrets as files, in all six services: {', '.join(secret_files(project))}")
+            do_the_job(project, Path(folder))
+            watched.check(project)
     say("PASS; nothing is left")
 
 
@@ -55,31 +67,26 @@ def build_what_is_missing() -> None:
     absent = [name for name in (*SERVICES, "cli") if f"worksite/{name}:0.1.0" not in tagged]
     if absent:
         subprocess.run([ROOT / "deploy" / "images" / "build.sh", *absent], check=True)
-    if "NATS_IMAGE" not in os.environ and STAND_IN not in tagged:
-        build_stand_in()
 
 
-def build_stand_in() -> None:
-    base = [f"PYTHON_IMAGE={os.environ['PYTHON_IMAGE']}"] if "PYTHON_IMAGE" in os.environ else []
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree(Path(__file__).with_name("stand-ins") / "nats", folder, dirs_exist_ok=True)
-        shutil.copy(nats_server(), folder)
-        docker("build", "--quiet", "--tag", STAND_IN, *(f"--build-arg={each}" for each in base), folder)
+def prepared(folder: Path, *, vault: bool = False) -> Project:
+    """Its secrets made, its port chosen; nothing runs yet."""
+    secrets, empty = folder / "secrets", folder / "empty.env"
+    make_secrets.make_missing(secrets)
+    empty.touch()
+    defaults = {"QDRANT_HOST": "", "NATS_DISK_GIB": "2", **stand_ins.made()}
+    ours = {"SECRETS": str(secrets), "DASHBOARD_PORT": str(free_port()), "GATEWAY_ADDRESS": "127.0.0.1"}
+    files = (FILE, OBSERVABILITY, *([VAULT] if vault else []))
+    return Project(NAME, {**defaults, **os.environ, **ours}, empty, files)
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[tuple[Project, str]]:
-    """The stack, its gateway ready at the URL. Raises AssertionError if anything is left of it afterwards."""
-    secrets, empty, port = folder / "secrets", folder / "empty.env", free_port()
-    make_secrets.make_missing(secrets)
-    empty.touch()
-    defaults = {"NATS_IMAGE": STAND_IN, "QDRANT_HOST": "", "NATS_DISK_GIB": "2"}
-    ours = {"SECRETS": str(secrets), "DASHBOARD_PORT": str(port), "GATEWAY_ADDRESS": "127.0.0.1"}
-    project = Project(NAME, {**defaults, **os.environ, **ours}, empty)
+def running(project: Project) -> Iterator[None]:
+    """All containers are well. Raises AssertionError if anything is left of them afterwards."""
     try:
-        project.compose("up", "--detach", "nats", "provision", *SERVICES)
-        until("all services are well", READY_SECONDS, lambda: all(is_well(project, name) for name in SERVICES))
-        yield project, f"http://127.0.0.1:{port}"
+        project.compose("up", "--detach", "provision", *CONTAINERS)
+        wait_until_well(project)
+        yield
     except BaseException:
         print(project.compose("logs", "--tail", "30"), file=sys.stderr)
         raise
@@ -88,14 +95,21 @@ def running(folder: Path) -> Iterator[tuple[Project, str]]:
     assert project.left() == []
 
 
-def do_the_job(project: Project, url: str, folder: Path) -> None:
+def wait_until_well(project: Project) -> None:
     """Raises AssertionError."""
+    until("all are well", READY_SECONDS, lambda: all(map(project.is_well, CONTAINERS)))
+
+
+def do_the_job(project: Project, folder: Path) -> None:
+    """Raises AssertionError."""
+    (address,) = project.published("gateway")
+    url = f"http://{address}"
     secret = (folder / "secrets" / "cli" / "client_secret").read_text()
     with httpx.Client(base_url=url, trust_env=False, timeout=30) as http:
         http.headers["Authorization"] = f"Bearer {token(http, secret)}"
         task = answer_of(http.post("/v1/tasks", json={"request": REQUEST}))["id"]
         say(f"task {task}")
-        for step, names in KILLED_IN.items():
+        for step, names in killed_in(project).items():
             until(step, TASK_SECONDS, lambda step=step: step in steps(http, task))
             for name in names:
                 project.kill(name)
@@ -108,8 +122,24 @@ def do_the_job(project: Project, url: str, folder: Path) -> None:
     assert report["verdict"] == "PASS", report
     log = ["git", "-C", str(out / task / "project"), "log", "--oneline"]
     say("fetched:\n" + subprocess.run(log, capture_output=True, text=True, check=True).stdout.rstrip())
-    for name in ("nats", *SERVICES):
-        assert project.container(name)["State"]["Running"], name
+    for name in project.services():
+        assert name == "provision" or project.container(name)["State"]["Running"], name
+
+
+def killed_in(project: Project) -> dict[str, tuple[str, ...]]:
+    """Containers by the step that they are killed in. Raises AssertionError when one of the project's is forgotten."""
+    vault = ("openbao",) if "openbao" in project.services() else ()
+    killed = {**KILLED_IN, "2-design": (*vault, *KILLED_IN["2-design"])}
+    assert {name for names in killed.values() for name in names} == {*project.services()} - {"provision"}
+    return killed
+
+
+def secret_files(project: Project) -> set[str]:
+    """Those with something in them. Raises AssertionError when a service has any but what it signs in to Vault with."""
+    there = {name: project.run_in(name, "find", "/run/secrets", "-type", "f", "-size", "+0") for name in SERVICES}
+    found = {path for paths in there.values() for path in paths.split()}
+    assert found == {"/run/secrets/vault_secret_id"}, there
+    return found
 
 
 def token(http: httpx.Client, secret: str) -> str:
@@ -130,34 +160,11 @@ def answer_of(response: httpx.Response) -> Any:
     return response.raise_for_status().json()
 
 
-def is_well(project: Project, service: str) -> bool:
-    return project.container(service)["State"].get("Health", {}).get("Status") == "healthy"
-
-
 def isolation(project: Project) -> dict[str, Any]:
     """What confines candidates in the validator's container. Raises AssertionError for less than `jail`."""
-    container = project.container("validator")["Id"]
-    found = json.loads(docker("exec", container, "python", "-m", "worksite.validator.probing"))
+    found = json.loads(project.run_in("validator", "python", "-m", "worksite.validator.probing"))
     assert found["level"] in {"jail", "namespaces"}, found
     return found
-
-
-def networks_that_lead_out(project: Project, service: str) -> list[str]:
-    """Of a container; the engine forwards nothing from an internal network to anywhere else."""
-    joined = project.container(service)["NetworkSettings"]["Networks"]
-    return [name for name in joined if docker("network", "inspect", "--format", "{{.Internal}}", name) != "true"]
-
-
-def until(what: str, seconds: float, holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.5)
-
-
-def say(text: str) -> None:
-    print(text, flush=True)
 
 
 if __name__ == "__main__":

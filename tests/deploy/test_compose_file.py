@@ -4,11 +4,11 @@ import os
 import re
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from make_secrets import make_missing
 from worksite.common.processes import nats_server
 from worksite.common.subjects import SERVICES
 
@@ -17,9 +17,10 @@ FOLDER = ROOT / "deploy" / "compose"
 TEXT = (FOLDER / "compose.yaml").read_text()
 FILE = yaml.safe_load(TEXT)
 CONTAINERS = FILE["services"]
-OBSERVABILITY = (FOLDER / "compose.observability.yaml").read_text()
-BESIDE = {name: each for name, each in yaml.safe_load(OBSERVABILITY)["services"].items() if name not in SERVICES}
-VARIABLES = re.findall(r"\$\{([A-Z_]+):?-([^}]*)\}", TEXT + OBSERVABILITY)
+OTHERS = {name: (FOLDER / f"compose.{name}.yaml").read_text() for name in ("observability", "vault", "ports")}
+OBSERVABILITY, VAULT, PORTS = (yaml.safe_load(text)["services"] for text in OTHERS.values())
+BESIDE = {name: each for name, each in (OBSERVABILITY | VAULT).items() if name not in SERVICES}
+VARIABLES = re.findall(r"\$\{([A-Z_]+):?-([^}]*)\}", TEXT + "".join(OTHERS.values()))
 CALL_MODELS = {"admin", "architect", "builder"}
 
 
@@ -43,10 +44,27 @@ def test_a_container_is_hardened_and_bounded(name):
 
 
 def test_no_port_is_published_but_the_gateways():
-    assert {name for name, container in CONTAINERS.items() if "ports" in container} == {"gateway"}
-    assert {
-        port for each in BESIDE.values() for port in each.get("ports", []) if not port.startswith("127.0.0.1:")
-    } == set()
+    every = [*CONTAINERS.items(), *OBSERVABILITY.items(), *VAULT.items()]
+    assert {name for name, container in every if "ports" in container} == {"gateway"}
+
+
+def test_what_shows_the_ports_of_others_does_so_on_this_machine_alone():
+    assert PORTS.keys() <= OBSERVABILITY.keys()
+    assert all(port.startswith("127.0.0.1:") for each in PORTS.values() for port in each["ports"])
+
+
+def test_the_validator_asks_nobody_for_names_outside():
+    assert CONTAINERS["validator"]["dns"] == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_with_vault_a_service_has_no_secret_as_a_file_but_the_one_it_signs_in_with(name):
+    files = yaml.safe_load(OTHERS["vault"])["secrets"]
+    (own,) = VAULT[name]["secrets"]
+    assert own == {"source": f"{name}_secret_id", "target": "vault_secret_id"}
+    assert files[own["source"]]["file"].endswith(f"/{name}/vault_secret_id")
+    assert {files[each]["file"] for each in secrets_of(name)} == {"${SECRETS:-./secrets}/none"}
+    assert VAULT[name]["environment"]["VAULT_ROLE"] == name
 
 
 def test_prometheus_asks_each_service_where_its_image_listens():
@@ -61,6 +79,8 @@ def test_prometheus_asks_each_service_where_its_image_listens():
 
 def test_only_who_talks_to_others_outside_can():
     assert {name for name in CONTAINERS if outward(name)} == CALL_MODELS | {"gateway"}
+    beside = [*OBSERVABILITY.items(), *VAULT.items()]
+    assert {name for name, each in beside if set(each.get("networks", ())) - {"watch", "vault"}} == {"alertmanager"}
 
 
 def test_nothing_but_rag_reaches_qdrant():
@@ -114,7 +134,7 @@ def test_a_default_that_the_example_shows_is_the_files():
 
 
 def make_secrets(folder: Path) -> dict[str, str]:
-    subprocess.run([sys.executable, FOLDER / "make_secrets.py", folder], check=True)
+    make_missing(folder)
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -126,14 +146,16 @@ def test_secrets_are_made_once_and_only_what_is_missing_is_made_later(tmp_path):
     (folder / "anthropic_api_key").write_text("mine")
     second = make_secrets(folder)
     changed = {name for name in first if first[name] != second[name]}
-    assert changed == {"rag/nats_password", "nats.conf", "anthropic_api_key"}
+    assert changed == {"rag/nats_password", "nats.conf", "anthropic_api_key", "openbao.hcl"}
     assert second["anthropic_api_key"] == "mine"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 def test_there_is_a_file_for_each_secret_of_the_file(tmp_path):
     made = make_secrets(tmp_path / "secrets")
-    named = {each["file"].removeprefix("${SECRETS:-./secrets}/") for each in FILE["secrets"].values()}
+    every = [FILE, *map(yaml.safe_load, OTHERS.values())]
+    files = [each["file"] for file in every for each in file.get("secrets", {}).values()]
+    named = {each.removeprefix("${SECRETS:-./secrets}/") for each in files}
     assert named <= made.keys()
 
 

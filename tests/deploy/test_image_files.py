@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from worksite.common.subjects import SERVICES
+from worksite.validator.sandbox.settings import SandboxSettings
 
 ROOT = Path(__file__).parents[2]
 HADOLINT = Path(sys.executable).with_name("hadolint")
 FILES = {name: ROOT / "services" / name / "Dockerfile" for name in SERVICES} | {"cli": ROOT / "libs/cli/Dockerfile"}
 ALL = [*FILES.values(), *sorted((ROOT / "deploy").rglob("Dockerfile"))]
 HAVE_A_STATE_DIR = {"gateway", "builder", "validator", "rag"}
+USERS = {"validator": 20002}
 RUN_GIT = {"architect", "builder", "validator"}
 
 
@@ -30,11 +32,12 @@ def pattern(name: str) -> list[str]:
     for own, common in (
         (rf"\bworksite-{name}\b", "worksite-NAME"),
         (r'(description=)"[^"]*"', r"\1TEXT"),
-        (r" && mv .*", ""),
+        (r" && (mv|rm) /opt/.*| && rm -r /opt/.*", ""),
         (r"COPY --from=install /models .*\n", ""),
         (r"uninstall --yes --quiet( pip)? setuptools", "uninstall --yes --quiet setuptools"),
-        (r"RUN command -v git .*\n", ""),
+        (r"COPY dpkg.cfg .*\nRUN command -v git .*\n", ""),
         (r"RUN install -d .*\n", ""),
+        (r"USER \d+:\d+", "USER"),
         (r"VOLUME .*\n", ""),
         (r" (BIND_HOST|\w+_PORT|\w+_DIR)=\S+", ""),
         (r"EXPOSE \d+\n", ""),
@@ -54,9 +57,17 @@ def test_a_dockerfile_follows_the_pattern_of_all(name):
 def test_an_image_runs_its_program_as_a_user_who_is_not_root(name):
     lines = instructions(name)
     program = "worksite" if name == "cli" else f"worksite-{name}"
-    assert [line for line in lines if line.startswith("USER")] == ["USER 10001:10001"]
+    user = USERS.get(name, 20001)
+    assert [line for line in lines if line.startswith("USER")] == [f"USER {user}:{user}"]
     assert lines[-1] == f'ENTRYPOINT ["{program}"]'
-    assert not any(line.startswith(("RUN", "COPY")) for line in lines[lines.index("USER 10001:10001") :])
+    assert not any(line.startswith(("RUN", "COPY")) for line in lines[lines.index(f"USER {user}:{user}") :])
+
+
+def test_nobody_elses_tasks_count_as_those_of_the_validators_candidates():
+    sandboxes = range(SandboxSettings(Path()).uid, SandboxSettings(Path()).uid + 1000)  # one for each run, as root
+    ours = {name: int(re.findall(r"^USER (\d+):", path.read_text(), re.M)[0]) for name, path in FILES.items()}
+    assert ours.pop("validator") not in {*ours.values(), *sandboxes}
+    assert not set(ours.values()) & set(sandboxes)
 
 
 @pytest.mark.parametrize("name", SERVICES)

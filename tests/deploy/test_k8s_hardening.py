@@ -4,6 +4,8 @@ import pytest
 from kustomized import COMBINATIONS, WORKLOADS, app, built, containers, of_kind, pod, workloads
 
 CASES = [(combination, name) for combination in COMBINATIONS for name in WORKLOADS]
+USERS = {"validator": 20002}
+"""Whose tasks the kernel counts must not be those of the others on a node."""
 of_each_pod = pytest.mark.parametrize(("combination", "name"), CASES)
 
 
@@ -12,7 +14,7 @@ def test_a_pod_is_nobody_in_particular_and_cannot_ask_the_cluster_for_anything(c
     spec = pod(workloads(built(combination))[name])
     security = spec["securityContext"]
     assert security["runAsNonRoot"] is True
-    assert security["runAsUser"] == security["runAsGroup"] == security["fsGroup"] == 10001
+    assert security["runAsUser"] == security["runAsGroup"] == security["fsGroup"] == USERS.get(name, 20001)
     assert security["seccompProfile"] == {"type": "RuntimeDefault"}
     assert spec["automountServiceAccountToken"] is False
     assert not {"hostNetwork", "hostPID", "hostIPC", "hostUsers", "shareProcessNamespace"} & spec.keys()

@@ -2,14 +2,17 @@
 
 import asyncio
 import contextlib
+import json
 import signal
 import socket
 import subprocess
 import time
 
+import nats
 import pytest
 from kustomized import app, built, workloads
 from nats_servers import READY_SECONDS, Server, provisioned, running, who
+from new_secrets_of import made_secrets
 from pydantic import SecretStr
 from worksite.common.bus import Bus, BusSettings
 from worksite.common.errors import Permanent, PermissionDenied
@@ -89,3 +92,26 @@ async def test_a_server_that_is_told_to_end_gives_its_clients_time_to_go(tmp_pat
             assert await client.answers(READY_SECONDS)
         finally:
             await client.close()
+
+
+@pytest.mark.parametrize("combination", ["dev", "prod"])
+@pytest.mark.asyncio
+async def test_the_monitor_asks_every_server_through_the_system_account(combination, tmp_path):
+    password = made_secrets()["worksite-nats"]["monitor"]
+    with running(combination, tmp_path) as servers:
+        client = await nats.connect(servers[0].url, user="monitor", password=password)
+        try:
+            told = asyncio.Queue()
+            inbox = client.new_inbox()
+            await client.subscribe(inbox, cb=told.put)
+            names = set()
+            async with asyncio.timeout(READY_SECONDS):
+                while len(names) < len(servers):  # routes may still form
+                    await client.publish("$SYS.REQ.SERVER.PING.VARZ", reply=inbox)
+                    with contextlib.suppress(TimeoutError):
+                        while True:
+                            answer = await asyncio.wait_for(told.get(), 1)
+                            names.add(json.loads(answer.data)["server"]["name"])
+        finally:
+            await client.close()
+    assert names == {f"nats-{number}" for number in range(len(servers))}

@@ -185,7 +185,7 @@ def test_every_user_of_the_bus_is_known_to_its_servers(combination):
     manifests = built(combination)
     nats = app(workloads(manifests)["nats"])
     users = config(manifests, "nats")["users.conf"]
-    for user in (*PERMISSIONS, "provision"):
+    for user in (*PERMISSIONS, "provision", "monitor"):
         variable = f"NATS_PASSWORD_{user.upper()}"
         assert re.search(rf'"user": "{user}",\s+"password": \${variable}\b', users)
         assert secret_references(nats)[variable] == {"name": "worksite-nats", "key": user}

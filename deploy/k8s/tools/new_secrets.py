@@ -9,7 +9,7 @@ import json
 import secrets
 import string
 
-from worksite.cli.stack import state
+from worksite.cli.stack import nats_config, state
 from worksite.common.subjects import SERVICES
 
 NAMESPACE = "worksite"
@@ -21,7 +21,9 @@ def documents() -> list[dict[str, object]]:
     """Passwords of the bus; the gateway's signing key and first client; that client's secret, for its owner."""
     client_secret = secrets.token_urlsafe(32)
     return [
-        _secret("worksite-nats", {user: _password() for user in (*SERVICES, state.PROVISIONER, ROUTE)}),
+        _secret(
+            "worksite-nats", {user: _password() for user in (*SERVICES, state.PROVISIONER, nats_config.MONITOR, ROUTE)}
+        ),
         _secret(
             "worksite-gateway", {"issuer-key": state.signing_key(), "issuer-clients": state.clients(client_secret)}
         ),

@@ -167,7 +167,7 @@ async def test_an_answer_that_nobody_reads_is_given_up() -> None:
 
 async def test_a_slow_reader_gets_the_whole_answer() -> None:
     async with serving(Bounds(head_seconds=SOON)) as (_, connect):
-        reader, _writer = await connect(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        reader, _ = await connect(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
 
         for _ in range(40):  # as long as some looks whether something has been read

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +20,7 @@ from worksite.admin.inbox import parse
 from worksite.admin.reader import Reader, shipped_classifier
 from worksite.admin.route_model import RouteModel, call_usd
 from worksite.admin.router import Router
-from worksite.common.bus import Bus, announce, answer, request
+from worksite.common.bus import Bus, Envelope, announce, answer, request
 from worksite.common.llm import Completion, Conversation, ModelRequest, Prices, Reply, Script, ScriptedModel
 from worksite.common.llm.budgets import BudgetLimits
 from worksite.common.llm.calls import ModelCalls, Terms
@@ -27,8 +28,9 @@ from worksite.common.llm.governor import Governor
 from worksite.common.llm.pricing import PriceRow, Rates
 from worksite.common.llm.settings import ModelSettings
 from worksite.common.llm.wiring import model_calls
-from worksite.common.messages import Embedding, EmbedText, ExplainRoute, RouteExplained
+from worksite.common.messages import Embedding, EmbedText, ExplainRoute, JournalRecord, RouteExplained
 from worksite.common.secrets.rotation import Secrets
+from worksite.common.subjects import journal_subject
 from worksite.common.testing.messages_api import MessagesApi, serving
 from worksite.common.testing.messages_api.api import TEST_KEY
 
@@ -39,6 +41,7 @@ CLASSIFIER = Classifier(
     embedder="e1",
     dimensions=2,
     cues=cues.NAMES,
+    phrases=(),
     trained_on="",
     routes={"feature": (0, 0, *NOTHING, 0), "review": (9, 0, *NOTHING, 0), "question": (0, 9, *NOTHING, 0)},
     difficulties={"easy": (0, 0, *NOTHING, 0), "hard": (9, 9, *NOTHING, -4)},
@@ -85,9 +88,7 @@ def model_of(bus: Bus, *replies: str, seconds: float = 20, step_usd: int = 1_000
         max_output_tokens=10_000,
         min_cacheable_tokens=512,
     )
-    script = Script(conversations=(Conversation(opening="", replies=tuple(map(Reply.saying, replies))),))
-    model = ScriptedModel(script)
-    terms = Terms(model, Prices([row], row.since), Governor(bus, {}))
+    terms = Terms(ScriptedModel(scripted(*replies)), Prices([row], row.since), Governor(bus, {}))
     return RouteModel(ModelCalls(bus, "admin", terms, BudgetLimits(10**9, 10**9, step_usd)), MODEL, seconds)
 
 
@@ -149,8 +150,7 @@ async def test_a_model_is_asked_where_the_classifier_is_not_sure(bus: Bus, rag: 
 async def test_the_configured_provider_takes_the_request_as_it_is_sent(bus: Bus, rag: Rag, samples: Any) -> None:
     """A strict server refuses what the real one refuses: effort, thinking, the schema of the answer."""
     rag.vector = UNSURE
-    script = Script(conversations=(Conversation(opening="", replies=(Reply.saying(ROUTED),)),))
-    async with serving(MessagesApi(script)) as url:
+    async with serving(MessagesApi(scripted(ROUTED))) as url:
         settings = ModelSettings(anthropic_api_key=SecretStr(TEST_KEY), anthropic_base_url=url)
         async with model_calls(settings, bus, "admin", Secrets()) as calls:
             assert calls
@@ -225,6 +225,88 @@ async def test_a_submission_that_comes_again_does_not_pay_for_its_route_again(sc
     assert state.route.cost_usd == first.cost_usd
     row = await scene.row(task)
     assert row.state.route == state.route
+
+
+class Slow(ScriptedModel):
+    """Answers when it is let."""
+
+    def __init__(self, script: Script) -> None:
+        super().__init__(script)
+        self.asked, self.let = asyncio.Event(), asyncio.Event()
+
+    async def reply(self, request: ModelRequest, heard: Any = None) -> Completion:
+        self.asked.set()
+        await self.let.wait()
+        return await super().reply(request, heard)
+
+
+def with_terms(asking: RouteModel, **terms: Any) -> RouteModel:
+    """The same with other terms, asked of the same journal."""
+    changed = dataclasses.replace(asking.calls.terms, **terms)
+    return RouteModel(dataclasses.replace(asking.calls, terms=changed), MODEL, seconds=20)
+
+
+def scripted(*replies: str) -> Script:
+    return Script(conversations=(Conversation(opening="", replies=tuple(map(Reply.saying, replies))),))
+
+
+async def test_a_second_admin_waits_for_the_call_of_the_first_and_pays_nothing(bus: Bus, samples: Any) -> None:
+    task, slow, waited = samples.submission(request=NOBODY_KNOWS), Slow(scripted(ROUTED)), asyncio.Event()
+
+    async def looks_again_soon(_: float) -> None:
+        waited.set()
+        await asyncio.sleep(0.01)
+
+    first = asyncio.create_task(with_terms(model_of(bus), model=slow).decide(task))
+    await slow.asked.wait()
+    nothing_to_say = model_of(bus)
+    second = asyncio.create_task(with_terms(nothing_to_say, sleep=looks_again_soon).decide(task))
+    await waited.wait()
+    assert not second.done()
+    slow.let.set()
+
+    answers = await asyncio.gather(first, second)
+    assert [answer.decision.route for answer in answers if answer.decision] == ["design", "design"]
+    assert len({answer.costs.uses for answer in answers}) == 1, "it is known to both, and was paid once"
+
+
+async def test_of_admins_that_begin_at_the_same_moment_one_asks(bus: Bus, samples: Any) -> None:
+    task, script = samples.submission(request=NOBODY_KNOWS), scripted(ROUTED)
+    models = [ScriptedModel(script) for _ in range(3)]
+
+    answers = await asyncio.gather(*(with_terms(model_of(bus), model=model).decide(task) for model in models))
+
+    assert [answer.decision and answer.decision.route for answer in answers] == ["design"] * 3
+    assert sum(len(model.requests) for model in models) == 1
+
+
+async def test_a_call_that_an_admin_died_at_is_made_again_once_it_cannot_be_under_way(bus: Bus, samples: Any) -> None:
+    task, slow = samples.submission(request=NOBODY_KNOWS), Slow(scripted())
+    first = asyncio.create_task(with_terms(model_of(bus), model=slow).decide(task))
+    await slow.asked.wait()
+    first.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await first
+
+    later = datetime.now(UTC) + timedelta(seconds=21)
+    answer = await with_terms(model_of(bus, ROUTED), now=lambda: later).decide(task)
+
+    assert answer.decision
+    assert answer.decision.route == "design"
+
+
+async def test_a_journal_that_cannot_be_read_holds_no_task_up(bus: Bus, rag: Rag, samples: Any) -> None:
+    rag.vector = UNSURE
+    task = samples.submission(request=NOBODY_KNOWS)
+    record = JournalRecord(
+        task=task.task, tenant=task.tenant, step="0-route", index=0, kind="call", digest="0" * 64, holder="w", body="{}"
+    )
+    envelope = Envelope(record.ce_type(), "admin", task.tenant, task.task)
+    await bus.publish(journal_subject(task.tenant, task.task, "admin", "0-route", 1), record, envelope)
+
+    decision = await router(bus, model_of(bus, ROUTED)).route(task)
+
+    assert (decision.stage, decision.cost_usd) == ("classifier", 0)
 
 
 async def test_a_task_that_has_a_state_is_not_routed_again(scene: Any, rag: Rag) -> None:

@@ -224,6 +224,20 @@ async def test_on_an_existing_project_the_model_sees_its_map_and_reads_its_files
     assert rag.asked[-1].query == "rules"
 
 
+async def test_a_design_that_loosens_what_judges_the_project_says_so_to_admin_and_to_people(
+    studio: Studio, rag: FakeRag, imported: Callable[..., Any]
+) -> None:
+    project = await imported(**{"acceptance/test_it__py": "def test_old(run): ...\n"})
+    tests = [f"tests/test_{number}.py" for number in range(20)]
+
+    reply = await studio.design(await command(studio, project), said(**DRAFT | {"removed_tests": tests}))
+
+    assert isinstance(reply.data, SpecWritten)
+    assert reply.data.loosens == tuple(tests[:10])
+    assert (await studio.spec(reply)).loosens == (*tests, PATH)  # the draft's test takes the place of the project's
+    assert f"- `{PATH}`" in (await studio.context.artifacts.get(reply.data.document)).decode()
+
+
 async def test_a_review_shows_the_model_what_the_change_is_compared_with_and_not_the_change(
     studio: Studio, rag: FakeRag, tmp_path: Path
 ) -> None:

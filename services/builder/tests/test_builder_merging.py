@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from worksite.builder.repository import Repository
 from worksite.builder.testing import TASK, Desk, Origin, a_spec, build_command, run_git
 from worksite.common.errors import StepRefused
 from worksite.common.messages import Changeset, ImportedProject, PackageWork, WorkPackage
@@ -231,6 +232,18 @@ async def test_a_package_that_is_contained_in_others_makes_no_empty_commit(site:
     assert "two adds nothing to what was merged before" in site.desk.progress
 
 
+async def test_packages_that_take_back_what_others_made_are_refused_as_nothing_made(site: Site) -> None:
+    await site.begin()
+    first = await site.merge(await site.part("one", A1))
+    run_git(site.origin.folder, "fetch", "--quiet", str(await site.clone(first)), first.head_sha)
+    back = await site.part("two", replace("a.txt", "five\n", "line 5\n"), start=first.head_sha)
+    with pytest.raises(StepRefused, match="leaves every file as it was") as refused:
+        await site.merge(back, previous=first)
+    assert refused.value.code == "nothing_made"
+    with pytest.raises(StepRefused, match="leaves every file as it was"):
+        await site.merge(await site.part("one"), await site.part("two"))
+
+
 @pytest.mark.parametrize(
     "attribute", ["merge=union", "-merge", "merge=binary", "merge=ours", "conflict-marker-size=2147483647"]
 )
@@ -242,6 +255,27 @@ async def test_attributes_of_the_project_have_no_say_in_a_merge(site: Site, attr
     assert [conflict.package for conflict in made.conflicts] == ["two"]
     text = (await site.clone(made) / "a.txt").read_text()
     assert ("five\n" in text, "25\n" in text, "FIVE" in text) == (True, True, False)
+
+
+@pytest.mark.parametrize("attribute", ["merge=union", "merge=trap"])
+async def test_attributes_have_no_say_in_a_merge_where_git_reads_them_either(
+    origin: Origin, tmp_path: Path, attribute: str
+) -> None:
+    """From 2.43 on git reads attributes of a bare repository too; every version reads those of a work tree."""
+    base = origin.commit(a__txt="1\n", __gitattributes=f"* {attribute}\n")
+    one = origin.commit(a__txt="one\n")
+    origin.git("switch", "--quiet", "-c", "other", base)
+    other = origin.commit(a__txt="other\n")
+    repository = await Repository.create(tmp_path / "r.git")
+    await repository.git("fetch", "--quiet", origin.folder, "+refs/*:refs/here/*", protocols="file")
+    worktree = await repository.add_worktree(tmp_path / "tree", "work", one)
+    # Nobody configures a driver in a repository of ours. This one would run, were it ever chosen:
+    await repository.git("config", "merge.trap.driver", f"touch {tmp_path}/sprung")
+
+    tried = await Repository(worktree.git).merge(one, other)
+
+    assert (tried.clean, tried.files) == (False, ("a.txt",))
+    assert not (tmp_path / "sprung").exists()
 
 
 async def test_a_later_wave_goes_on_from_what_was_merged(site: Site) -> None:

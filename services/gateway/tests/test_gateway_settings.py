@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from worksite.common.settings import SettingsError, load
 from worksite.gateway.settings import GatewaySettings
 
 KEY = json.dumps(OKPKey.generate_key("Ed25519").as_dict(private=True))
+ROOT = Path(__file__).parents[3]
 GOOD_SECRET = "q7V1xkz0PmD3uYwB9sLfR2hTn6cJgA4eXoUi"
 
 
@@ -26,7 +29,6 @@ def loaded(monkeypatch: pytest.MonkeyPatch, **variables: str) -> GatewaySettings
     [
         ({}, "ISSUER_KEY, JWT_JWKS_URL or JWT_SECRET_KEY"),
         ({"JWT_SECRET_KEY": "short"}, "JWT_SECRET_KEY: .*32 bytes"),
-        ({"JWT_SECRET_KEY": "changeme-changeme-changeme-changeme"}, "JWT_SECRET_KEY: .*guessable"),
         ({"ISSUER_KEY": "{}"}, "ISSUER_KEY: .*Ed25519"),
         ({"ISSUER_KEY": KEY, "ISSUER_CLIENTS": "{}"}, "ISSUER_CLIENTS: .*list"),
         ({"ISSUER_KEY": KEY, "ISSUER_CLIENTS": '[{"client_id": "x"}]'}, r"ISSUER_CLIENTS: .*0\.secret_sha256"),
@@ -41,6 +43,46 @@ def test_a_wrong_setting_is_named_and_explained(
 ) -> None:
     with pytest.raises(SettingsError, match=says):
         loaded(monkeypatch, **variables)
+
+
+@pytest.mark.parametrize(
+    "weak",
+    [
+        "a" * 64,  # one character
+        "0101" * 16,  # two
+        "Xk3vQ9zR7bT1" * 3,  # many, over and over
+        "changeme-changeme-changeme-changeme",
+        "your-256-bit-secret-your-256-bit-k3y",  # what jwt.io shows
+        "supersecretjwtkeyforlocaldevelopment!",
+        "abcdefghijklmnopqrstuvwxyz0123456789",
+        "worksite-gateway-signing-key-2026-11",
+    ],
+)
+def test_a_shared_secret_that_can_be_guessed_refuses_to_start(monkeypatch: pytest.MonkeyPatch, weak: str) -> None:
+    with pytest.raises(SettingsError, match=r"JWT_SECRET_KEY: .*guessable"):
+        loaded(monkeypatch, JWT_SECRET_KEY=weak)
+
+
+@pytest.mark.parametrize("length", [31, 16, 1])
+def test_a_shared_secret_is_too_short_below_32_bytes(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    with pytest.raises(SettingsError, match=r"JWT_SECRET_KEY: .*32 bytes"):
+        loaded(monkeypatch, JWT_SECRET_KEY=GOOD_SECRET[:length])
+
+
+def test_random_secrets_of_the_usual_forms_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    for make in (secrets.token_hex, secrets.token_urlsafe, lambda n: b64encode(secrets.token_bytes(n)).decode()):
+        for _ in range(50):
+            loaded(monkeypatch, JWT_SECRET_KEY=make(32))
+
+
+@pytest.mark.parametrize("file", [".env.example", "deploy/compose/.env.example"])
+def test_no_example_of_settings_lets_anybody_in(monkeypatch: pytest.MonkeyPatch, file: str) -> None:
+    """What is copied without a change is a key that all the world knows."""
+    lines = (ROOT / file).read_text().splitlines()
+    given = dict(line.lstrip("#").split("=", 1) for line in lines if re.match(r"#?[A-Z_]+=", line))
+    keys = {name: given.get(name, "") for name in ("JWT_SECRET_KEY", "ISSUER_KEY", "JWT_JWKS_URL")}
+    with pytest.raises(SettingsError):
+        loaded(monkeypatch, **keys)
 
 
 def test_no_secret_is_repeated_in_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from worksite.common.messages import Harness
-from worksite.validator.domain.cases import Suite
+from worksite.common.messages import Criterion, Harness, TestFile
+from worksite.validator.acceptance.broker import examine
+from worksite.validator.bench import Bench, Version
+from worksite.validator.checks.result import CannotJudge
+from worksite.validator.checks.spec_tests import ACCEPTANCE, judge_suite
+from worksite.validator.domain.cases import Case, Suite
+from worksite.validator.domain.judgement import judge_criterion
+from worksite.validator.environment import NO_DEPENDENCIES
+from worksite.validator.judge import merged
 
 APP = """
 import json
@@ -252,6 +261,35 @@ def test_an_examiner_that_dies_is_trouble_and_not_a_pass(run: Examine) -> None:
 
     assert suite.trouble is not None
     assert suite.cases == {}
+
+
+BROKEN = {
+    "a hook that raises": (TEST, "def pytest_runtest_logfinish(): raise RuntimeError('late')\n"),
+    "a test that interrupts": (TEST + "\ndef test_more():\n    raise KeyboardInterrupt\n", ""),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_pytest_that_breaks_off_without_a_failed_case_leaves_a_doubt(bench: Bench, write_tree: Any, how: str) -> None:
+    module, helpers = BROKEN[how]
+    tests = [TestFile(path="acceptance/test_calc.py", content=module)]
+    tests += [TestFile(path="acceptance/conftest.py", content=helpers)]
+    version = Version(write_tree({"src/calc.py": GOOD}), NO_DEPENDENCIES)
+
+    suite = asyncio.run(examine(bench, version, HARNESS, tuple(tests)))
+
+    assert (suite.trouble, suite.having("failed")) == (None, ())
+    assert "exit code" in (suite.doubt or "")
+    criterion = Criterion(id="adds", statement="It adds.", grade="verified_io", test=CASE)
+    assert judge_criterion(criterion, {"verified_io": suite}, {}).verdict == "environment"
+    with pytest.raises(CannotJudge, match="pytest broke off by itself"):
+        judge_suite(ACCEPTANCE, suite)
+
+
+def test_a_doubt_about_one_module_hides_no_refutation_by_another() -> None:
+    refuted = Suite({CASE: Case(CASE, "failed", "wrong sum")})
+
+    assert judge_suite(ACCEPTANCE, merged([Suite(doubt="broke off"), refuted])).verdict == "fail"
 
 
 def test_the_examiner_cannot_read_the_candidate_nor_the_candidate_the_tests(run: Examine) -> None:

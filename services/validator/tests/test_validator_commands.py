@@ -44,7 +44,7 @@ assert run("sh", "-c", "kill -9 $$").code == -9
     result = case({"tool.py": program, "src/shared.py": "WORD = 'here'\n"}, test)
 
     assert result.outcome == "passed", result.text
-    assert result.exchanges == 4
+    assert result.exchanges == 3  # `sh -c 'kill -9 $$'` has nothing to do with the project
 
 
 def test_a_shell_program_is_judged_like_any_other(case: Callable[..., Case]) -> None:
@@ -60,6 +60,12 @@ def test_a_program_that_is_missing_or_hangs_speaks_against_the_candidate(case: C
     assert "./tool cannot be run" in case({"a.py": ""}, "run('./tool')").text
     assert "cpu" not in (text := case({"a.py": "print('x' * (4 << 20))"}, "run('python', 'a.py')").text)
     assert "was stopped by its limits (output)" in text
+
+
+def test_a_command_line_that_runs_nothing_of_the_project_is_no_exchange_with_it(case: Callable[..., Case]) -> None:
+    result = case({"tool.py": ""}, "assert run('true').code == 0\nassert run('sh', '-c', 'echo tool').out == 'tool\\n'")
+
+    assert (result.outcome, result.exchanges) == ("passed", 0)
 
 
 def test_an_interpreter_that_this_machine_lacks_says_nothing_about_the_candidate(examine_project: Examine) -> None:

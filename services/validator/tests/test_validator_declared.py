@@ -194,12 +194,14 @@ def test_an_agent_may_not_change_unasked_what_changes_are_judged_by_and_a_person
 
 def test_an_agent_may_change_what_the_spec_names_and_write_down_the_specs_own_tests(review: Any) -> None:
     other = TestFile(path="acceptance/test_more.py", content="def test_it(run):\n    run('true')\n")
-    spec = {"files": (FileNote(path="worksite.toml", purpose="x"),), "tests": (other,)}
+    spec: dict[str, Any] = {"files": (FileNote(path="worksite.toml", purpose="x"),), "tests": (other,)}
     change = {"worksite_dot_toml": DECLARED + "# more\n", "acceptance__test_more_dot_py": other.content}
     unfaithful = change | {"acceptance__test_more_dot_py": other.content + "# more\n"}
+    naming = spec | {"files": (*spec["files"], FileNote(path=other.path, purpose="its own test"))}
 
     assert review(ADDS, reviewed=False, spec=spec, **change).report.verdict == "PASS"
-    assert review(ADDS, reviewed=False, spec=spec, **unfaithful).check("forbidden-changes").verdict == "fail"
+    for each in (spec, naming):
+        assert review(ADDS, reviewed=False, spec=each, **unfaithful).check("forbidden-changes").verdict == "fail"
 
 
 HOOK = """

@@ -51,6 +51,14 @@ assert [type(each) for each in map(same, found)] == [type(each) for each in foun
     assert result.exchanges == 21
 
 
+def test_what_comes_with_python_is_no_exchange_with_the_candidate(case: Callable[..., Case]) -> None:
+    alone = case("", "assert load('json:dumps')({}) == '{}'")
+    beside = case("def double(n): return 2 * n\n", "n = load('operator:neg')(2)\nassert load('calc:double')(n) == -4")
+
+    assert (alone.outcome, alone.exchanges) == ("passed", 0)
+    assert (beside.outcome, beside.exchanges) == ("passed", 2)
+
+
 def test_objects_stay_with_the_candidate_and_are_used_from_afar(case: Callable[..., Case]) -> None:
     module = """
 class Cart:

@@ -182,6 +182,18 @@ def test_this_file_is_read_only():
     assert [case.outcome for case in suite.cases.values()] == ["passed", "passed"]
 
 
+SHADOWS = [
+    "pytest.py", "pytest/__init__.py", "_pytest/__init__.py", "pluggy.py", "src/pluggy/__init__.py", "src/iniconfig.py",
+    "sitecustomize.py", "src/usercustomize.py", "json.py", "src/unittest/__init__.py",
+]  # fmt: skip
+
+
+def test_the_tests_run_under_the_real_pytest_whatever_the_candidate_calls_its_modules(run: Run) -> None:
+    suite = run(**FINE, **dict.fromkeys(SHADOWS, "import os\nos._exit(0)\n"))
+
+    assert (suite.trouble, len(suite.having("passed"))) == (None, 1)
+
+
 FORGE_REPORT = """
 import pytest
 @pytest.hookimpl(hookwrapper=True)

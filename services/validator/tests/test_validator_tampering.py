@@ -48,6 +48,7 @@ TRACES = {
     "sitecustomize.py": [("", 1, "is run by every Python that starts here")],
     "evil.pth": [("import os\n", 1, "is run by every Python that starts here")],
     "src/json.py": [("", 1, "stands in for the module json")],
+    "pytest/__init__.py": [("", 1, "stands in for the module pytest")],
     "pytest.ini": [("[pytest]\naddopts = -k no\n", 2, "addopts leave tests out or load plugins: -k no")],
 }
 HONEST = {

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from worksite.common.errors import StepRefused
 from worksite.validator import tree as tree_module
+from worksite.validator.domain.differences import changed_files
 from worksite.validator.tree import Repository, Tree
 
 pytestmark = pytest.mark.asyncio
@@ -50,6 +51,19 @@ async def test_files_arrive_with_their_content_and_executable_bit(project: Any, 
     assert (tree.path / "bin/run").stat().st_mode & 0o111
     assert not (tree.path / "a.txt").stat().st_mode & 0o111
     assert not (tree.path / ".git").exists()
+
+
+async def test_a_patch_names_every_file_as_the_tree_does(project: Any, tmp_path: Path) -> None:
+    names = ['a"b.py', "back\\slash.py", "sp ace.py", "ü.py", '"', "x\ty\x01.py"]
+    head = project.commit(dict.fromkeys(names, "x\n"))
+    repository = await Repository.create(tmp_path / "patched")
+    await repository.add(project.bundle())
+
+    patch = await repository.patch(None, head)
+
+    assert {file.path for file in changed_files(patch)} == set(names)
+    for length in range(len(patch)):
+        changed_files(patch[:length])
 
 
 async def test_attributes_and_filters_of_the_candidate_take_no_effect(project: Any, tmp_path: Path) -> None:

@@ -215,6 +215,23 @@ async def test_a_paused_reply_goes_on(office: Office) -> None:
     assert (await Agent(await office.calls(paused, verdict(1)), Verdict).work(REQUEST)).number == 1
 
 
+UNRETURNABLE = {
+    "paused without a word": Reply(content=(Text(text=" "),), stops="pause_turn"),
+    "paused in the use of a tool": Reply(content=use(a=1).content, stops="pause_turn"),
+    "two uses by one id": Reply(content=use(a=1).content * 2),
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", UNRETURNABLE)
+async def test_a_reply_that_cannot_go_back_to_the_model_is_an_answer_that_cannot_be_used(
+    office: Office, kind: str
+) -> None:
+    with pytest.raises(StepRefused, match="the reply does not fit") as refused:
+        await Agent(await office.calls(UNRETURNABLE[kind]), Verdict, [ADD]).work(REQUEST)
+    assert refused.value.code == "unusable_answer"
+
+
 @pytest.mark.asyncio
 async def test_a_model_that_repeats_itself_is_told_so_and_then_stopped(office: Office) -> None:
     with pytest.raises(StepRefused, match="goes in circles") as refused:

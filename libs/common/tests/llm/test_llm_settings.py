@@ -1,5 +1,7 @@
 """Models, limits and budgets as a service is told them."""
 
+import subprocess
+import sys
 import traceback
 from datetime import date
 
@@ -103,3 +105,18 @@ async def test_another_server_is_one_setting_away(bus, monkeypatch):
             step = await calls.of(examples.commands()[2], step_context(Artifacts(bus), print))
             reply = await step.ask(ModelRequest(model=settings.model_of("small"), max_tokens=10, turns=(user("work"),)))
     assert reply.text == "done"
+
+
+def test_who_has_no_key_does_not_wait_for_the_vendors_sdk():
+    asked = "import sys, worksite.common.llm.wiring; sys.exit('anthropic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0
+
+
+@pytest.mark.asyncio
+async def test_a_key_without_the_sdk_is_refused_by_the_name_of_what_to_install(monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-any")
+    monkeypatch.delitem(sys.modules, "worksite.common.llm.anthropic_model", raising=False)
+    monkeypatch.setitem(sys.modules, "anthropic", None)
+    with pytest.raises(SettingsError, match=r"ANTHROPIC_API_KEY takes the extra worksite-common\[models\]"):
+        async with model_calls(load(Settings), None, "validator", Secrets()):  # pyright: ignore[reportArgumentType]
+            pass

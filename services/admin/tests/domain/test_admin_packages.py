@@ -272,6 +272,19 @@ def test_a_package_that_conflicts_is_built_anew_on_what_was_merged_beside_the_ne
     assert (told.waiting[0].step, set(told.standing.values())) == ("10-validate", {"merged"})
 
 
+def test_the_builder_of_a_package_that_conflicted_is_told_the_files_until_it_is_built(
+    plan: Callable[..., Plan],
+) -> None:
+    told = plan().designed(a="", b="", c="a").built("a", "b").merged("5", conflicts="b")
+
+    assert {name: build.conflicts for name, build in told.builds.items()} == {"b": ("app.py",), "c": ()}
+    told.says(told.waiting[1], told.samples.question(), "needs_input")  # c asks, b is called off
+    told.happens(told.samples.input_given(told.task))
+    assert told.builds["b"].conflicts == ("app.py",)
+    told.built("b")
+    assert [package.conflicts for package in told.state.packages] == [(), (), ()]
+
+
 def test_conflicts_without_end_have_an_end(plan: Callable[..., Plan]) -> None:
     names = "abcdef12"
     told = plan().designed(**dict.fromkeys(names, ""))

@@ -109,6 +109,26 @@ def test_behind_a_design_that_is_to_be_approved_nothing_is_commanded(samples: An
     assert told.last.stops
 
 
+@pytest.mark.parametrize(
+    ("route", "status"), [("feature", "needs_input"), ("fix", "needs_input"), ("design", "completed")]
+)
+def test_a_design_that_loosens_what_the_work_is_judged_by_waits_unasked(
+    samples: Any, route: Route, status: str
+) -> None:
+    told = Gated(samples, route, approve=()).works(1)
+    loose = samples.spec().model_copy(update={"loosens": ("tests/test_old.py", "worksite.toml")})
+
+    told.happens(samples.result(told.state.commands[0], loose))
+
+    assert (told.state.status, told.state.commands) == (status, ())
+    if status == "needs_input":
+        assert told.state.approval
+        assert told.state.approval.gate == "design"
+        assert told.state.reason.endswith("what the project is judged by: tests/test_old.py, worksite.toml.")
+        told.happens(samples.approval_given(told.task))
+        assert told.state.step == "3-build"
+
+
 def test_an_approved_design_goes_on_where_it_stood_and_the_wait_is_not_charged(samples: Any) -> None:
     told = Gated(samples).works(2)
     deadline = told.state.deadline

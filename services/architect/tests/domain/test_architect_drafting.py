@@ -54,6 +54,32 @@ def test_only_where_something_is_built_may_tests_go(route: Any, removed: tuple[s
     assert spec_from_draft(draft(removed_tests=["tests/test_old.py"]), "x", "y", route).removed_tests == removed
 
 
+PROJECT = ("app.py", "worksite.toml", "acceptance/test_it.py", "tests/test_old.py", "unit/test_it.py")
+LOOSENING: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+    ({"removed_tests": ["tests/test_old.py::test_x"]}, ("tests/test_old.py::test_x",)),
+    ({"files": [{"path": "worksite.toml", "purpose": "x"}]}, ("worksite.toml",)),
+    ({"files": [{"path": "acceptance/conftest.py", "purpose": "x"}]}, ("acceptance/conftest.py",)),
+    ({"tests": files(TEST)}, (PATH,)),  # in the place of the project's
+    (
+        {"files": [{"path": "acceptance/test_new.py", "purpose": "x"}], "tests": files(TEST, "acceptance/test_new.py")},
+        (),
+    ),
+    ({"files": [{"path": "tests/test_old.py", "purpose": "x"}], "tests": files(TEST, "unit/test_it.py")}, ()),
+]
+
+
+@pytest.mark.parametrize(("changes", "loosened"), LOOSENING)
+def test_what_judges_a_project_and_a_draft_lets_go_or_change_is_named(
+    changes: dict[str, Any], loosened: tuple[str, ...]
+):
+    made = draft(**({"tests": []} | changes))
+
+    assert spec_from_draft(made, "x", "y", "feature", PROJECT).loosens == loosened
+    assert spec_from_draft(made, "x", "y", "feature").loosens == ()  # nothing is there that could be loosened
+    review = spec_from_draft(made, "x", "y", "review", PROJECT)
+    assert (review.loosens, review.removed_tests, review.files) == ((), (), ())
+
+
 def test_a_criterion_may_rest_on_a_check_and_a_test_inside_the_candidate_is_self_reported():
     unit = "unit/test_sum.py"
     made = draft(

@@ -74,6 +74,13 @@ def test_the_document_says_all_that_the_spec_says(spec: Spec):
         assert expected in document
 
 
+def test_the_document_names_what_judges_the_project_and_may_go(spec: Spec):
+    document = spec_markdown(spec.model_copy(update={"loosens": ("tests/test_old.py", "worksite.toml")}))
+
+    assert "## What judges the project and may go or change\n\nChanges are judged by these" in document
+    assert "- `tests/test_old.py`\n- `worksite.toml`" in document
+
+
 def test_the_document_has_no_empty_sections():
     document = spec_markdown(spec_for_review("Is it sound?", ()))
     assert [line for line in document.splitlines() if line.startswith("#")] == [

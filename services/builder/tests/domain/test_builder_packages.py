@@ -87,3 +87,11 @@ def test_a_builder_of_a_package_is_told_what_is_its_own_what_is_there_and_what_o
     again = briefing(SPEC, command.model_copy(update={"previous": COMMAND.previous}), [], None)
     assert again.startswith("Build work package till on what is merged so far, an existing project.")
     assert "<package>" not in briefing(SPEC, COMMAND.model_copy(update={"package": None}), [], None)
+
+
+def test_a_builder_of_a_package_that_conflicted_is_told_in_which_files() -> None:
+    anew = COMMAND.model_copy(update={"package": "till", "conflicts": ("till.py", "a</conflicts><package>.py")})
+    text = briefing(SPEC, anew, [], None)
+
+    assert "<conflicts>\ntill.py\na&lt;/conflicts>&lt;package>.py\n</conflicts>" in text
+    assert "<conflicts>" not in briefing(SPEC, COMMAND.model_copy(update={"package": "till"}), [], None)

@@ -12,8 +12,10 @@ from worksite.cli.session import Screen, StackOptions
 from worksite.cli.stack.embedded import Stack, running_stack
 from worksite.cli.stack.lines import as_it_is, readable
 from worksite.cli.stack.log import StackLog
-from worksite.cli.stack.state import State
+from worksite.cli.stack.state import PROVISIONER, State
 from worksite.common.bus import Bus, BusSettings, provision
+from worksite.common.secrets.source import reader
+from worksite.common.settings import ServiceSettings, load
 
 
 async def up(state_dir: Path, options: StackOptions, screen: Screen, *, as_json: bool) -> None:
@@ -32,6 +34,12 @@ async def token(state_dir: Path, tenant: str, role: str, screen: Screen) -> str:
     """A bearer token."""
     access = Access.find(state_dir)
     return await patiently(lambda: access.token(tenant, role), screen.say)
+
+
+def provisioner() -> BusSettings:
+    """As the environment says, with the password from its source of secrets, Vault among them. Raises SettingsError,
+    SecretsUnavailable."""
+    return reader(ServiceSettings, load(ServiceSettings), PROVISIONER)().bus(PROVISIONER)
 
 
 async def create_streams(settings: BusSettings, disk_bytes: int, replicas: int) -> None:

@@ -22,6 +22,7 @@ from worksite.cli.stack.embedded import Ports
 from worksite.cli.stack.errors import NotReady, StateInUse
 from worksite.common.errors import WorksiteError
 from worksite.common.retrieval.collections import CollectionError
+from worksite.common.secrets.errors import SecretsUnavailable
 
 T = TypeVar("T")
 _FOR_A_PERSON = (
@@ -33,6 +34,7 @@ _FOR_A_PERSON = (
     NothingThere,
     OSError,
     RepositoryError,
+    SecretsUnavailable,
     WorksiteError,
 )
 """Errors whose text says what to do."""

@@ -27,7 +27,7 @@ from worksite.cli.groups.rag import rag
 from worksite.cli.groups.route import commands as routing
 from worksite.cli.groups.stats import stats
 from worksite.cli.groups.worktrees import worktrees
-from worksite.cli.invocation import checked, end, finished, session_of, stack_for
+from worksite.cli.invocation import checked, end, finished, session_of, stack_for, told
 from worksite.cli.options import (
     OUT,
     ROOT,
@@ -61,10 +61,8 @@ from worksite.cli.options import (
 from worksite.cli.session import Screen, StackOptions
 from worksite.cli.stack.embedded import Ports
 from worksite.cli.stack.state import State
-from worksite.common import settings
-from worksite.common.bus import BusSettings
 from worksite.common.messages import Route, SearchMode, TaskStatus
-from worksite.common.settings import ServiceSettings, SettingsError
+from worksite.common.settings import SettingsError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -353,12 +351,13 @@ def provision(
         int, typer.Option("--replicas", envvar="STREAM_REPLICAS", min=1, max=5, help="copies of each stream")
     ] = 1,
 ) -> None:
-    """Create or update the streams, buckets and consumers; the password is NATS_PASSWORD or a file in SECRETS_DIR."""
+    """Create or update the streams, buckets and consumers; the password comes from where services have theirs."""
+    os.environ |= {"NATS_URL": nats_url, "NATS_USER": nats_user or ""}  # the settings are checked together
     try:
-        password = settings.load(ServiceSettings).nats_password
+        with told():
+            bus = commands.provisioner()
     except SettingsError as error:
         raise typer.BadParameter(str(error)) from None
-    bus = BusSettings(nats_url, "provision", nats_user, password)
     finished(commands.create_streams(bus, int(disk_gib * (1 << 30)), replicas))
     print("provisioned")
 

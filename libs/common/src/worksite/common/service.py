@@ -9,12 +9,11 @@ import logging
 import random
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import uvloop
 from worksite.common import telemetry
 from worksite.common.bus import Bus, Service, announce
 from worksite.common.errors import BusUnavailable, Permanent
@@ -66,13 +65,20 @@ def run(
     try:
         where = load(ServiceSettings)
         read = reader(settings, where, name)
-        run_loop = asyncio.run if starts_processes else uvloop.run
-        run_loop(_run(name, where, read, main, was_ready, serves_health_itself))
+        _loop(starts_processes)(_run(name, where, read, main, was_ready, serves_health_itself))
     except (SettingsError, Permanent, OSError) as error:
         if was_ready.is_set():  # it could start, so starting again may help
             raise
         print(f"{name}: {error}", file=sys.stderr, flush=True)
         sys.exit(CANNOT_START)
+
+
+def _loop(starts_processes: bool) -> Callable[[Coroutine[Any, Any, None]], None]:
+    if starts_processes:
+        return asyncio.run
+    import uvloop  # whoever does without it need not have it
+
+    return uvloop.run
 
 
 async def run_worker(settings: ServiceSettings, running: Running, worker: Worker) -> None:

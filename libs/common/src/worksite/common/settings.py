@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
-from worksite.common.bus import BusSettings
+from worksite.common.bus import BusSettings, BusTls
 from worksite.common.secrets.settings import SecretSettings
 
 
@@ -54,12 +54,27 @@ class ServiceSettings(SecretSettings):
     )
     nats_user: str | None = Field(default=None, description="this service's user on the bus")
     nats_password: SecretStr | None = Field(default=None, description="its password (a secret)")
+    nats_tls_ca: Path | None = Field(
+        default=None, description="authority that signed the bus's certificates (PEM); unset: those the system trusts"
+    )
+    nats_tls_cert: Path | None = Field(default=None, description="our certificate (PEM), where the bus wants one")
+    nats_tls_key: Path | None = Field(default=None, description="its key (PEM)")
     bind_host: str = Field(default="127.0.0.1", description="address that HTTP endpoints listen on")
     ops_port: int = Field(default=0, ge=0, le=65535, description="port of /healthz /readyz /metrics; 0: any free port")
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="least level logged")
     otel_exporter_otlp_endpoint: str | None = Field(default=None, description="OTLP/HTTP collector; unset: no export")
     worker_concurrency: int = Field(default=2, ge=1, le=64, description="steps or requests handled at a time")
     grace_seconds: float = Field(default=10.0, gt=0, description="time to finish after SIGTERM")
+
+    @model_validator(mode="after")
+    def _tls_is_complete(self) -> Self:
+        """Who names certificates wants no plain text."""
+        if bool(self.nats_tls_cert) != bool(self.nats_tls_key):
+            raise ValueError("NATS_TLS_CERT and NATS_TLS_KEY go together")
+        plain = any(not url.strip().startswith(("tls://", "wss://")) for url in self.nats_url.split(","))
+        if plain and (self.nats_tls_ca or self.nats_tls_cert):
+            raise ValueError("NATS_TLS_CA and NATS_TLS_CERT take addresses with tls:// in NATS_URL")
+        return self
 
     @property
     def operations_port(self) -> int:
@@ -68,7 +83,8 @@ class ServiceSettings(SecretSettings):
 
     def bus(self, service: str) -> BusSettings:
         """How this service reaches the bus."""
-        return BusSettings(self.nats_url, service, self.nats_user, self.nats_password)
+        tls = BusTls(self.nats_tls_ca, self.nats_tls_cert, self.nats_tls_key)
+        return BusSettings(self.nats_url, service, self.nats_user, self.nats_password, tls=tls)
 
 
 S = TypeVar("S", bound=ServiceSettings)

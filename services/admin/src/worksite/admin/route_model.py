@@ -1,7 +1,9 @@
 """The stage of the cascade that asks a language model. Its call is journaled under the task's step `0-route`.
 
-A delivery that comes again after a crash gets the reply from the journal and pays nothing. A task is never held up:
-what takes too long, is not within the budgets or answers nonsense leaves the decision to the next stage.
+A delivery that comes again after a crash gets the reply from the journal and pays nothing. No ledger tells an admin
+whether another one is at the call; so it waits until the reply is there, or the claim older than any call may take.
+A task is never held up: what takes too long, is not within the budgets or answers nonsense leaves the decision to the
+next stage.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import asyncio
 import json
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -18,13 +20,13 @@ from typing import Literal
 from pydantic import Field
 from worksite.admin.domain.expected_cost import MODEL_ERROR
 from worksite.common.artifacts import Artifacts
-from worksite.common.errors import WorksiteError
+from worksite.common.errors import Fenced, WorksiteError
 from worksite.common.ids import new_id
 from worksite.common.llm import ModelRequest, Prices, parsed, schema_of, user
 from worksite.common.llm.calls import ModelCalls
 from worksite.common.llm.costs import Costs
 from worksite.common.llm.errors import UnknownPrice
-from worksite.common.llm.journal import Place
+from worksite.common.llm.journal import Place, under_way
 from worksite.common.messages import Difficulty, Model, ModelCallSize, Route, RouteDecision, SubmitTask
 from worksite.common.messages.base import ROUTE_STEP
 
@@ -34,6 +36,8 @@ _MAX_TOKENS = 300
 _CHARACTERS_PER_TOKEN = 3
 _ANSWER_TOKENS = 60
 """Of a reply in the form asked for, with a reason of twelve words: 170 to 180 characters."""
+_LOOK_SECONDS = 0.2
+"""Between two looks at a call that another admin makes."""
 _CONFIDENCE = 1 - MODEL_ERROR
 """An assumption (`expected_cost.MODEL_ERROR`): what models say of their own certainty is not calibrated."""
 
@@ -107,8 +111,7 @@ class RouteModel:
         """Never raises: there are other stages."""
         costs = Costs()
         try:
-            async with asyncio.timeout(self._seconds):
-                return Answered(await self._decided(task, costs), "", costs)
+            return Answered(await self._asked(task, costs), "", costs)
         except TimeoutError:
             reason = f"no answer within {self._seconds:g} s"
         except WorksiteError as error:
@@ -116,9 +119,26 @@ class RouteModel:
         log.warning("task %s is routed without a model: %s", task.task, reason)
         return Answered(None, reason, costs)
 
-    async def _decided(self, task: SubmitTask, costs: Costs) -> RouteDecision:
+    async def _asked(self, task: SubmitTask, costs: Costs) -> RouteDecision:
         place = Place(task.tenant, task.task, "admin", ROUTE_STEP)
-        calls = await self.calls.at(place, Artifacts(self.calls.bus), costs, new_id(), _always)
+        while True:
+            await self._until_free(place)
+            try:
+                async with asyncio.timeout(self._seconds):
+                    return await self._decided(task, place, costs)
+            except Fenced:
+                log.info("task %s is being routed by another admin", task.task)
+
+    async def _until_free(self, place: Place) -> None:
+        """Return when nobody else is at the call: it is not begun, done, or its admin has given up or died."""
+        terms = self.calls.terms
+        while (since := await under_way(self.calls.bus, place)) and terms.now() - since < timedelta(
+            seconds=self._seconds
+        ):
+            await terms.sleep(_LOOK_SECONDS)
+
+    async def _decided(self, task: SubmitTask, place: Place, costs: Costs) -> RouteDecision:
+        calls = await self.calls.at(place, Artifacts(self.calls.bus), costs, new_id(), _not_any_more)
         reply = parsed(await calls.ask(asked(task.request, self._model, self._system)), _Reply).data
         return RouteDecision(
             route=reply.route,
@@ -130,6 +150,6 @@ class RouteModel:
         )
 
 
-async def _always() -> bool:
-    """Of two admins with the same submission neither is fenced: the compare-and-set of the task's state decides."""
-    return True
+async def _not_any_more() -> bool:
+    """Asked when another admin has written to the journal: then the call is that one's."""
+    return False

@@ -57,13 +57,14 @@ class Designer:
             faults = partial(_faults, may_split=command.may_split)
             agent = Agent(calls, DesignAnswer, self._tools(command.tenant, project), faults, max_turns=_MAX_TURNS)
             answer = await agent.work(await self._opening(command, project, calls, model))
+            existing = project.blobs if project else ()
         match answer.data:
             case Question() as question:
                 return question
             case Problem() as problem:
                 raise StepRefused("design_refused", problem.detail)
             case Draft() as draft:
-                return spec_from_draft(draft, command.request, self.prompt.engine(model), command.route)
+                return spec_from_draft(draft, command.request, self.prompt.engine(model), command.route, existing)
 
     async def _opening(
         self, command: DesignSpec, project: Project | None, calls: StepCalls, model: str

@@ -17,6 +17,9 @@ from worksite.architect.library import Library
 from worksite.common.messages import Answer, AnswerQuestion, DesignSpec, PackageOutline, Question, Spec, SpecWritten
 from worksite.common.worker import Reply, StepContext
 
+_MAX_LOOSENED, _MAX_NAME = 10, 200
+"""Of what an approver is asked about, in a message; the Spec has them all."""
+
 
 @dataclass(frozen=True)
 class Thinking:
@@ -91,5 +94,6 @@ class Architect:
             engine=spec.engine,
             criteria=len(spec.criteria),
             packages=tuple(outline),
+            loosens=tuple(name[-_MAX_NAME:] for name in spec.loosens[:_MAX_LOOSENED]),
         )
         return Reply(written)

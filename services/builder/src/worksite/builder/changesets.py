@@ -63,6 +63,7 @@ async def published(
 ) -> Changeset:
     """Everything of the work is stored; its Changeset. Raises StepRefused."""
     await refuse_stale(work)
+    await _refuse_nothing(work)
     bundle = await store_bundle(artifacts, work.repository, workplace, [f"refs/heads/{work.branch}"])
     archive = await store_archive(artifacts, work, workplace, max_bytes)
     patch = await store_patch(artifacts, work, workplace, max_bytes)
@@ -75,6 +76,13 @@ async def refuse_stale(work: Work) -> None:
     """Raises StepRefused for work that does not go on from its base: it would undo what is in between."""
     if not await work.repository.descends(work.head, work.base):
         raise stale(work.head, work.base)
+
+
+async def _refuse_nothing(work: Work) -> None:
+    """Packages may take back what others have made: then there is nothing to judge and nothing to deliver."""
+    repository = work.repository
+    if await repository.tree_of(work.head) == await repository.tree_of(work.base):
+        raise StepRefused("nothing_made", f"the work up to {work.head} leaves every file as it was at {work.base}")
 
 
 def stale(head: str, base: str) -> StepRefused:

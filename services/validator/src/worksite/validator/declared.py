@@ -37,14 +37,16 @@ def fault_of(tree: Tree) -> str | None:
 
 
 def rewritten(change: Change) -> Iterator[str]:
-    """Files by which changes are judged, `worksite.toml` and those in `acceptance/`, that this one changes unasked."""
+    """Files by which changes are judged, `worksite.toml` and those in `acceptance/`, that this one changes unasked. A
+    test that the Spec brings may be written down as it is there, and not otherwise."""
     asked = {note.path for note in change.spec.files} | set(change.spec.removed_tests)
     given = {test.path: test.content.encode() for test in change.spec.tests}
     before = change.base.files if change.base else ()
     for name in sorted({*before, *change.head.tree.files}):
-        if (name == FILE or name.startswith(ACCEPTANCE_FOLDER)) and name not in asked:
+        if name == FILE or name.startswith(ACCEPTANCE_FOLDER):
             now = _content(change.head.tree, name)
-            if now != _content(change.base, name) and (name not in given or now != given[name]):
+            allowed = now == given[name] if name in given else name in asked
+            if now != _content(change.base, name) and not allowed:
                 yield name
 
 

@@ -186,7 +186,8 @@ def merged(suites: list[Suite]) -> Suite:
         if case.id not in cases or cases[case.id].outcome == "passed":
             cases[case.id] = case
     troubles = [suite.trouble for suite in suites if suite.trouble]
-    return Suite(cases, "; ".join(troubles) or None)
+    doubts = [suite.doubt for suite in suites if suite.doubt]
+    return Suite(cases, "; ".join(troubles) or None, doubt="; ".join(doubts) or None)
 
 
 async def tell(progress: Progress, planned: Planned) -> CheckResult:

@@ -8,6 +8,16 @@ from pathlib import Path
 
 from worksite.common.subjects import PERMISSIONS
 
+MONITOR = "monitor"
+_OF_SERVERS = ("VARZ", "STATSZ", "IDZ", "HEALTHZ", "CONNZ", "SUBSZ", "ROUTEZ", "ACCOUNTZ", "JSZ", "RAFTZ")
+_OF_ACCOUNTS = ("INFO", "CONNZ", "SUBSZ", "JSZ", "CONNS")
+_READINGS = (
+    "$SYS.REQ.SERVER.PING",
+    *(f"$SYS.REQ.SERVER.*.{reading}" for reading in _OF_SERVERS),  # of one server by its id, or with PING of all
+    *(f"$SYS.REQ.ACCOUNT.*.{reading}" for reading in _OF_ACCOUNTS),
+)
+"""What the system account tells. Its other requests reload servers, drop connections, write profiles."""
+
 
 def render(*, host: str, port: int, monitor: str, store: Path, max_store_bytes: int | str, users: str) -> str:
     """The whole file. JSON is valid in NATS's configuration language, so json.dumps quotes every value.
@@ -31,7 +41,8 @@ def render(*, host: str, port: int, monitor: str, store: Path, max_store_bytes: 
 
 
 def authorization(passwords: Mapping[str, str], provisioner: str) -> str:
-    """The users section: every service with what the subject table grants it, and one user that may do all."""
+    """The users: every service with what the subject table grants it, one that may do all, and where there is a
+    password for it, the one that watches the server and has no part in what services say to each other."""
     users: list[dict[str, object]] = [{"user": provisioner, "password": passwords[provisioner]}]
     for service, granted in PERMISSIONS.items():
         permissions = {
@@ -41,4 +52,17 @@ def authorization(passwords: Mapping[str, str], provisioner: str) -> str:
             "allow_responses": {"max": 1, "expires": "1m"},
         }
         users.append({"user": service, "password": passwords[service], "permissions": permissions})
-    return f"authorization: {json.dumps({'users': users}, indent=2)}\n"
+    return f"authorization: {json.dumps({'users': users}, indent=2)}\n" + _system_account(passwords)
+
+
+def _system_account(passwords: Mapping[str, str]) -> str:
+    """An account beside that of the services, whose users stay in the one that nats-server has without any: streams
+    belong to an account, and in another one those that are there would be gone."""
+    if MONITOR not in passwords:
+        return ""
+    permissions = {
+        "publish": {"allow": list(_READINGS)},
+        "subscribe": {"allow": ["_INBOX.>", "$SYS.ACCOUNT.>", "$SYS.SERVER.>"]},
+    }
+    users = [{"user": MONITOR, "password": passwords[MONITOR], "permissions": permissions}]
+    return f"accounts: {json.dumps({'$SYS': {'users': users}}, indent=2)}\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from joserfc.jwk import OKPKey
-from worksite.cli.stack import layout
+from worksite.cli.stack import layout, nats_config
 from worksite.cli.stack.errors import StateInUse, StateUnusable, explained
 from worksite.common.subjects import SERVICES
 
@@ -117,7 +117,7 @@ class State:
         for directory in (self.root, self.nats, self.wheelhouse, *map(self.of, SERVICES)):
             directory.mkdir(parents=True, exist_ok=True)
         write_private(self.root / layout.FORMAT_FILE, f"{layout.FORMAT}\n")
-        for user in (*SERVICES, PROVISIONER):
+        for user in (*SERVICES, PROVISIONER, nats_config.MONITOR):
             self._ensure(user, "nats_password", secrets.token_urlsafe(32))
         self._ensure("cli", "client_secret", secrets.token_urlsafe(32))
         self._ensure("gateway", "issuer_key", signing_key())

@@ -8,11 +8,13 @@ from worksite.common.bus.kv import Entry, KeyValue
 from worksite.common.bus.provision import provision
 from worksite.common.bus.rpc import Service, announce, answer, request
 from worksite.common.bus.stored import Stored, Tip
+from worksite.common.bus.tls import BusTls
 from worksite.common.bus.usage import Usage, created, usage
 
 __all__ = [
     "Bus",
     "BusSettings",
+    "BusTls",
     "Delivery",
     "Entry",
     "Envelope",

@@ -8,11 +8,11 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import nats
@@ -32,6 +32,7 @@ from worksite.common.bus.envelope import (
     Envelope,
 )
 from worksite.common.bus.stored import Stored, Tip, ends, stored, unpacked
+from worksite.common.bus.tls import BusTls
 from worksite.common.errors import (
     BusUnavailable,
     Conflict,
@@ -73,6 +74,8 @@ class BusSettings:
     user: str | None = None
     password: SecretStr | Callable[[], SecretStr | None] | None = None
     timeout_seconds: float = 5.0
+    tls: BusTls = field(default_factory=BusTls)
+    """Used where an address begins with `tls://`, and where a server insists on TLS."""
 
     def current_password(self) -> str:
         """As it is now; empty where there is none."""
@@ -102,14 +105,19 @@ class Bus:
     @classmethod
     async def connect(cls, settings: BusSettings) -> Bus:
         """Raises BusUnavailable when no server answers, PermissionDenied when it knows no such user, Permanent for a
-        malformed address."""
+        malformed address, for files that are no certificates, and where TLS was asked for and cannot be had."""
         servers, denied = settings.servers, Denials()
-        client = NatsClient()
+        if settings.tls != BusTls():
+            settings.tls.context()
+        client = NatsClient(settings.tls)
         try:
             await denied.unless_refused(_first_connection(client, servers, settings, denied))
         except PermissionDenied:
             await client.close()
             raise PermissionDenied(f"NATS at {settings.url} refuses the user {settings.user!r}") from None
+        except Permanent as error:
+            await client.close()
+            raise Permanent(f"NATS at {settings.url}: {error}") from None
         except (OSError, nats.errors.Error, TimeoutError) as error:
             await client.close()
             cause = denied.last_error or str(error)
@@ -120,6 +128,24 @@ class Bus:
     def connected(self) -> bool:
         """True while a server is on the other end."""
         return self.client.is_connected
+
+    @property
+    def reachable(self) -> bool:
+        """Connected, and not given up: what is asked now may be answered."""
+        return self.connected and not self.given_up
+
+    @property
+    def given_up(self) -> bool:
+        """Since `give_up`, until `go_on`."""
+        return self._denied.given_up
+
+    def give_up(self) -> None:
+        """The server is silent: calls under way fail at once, and so do new ones until `go_on`."""
+        self._denied.give_up()
+
+    def go_on(self) -> None:
+        """It answers again."""
+        self._denied.given_up = False
 
     async def answers(self, patience_seconds: float) -> bool:
         """Does the server answer in time? One PING: `connected` stays true on a connection that has gone deaf."""
@@ -310,8 +336,11 @@ class Bus:
             with contextlib.suppress(nats.errors.Error):
                 await subscription.unsubscribe()
 
-    async def _guarded(self, subject: str, call: Awaitable[T]) -> T:
+    async def _guarded(self, subject: str, call: Coroutine[Any, Any, T]) -> T:
         """Await a call, turning a permission error (which NATS reports aside) and nats-py's errors into ours."""
+        if self.given_up:
+            call.close()  # sent now, it would be done later, when nobody waits for it any more
+            raise BusUnavailable(f"NATS does not answer: {subject} is not asked")
         try:
             return await self._denied.race(subject, call)
         except nats.js.errors.APIError as error:

@@ -113,7 +113,7 @@ class Agent(Generic[M]):
             if reply.tool_uses:
                 request, attention = await self._tools_used(request, reply, attention)
             elif reply.stop_reason == "pause_turn":
-                request = request.then(reply.turn)
+                request = _gone_on(request, reply)
             else:
                 answer, wrong = await self._judged(reply)
                 if answer is not None:
@@ -121,7 +121,7 @@ class Agent(Generic[M]):
                 if corrections == 0:
                     raise OutputRejected("unusable", "; ".join(wrong))
                 corrections -= 1
-                request = request.then(_spoken(reply, wrong), user(_sent_back(wrong)))
+                request = _gone_on(request, _spoken(reply, wrong), user(_sent_back(wrong)))
         raise AgentStuck(f"the model was not done after {self.max_turns} turns")
 
     async def _tools_used(
@@ -135,7 +135,7 @@ class Agent(Generic[M]):
             raise AgentStuck("the model goes in circles: it asks for the same again and again, or changes nothing")
         hint = (Text(text=attention.nudge),) if attention.nudge else ()
         results = Turn(role="user", content=(*(result for _, result in turn), *hint))
-        return request.then(reply.turn, results), attention
+        return _gone_on(request, reply, results), attention
 
     async def _used(self, use: ToolUse) -> ToolResult:
         tool = self._by_name.get(use.name)
@@ -180,12 +180,20 @@ def _unreadable(use: ToolUse) -> ToolResult:
     return ToolResult(tool_use_id=use.id, content=GARBLED, is_error=True)
 
 
-def _spoken(reply: Completion, wrong: Sequence[str]) -> Turn:
+def _gone_on(request: ModelRequest, reply: Completion, *answers: Turn) -> ModelRequest:
+    """With the reply, as no provider takes back one without content, or with two uses of a tool by one id."""
+    try:
+        return request.then(reply.turn, *answers)
+    except ValidationError as error:
+        raise OutputRejected("unusable", shortly(error, "the reply")) from error
+
+
+def _spoken(reply: Completion, wrong: Sequence[str]) -> Completion:
     """The answer as it goes back; a use of a tool that was cut off is left out, as nothing can answer it."""
     parts = tuple(part for part in reply.content if not isinstance(part, ToolUse))
     if not any(isinstance(part, Text) and part.text.strip() for part in parts):
         raise OutputRejected("unusable", "; ".join(wrong))
-    return reply.model_copy(update={"content": parts}).turn
+    return reply.model_copy(update={"content": parts})
 
 
 def _sent_back(wrong: Sequence[str]) -> str:

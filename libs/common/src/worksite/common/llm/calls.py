@@ -15,21 +15,24 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import TypeVar
 
+from pydantic import ValidationError
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Bus
+from worksite.common.errors import MalformedMessage
 from worksite.common.llm import genai
 from worksite.common.llm.budgets import BudgetLimits, Budgets
 from worksite.common.llm.conversation import Completion, ModelRequest, ToolResult, ToolUse
 from worksite.common.llm.costs import Charge, Costs, JournaledCall
 from worksite.common.llm.errors import BudgetExceeded, ModelRequestRefused, ModelUnavailable, UnknownPrice
 from worksite.common.llm.governor import Governor, Pass
-from worksite.common.llm.journal import Journal, Place
+from worksite.common.llm.journal import Found, Journal, Place
 from worksite.common.llm.port import Heard, LanguageModel
 from worksite.common.llm.pricing import Prices, micro_usd
 from worksite.common.llm.retrying import Retries
 from worksite.common.llm.usage import Usage
-from worksite.common.messages import StepCommand
+from worksite.common.messages import Model, StepCommand
 from worksite.common.worker import StepContext
 
 _BYTES_PER_TOKEN = 3.0
@@ -37,6 +40,7 @@ _BYTES_PER_TOKEN = 3.0
 _COUNT_MARGIN = Decimal("1.1")
 _UNSENT = frozenset({"rate_limited", "overloaded", "server_error", "connection"})
 """Troubles that cost nothing unless the reply had begun."""
+M = TypeVar("M", bound=Model)
 
 
 @dataclass(frozen=True)
@@ -78,22 +82,22 @@ class StepCalls:
     async def open(self) -> None:
         """Read the journal; settle what an earlier holder did not, at its worst where nobody knows what came of it.
 
-        Raises BusUnavailable.
+        Raises BusUnavailable, MalformedMessage.
         """
         await self._journal.load()
         if last := await self._journal.last_call():
-            await self._settle(JournaledCall.model_validate_json(last.body))
+            await self._settle(_read(JournaledCall, last))
         await self._budgets.forsake(self._terms.now())
 
     async def ask(self, request: ModelRequest, heard: Heard | None = None) -> Completion:
         """The reply, from the journal where it is known.
 
         Raises UnknownPrice, BudgetExceeded, ModelRequestRefused; ModelUnavailable when the provider is not to be had
-        (the step is best handed back); Fenced, BusUnavailable.
+        (the step is best handed back); Fenced, BusUnavailable, MalformedMessage.
         """
         self._terms.prices.row(request.model)
         if found := await self._journal.begin(request.digest):
-            call = JournaledCall.model_validate_json(found.body)
+            call = _read(JournaledCall, found)
             genai.replayed(request.model)
         else:
             call, given = await self._made(request, heard)
@@ -117,7 +121,7 @@ class StepCalls:
         if found := await self._journal.ran(digest):
             if repeat:
                 await run()
-            return ToolResult.model_validate_json(found.body)
+            return _read(ToolResult, found)
         result = await run()
         await self._journal.record(digest, result.model_dump_json())
         return result
@@ -233,7 +237,11 @@ class StepCalls:
             await self._budgets.reserve(attempt.name, worst, attempt.reserved_at)
         except BudgetExceeded:
             worst = self._worst(request, int(await self._terms.model.count_tokens(request) * _COUNT_MARGIN))
-            await self._budgets.reserve(attempt.name, worst, attempt.reserved_at)
+            try:
+                await self._budgets.reserve(attempt.name, worst, attempt.reserved_at)
+            except BudgetExceeded as error:
+                genai.overdrawn(error.scope)
+                raise
         return worst
 
     def _worst(self, request: ModelRequest, prompt_tokens: int) -> int:
@@ -273,3 +281,11 @@ class ModelCalls:
         calls = StepCalls(self.terms, journal, budgets, costs, place.task)
         await calls.open()
         return calls
+
+
+def _read(model: type[M], found: Found) -> M:
+    """What the journal keeps of a call or a tool. Raises MalformedMessage."""
+    try:
+        return model.model_validate_json(found.body)
+    except ValidationError as error:
+        raise MalformedMessage(f"what the journal knows of this step cannot be read: {error}") from error

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from pydantic import ValidationError
@@ -189,6 +190,15 @@ class Journal:
     def _subject(self, number: int) -> str:
         place = self._place
         return journal_subject(place.tenant, place.task, place.service, place.step, number)
+
+
+async def under_way(bus: Bus, place: Place) -> datetime | None:
+    """Since when the first call of a step has been under way: claimed, and not completed. By the server's clock.
+
+    For who is not told by the ledger whether the claim's holder is gone. Raises BusUnavailable, MalformedMessage.
+    """
+    found = await bus.last(STREAM, journal_subject(place.tenant, place.task, place.service, place.step, 1))
+    return found.time if found and _parsed(found).kind == "call_begun" else None
 
 
 def _parsed(found: Stored) -> JournalRecord:

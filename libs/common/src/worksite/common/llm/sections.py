@@ -6,7 +6,7 @@ import re
 
 NAMES = (
     "request", "answer", "project", "knowledge", "example", "spec", "acceptance-test", "files", "findings", "question",
-    "passage", "advice", "judgement", "change",
+    "passage", "advice", "judgement", "change", "package", "conflicts",
 )  # fmt: skip
 """Of all sections of all agents."""
 

@@ -1,4 +1,4 @@
-"""Model calls as a service's settings say. Takes the extra `models` of this distribution."""
+"""Model calls as a service's settings say. With a key it takes the extra `models` of this distribution."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 
 from worksite.common.bus import Bus
-from worksite.common.llm.anthropic_model import AnthropicModel, Patience
 from worksite.common.llm.calls import ModelCalls, Terms
 from worksite.common.llm.governor import Governor
 from worksite.common.llm.pricing import Prices
 from worksite.common.llm.settings import ModelSettings
 from worksite.common.secrets.rotation import Secrets
+from worksite.common.settings import SettingsError
 
 
 @contextlib.asynccontextmanager
@@ -21,11 +21,16 @@ async def model_calls(
 ) -> AsyncGenerator[ModelCalls | None]:
     """While it is open; None without a key. A newer key among the secrets is used from the next call on.
 
-    Raises Permanent for a table of prices that cannot be read, UnknownPrice where a tier's model has none.
+    Raises Permanent for a table of prices that cannot be read, UnknownPrice where a tier's model has none, and
+    SettingsError where the vendor's SDK is not installed.
     """
     if settings.anthropic_api_key is None:
         yield None
         return
+    try:
+        from worksite.common.llm.anthropic_model import AnthropicModel, Patience  # thousands of modules
+    except ImportError as error:
+        raise SettingsError("ANTHROPIC_API_KEY takes the extra worksite-common[models]") from error
     prices = Prices.shipped(datetime.now(UTC).date(), settings.model_prices)
     for tier in ("small", "medium", "large"):
         prices.row(settings.model_of(tier))

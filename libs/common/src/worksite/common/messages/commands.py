@@ -63,6 +63,9 @@ class BuildChange(StepCommand):
     previous: Changeset | None = Field(default=None, description="the last round's work, or the packages merged so far")
     package: str | None = Field(default=None, description="build this work package alone; none: all of the Spec")
     parts: tuple[PackageWork, ...] = Field(default=(), max_length=8, description="merge these instead of building")
+    conflicts: tuple[str, ...] = Field(
+        default=(), description="files where former work on the package contradicted `previous`: it is done anew"
+    )
 
 
 class ValidateChange(StepCommand):

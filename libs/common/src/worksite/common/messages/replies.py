@@ -55,6 +55,9 @@ class SpecWritten(Model):
     engine: str
     criteria: int
     packages: tuple[PackageOutline, ...] = Field(default=(), max_length=8, description="in the order of merging")
+    loosens: tuple[str, ...] = Field(
+        default=(), max_length=10, description="the first of those that the Spec names; with any, an approver is asked"
+    )
 
 
 class Changeset(Model):

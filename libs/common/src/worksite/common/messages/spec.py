@@ -119,3 +119,6 @@ class Spec(Message):
     packages: tuple[WorkPackage, ...] = Field(
         default=(), max_length=8, description="in the order in which they are merged; none: the work is one piece"
     )
+    loosens: tuple[str, ...] = Field(
+        default=(), description="what judges the project now and this design lets go or change: an approver is asked"
+    )

@@ -116,6 +116,9 @@ class PackageState(Model):
     step: StepId | None = Field(default=None, description="the step that builds it, while it is in flight")
     changeset: Changeset | None = Field(default=None, description="built, not merged yet")
     merged: bool = False
+    conflicts: tuple[str, ...] = Field(
+        default=(), description="files where former work on it contradicted what was merged; it waits to be done anew"
+    )
 
 
 class TaskState(Message):

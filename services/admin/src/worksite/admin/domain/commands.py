@@ -42,7 +42,10 @@ def build_packages(state: TaskState, chosen: packages.Packages) -> TaskState:
     steps = {package.id: f"{state.steps_commanded + i}-build" for i, package in enumerate(chosen, 1)}
     moved = {"status": "running", "steps_commanded": state.steps_commanded + len(chosen), "round": _FIRST_ROUND}
     counted = state.model_copy(update=moved)
-    commands = tuple(_build(counted, step).model_copy(update={"package": id_}) for id_, step in steps.items())
+    commands = tuple(
+        _build(counted, steps[package.id]).model_copy(update={"package": package.id, "conflicts": package.conflicts})
+        for package in chosen
+    )
     in_flight = {"step": None, "packages": packages.commanded(state.packages, steps)}
     return counted.model_copy(update={**in_flight, "commands": commands})
 

@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from worksite.admin.domain import stopping
 from worksite.admin.domain.commands import command
+from worksite.admin.domain.routes import BUILDS
 from worksite.common.messages import (
     Approval,
     ApprovalGiven,
@@ -22,8 +23,12 @@ _WORDS: dict[Gate, str] = {"design": "design", "deliver": "delivery"}
 
 
 def is_shut(state: TaskState, gate: Gate) -> bool:
-    """Does what lies behind it need somebody's word?"""
-    return gate in state.options.approve
+    """Does what lies behind it need somebody's word? A design does that loosens what the work is judged by."""
+    return gate in state.options.approve or (gate == "design" and bool(_loosened(state)))
+
+
+def _loosened(state: TaskState) -> tuple[str, ...]:
+    return state.spec.loosens if state.spec and state.route.route in BUILDS else ()
 
 
 def waiting_for_approval(state: TaskState, gate: Gate, time_to_approve: timedelta) -> TaskState:
@@ -32,9 +37,13 @@ def waiting_for_approval(state: TaskState, gate: Gate, time_to_approve: timedelt
     digest = digest_of(delivery) if delivery else _spec_digest(state)
     expires_at = state.updated_at + time_to_approve
     asked = Approval(gate=gate, digest=digest, expires_at=expires_at, delivery=delivery)
-    return stopping.stopped(state, "needs_input", f"The {_WORDS[gate]} waits for an approver.").model_copy(
-        update={"approval": asked}
-    )
+    return stopping.stopped(state, "needs_input", _reason(state, gate)).model_copy(update={"approval": asked})
+
+
+def _reason(state: TaskState, gate: Gate) -> str:
+    loosened = _loosened(state) if gate == "design" else ()
+    why = f" It lets go or change what the project is judged by: {', '.join(loosened)}." if loosened else ""
+    return f"The {_WORDS[gate]} waits for an approver.{why}"
 
 
 def digest_of(delivery: PlannedDelivery) -> str:

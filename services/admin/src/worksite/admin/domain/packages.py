@@ -85,17 +85,20 @@ def commanded(packages: Packages, steps: dict[str, str]) -> Packages:
 def with_result(state: TaskState, step: str, changeset: Changeset) -> TaskState:
     """The step has built its package."""
     packages = (
-        _with(package, step=None, changeset=changeset) if package.step == step else package
+        _with(package, step=None, changeset=changeset, conflicts=()) if package.step == step else package
         for package in state.packages
     )
     return state.model_copy(update={"packages": tuple(packages)})
 
 
 def with_merge(state: TaskState, changeset: Changeset) -> TaskState:
-    """All that was built is merged, but for what conflicted: that waits again, to be built on what is merged now."""
-    left_out = _left_out(changeset)
+    """All that was built is merged, but for what conflicted: that waits again, to be built on what is merged now by
+    somebody who knows where it conflicted."""
+    files = {conflict.package: conflict.files for conflict in changeset.conflicts}
     packages = (
-        _with(package, changeset=None, merged=package.id not in left_out) if package.changeset else package
+        _with(package, changeset=None, merged=package.id not in files, conflicts=files.get(package.id, ()))
+        if package.changeset
+        else package
         for package in state.packages
     )
     whole = changeset.model_copy(update={"conflicts": ()})  # what was left out is no part of what it is from now on

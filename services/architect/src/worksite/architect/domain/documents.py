@@ -27,7 +27,7 @@ def spec_markdown(spec: Spec) -> str:
         _section("Acceptance criteria", _criteria(spec.criteria)),
         _section("Work packages", [_table(_PACKAGE, _packages(spec))]),
         _section("Files", [_table(("Path", "Purpose"), ((_code(f.path), escape(f.purpose)) for f in spec.files))]),
-        _section("Tests that may go", [_bullets(map(_code, spec.removed_tests))]),
+        _section("What judges the project and may go or change", _loosened(spec)),
     )
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -71,6 +71,12 @@ def _criteria(criteria: Iterable[Criterion]) -> Iterator[str]:
     yield _table(("Id", "What must hold", "Grade", "Test"), rows)
     grades = sorted({criterion.grade for criterion in known}, reverse=True)
     yield _bullets(f"{_code(grade)}: {_GRADES[grade]}." for grade in grades)
+
+
+def _loosened(spec: Spec) -> Iterator[str]:
+    if spec.loosens:
+        yield "Changes are judged by these tests and declarations. Nothing is built before an approver has agreed."
+    yield _bullets(map(_code, spec.loosens))
 
 
 def _packages(spec: Spec) -> Iterator[tuple[str, ...]]:

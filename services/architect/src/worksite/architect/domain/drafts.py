@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 from pydantic import Field
+from worksite.architect.domain.safeguards import loosened
 from worksite.common.messages import (
     Criterion,
     Decision,
@@ -60,22 +62,24 @@ class DesignAnswer(Model):
     data: Draft | Question | Problem
 
 
-def spec_from_draft(draft: Draft, request: str, engine: str, route: Route) -> Spec:
-    """The Spec; what the model cannot know is added. A review lets no test go, whatever the model was made to say."""
-    return Spec(
+def spec_from_draft(draft: Draft, request: str, engine: str, route: Route, existing: Collection[str] = ()) -> Spec:
+    """The Spec; what the model cannot know is added: `existing` are the project's files. A review builds nothing, so it
+    lets nothing go, whatever the model was made to say."""
+    spec = Spec(
         title=draft.title,
         request=request,
         engine=engine,
         decisions=draft.decisions,
         constraints=draft.constraints,
         interfaces=draft.interfaces,
-        files=draft.files,
+        files=() if route == "review" else draft.files,
         criteria=draft.criteria,
         tests=draft.tests,
         harness=_harness(draft.harness),
         removed_tests=() if route == "review" else draft.removed_tests,
         packages=draft.packages,
     )
+    return spec if route == "review" else spec.model_copy(update={"loosens": loosened(spec, existing)})
 
 
 def _harness(draft: DraftHarness | None) -> Harness | None:

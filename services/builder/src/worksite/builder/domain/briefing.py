@@ -21,6 +21,7 @@ def briefing(spec: Spec, command: BuildChange, files: Sequence[str], report: Rep
         section("spec", "\n".join(_spec_lines(spec))),
         *(section("acceptance-test", f"{test.path}:\n{test.content}") for test in spec.tests),
         *([section("package", "\n".join(package_lines(spec, package)))] if package else []),
+        *([section("conflicts", "\n".join(command.conflicts))] if command.conflicts else []),
         *([section("files", listing(files))] if files else []),
         *([section("findings", findings_of(report))] if report else []),
         *([section("advice", advice)] if report and (advice := _advice(report)) else []),

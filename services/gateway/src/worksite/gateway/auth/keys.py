@@ -20,7 +20,8 @@ _MIN_DISTINCT_CHARACTERS = 10
 _WELL_KNOWN = (
     "changeme", "change-me", "change_me", "change-this", "change_this", "your-secret", "your_secret", "yoursecret",
     "your-256-bit", "secret-key", "secret_key", "secretkey", "supersecret", "super-secret", "super_secret", "password",
-    "placeholder", "example", "insecure", "development", "0123456789", "abcdefghij",
+    "placeholder", "example", "insecure", "development", "0123456789", "1234567890", "abcdefghij", "qwertyuiop",
+    "jwt-secret", "jwt_secret", "jwtsecret", "my-secret", "my_secret", "mysecret", "default", "worksite", "letmein",
 )  # fmt: skip
 """Parts of the values that tutorials and templates print. A random secret holds none of them."""
 
@@ -43,7 +44,8 @@ def shared_secret(text: str) -> OctKey:
     """The key for HS256. Raises ValueError for a secret that can be guessed."""
     if len(text.encode()) < MIN_SECRET_BYTES:
         raise ValueError(f"must have {MIN_SECRET_BYTES} bytes at least, e.g. the output of 'openssl rand -base64 48'")
-    if len(set(text)) < _MIN_DISTINCT_CHARACTERS or any(known in text.lower() for known in _WELL_KNOWN):
+    repeats = text in (text + text)[1:-1]
+    if repeats or len(set(text)) < _MIN_DISTINCT_CHARACTERS or any(known in text.lower() for known in _WELL_KNOWN):
         raise ValueError("is a well-known or guessable value; take the output of 'openssl rand -base64 48'")
     return OctKey.import_key(text)
 

@@ -26,6 +26,8 @@ MAX_LINE = 16 * MIB
 MAX_RUNNING = 8
 _LIMITS = Limits(wall_seconds=SUITE_SECONDS, cpu_seconds=120, output_bytes=256 * MIB)
 _IMPORT_ROOTS = ("src", ".")
+_EXPECTED = (0, 1, 5)
+"""Exit codes of pytest: all passed, some failed, none collected. Any other ends its work before it is done."""
 
 Running = Candidate | Objects | Commands
 
@@ -43,7 +45,8 @@ class _Conversation:
     exchanges: int = 0
     last_words: str = ""
     cases: dict[str, Case] = field(default_factory=dict[str, Case])
-    ended: bool = False
+    exit_code: int | None = None
+    """pytest's, once the examiner has ended."""
 
     async def obey(self, message: dict[str, Any]) -> dict[str, Any] | None:
         """Do what the examiner asks; the answer, or None where it expects none."""
@@ -52,7 +55,7 @@ class _Conversation:
                 self._note(message)
                 return None
             case "end":
-                self.ended = True
+                self.exit_code = int(message["code"])
                 return None
             case _:
                 try:
@@ -68,10 +71,10 @@ class _Conversation:
                 self.exchanges += len(requests)
                 return await app.exchange(requests)
             case {"op": "take", "steps": steps}, Objects() as objects:
-                self.exchanges += len(steps)
+                self.exchanges += len(steps) if objects.reaches(steps) else 0
                 return await objects.take(steps)
             case {"op": "run", "argv": argv, "stdin": stdin, "env": env}, Commands() as commands:
-                self.exchanges += 1
+                self.exchanges += commands.reaches(argv)
                 return await commands.run(argv, base64.b64decode(stdin), env)
             case {"op": "restart"}, Candidate() as app:
                 return await app.restart()
@@ -131,12 +134,20 @@ async def examine(bench: Bench, version: Version, harness: Harness | None, tests
             finally:
                 for started in list(conversation.running.values()):
                     await started.stop()
-    return Suite(conversation.cases, trouble)
+    return Suite(conversation.cases, trouble, doubt=_doubt(conversation))
+
+
+def _doubt(conversation: _Conversation) -> str | None:
+    """What the exit code of pytest says beside the cases: no test may be missing in silence."""
+    code = conversation.exit_code
+    if code is None or code in _EXPECTED or any(case.outcome == "failed" for case in conversation.cases.values()):
+        return None
+    return f"pytest broke off by itself (exit code {code}), so nobody knows what it left out"
 
 
 async def _converse(session: Session, conversation: _Conversation) -> str | None:
     """Until the examiner has ended; what went wrong, if anything."""
-    while not conversation.ended:
+    while conversation.exit_code is None:
         try:
             answer = await conversation.obey(read_json(await session.readline(MAX_LINE, SILENCE_SECONDS)))
             if answer is not None:

@@ -11,6 +11,7 @@ from typing import Any
 from worksite.validator.acceptance.hosted import MIB, CandidateFault, blamed, inside, quoted
 from worksite.validator.bench import Bench, Version
 from worksite.validator.command_line import NotThere, ending, run_command
+from worksite.validator.domain.reach import runs_something_of
 from worksite.validator.sandbox import LauncherError, Limits
 
 _LIMITS = Limits(wall_seconds=30, cpu_seconds=30, output_bytes=2 * MIB)
@@ -30,6 +31,10 @@ class Commands:
 
     async def stop(self) -> None:
         await self._kept.aclose()
+
+    def reaches(self, argv: Sequence[str]) -> bool:
+        """Whether the command line runs or reads something of the project's."""
+        return runs_something_of(self._version.tree.files, self._roots, argv)
 
     async def run(self, argv: Sequence[str], stdin: bytes, env: Mapping[str, str]) -> dict[str, Any]:
         """How a program ended and what it wrote. Raises CandidateFault; LauncherError when the sandbox itself fails."""

@@ -5,12 +5,21 @@ from __future__ import annotations
 from typing import Any, cast
 
 from worksite.validator.acceptance.hosted import ANSWER_SECONDS, CandidateFault, Hosted
+from worksite.validator.domain.reach import is_module_of
 
 
 class Objects(Hosted):
     """One process with whatever the tests have loaded into it."""
 
     program = "object_host.py"
+    _reached = False
+
+    def reaches(self, steps: list[dict[str, Any]]) -> bool:
+        """Whether a module of the project's has been loaded: those of Python's and of packages show nothing of it."""
+        loaded = (step["target"].partition(":")[0] for step in steps if step["do"] == "load")
+        files = self._version.tree.files
+        self._reached = self._reached or any(is_module_of(files, self._roots, module) for module in loaded)
+        return self._reached
 
     async def take(self, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The outcomes of steps that are taken at once. Raises CandidateFault."""

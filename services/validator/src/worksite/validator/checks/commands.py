@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from worksite.common.messages import CheckCommand, CheckResult, CheckVerdict, Finding
 from worksite.validator.bench import Bench, Change, Version
-from worksite.validator.checks.result import Judged
+from worksite.validator.checks.result import CannotJudge, Judged
 from worksite.validator.command_line import NotThere, ending, run_command
 from worksite.validator.domain.cases import LAST_WORDS
-from worksite.validator.domain.runners import is_named, is_runner
+from worksite.validator.domain.runners import OF_PYTHON, is_named, is_runner, module_found_first
 from worksite.validator.sandbox import Limits
 from worksite.validator.selfreport.run import lay_over
 from worksite.validator.tree import Tree
@@ -33,29 +33,40 @@ class _AsItWas:
         return ", ".join(parts)
 
 
+@dataclass(frozen=True)
+class _Problem:
+    """Why a command did not pass. `late`: its time was over, which on a busy machine says nothing about the code."""
+
+    text: str
+    late: bool = False
+
+
 async def command(bench: Bench, change: Change, declared: CheckCommand) -> Judged:
     """It must end with exit code 0, with the tests as they are and as they were.
 
-    What fails at base too is reported, not charged, unless the Spec asks for it. Raises LauncherError.
+    What fails at base too is reported, not charged, unless the Spec asks for it. Raises LauncherError, CannotJudge.
     """
     problem = await _problem(bench, change.head, declared)
     before = _as_it_was(change, declared)
     if problem is None and before:
         problem = await _problem(bench, change.head, declared, before)
-        problem = f"{before.told()}: {problem}" if problem else None
+        problem = replace(problem, text=f"{before.told()}: {problem.text}") if problem else None
     if problem is None:
         return Judged("pass", f"{_shown(declared)} ended with exit code 0{' both ways' if before else ''}")
-    finding = Finding(check=declared.name, message=f"{_shown(declared)} {problem}")
-    if await _failed_before(bench, change, declared):
+    finding = Finding(check=declared.name, message=f"{_shown(declared)} {problem.text}")
+    at_base = await _problem_before(bench, change, declared)
+    if at_base and at_base.late:
+        raise CannotJudge(f"{finding.message}\nIts time was over at base, so nobody knows whether it failed there")
+    if at_base:
         return Judged("not_applicable", "it fails at base too", preexisting=(finding,))
     return Judged("fail", finding.message, (finding,))
 
 
-async def _failed_before(bench: Bench, change: Change, declared: CheckCommand) -> bool:
-    """Whether it is the project's own and failed at base already."""
+async def _problem_before(bench: Bench, change: Change, declared: CheckCommand) -> _Problem | None:
+    """Why it did not pass at base, where it is the project's own."""
     if change.base is None or declared not in change.declared.commands:
-        return False
-    return await _problem(bench, await bench.version(change.base), declared) is not None
+        return None
+    return await _problem(bench, await bench.version(change.base), declared)
 
 
 def taken_together(results: Iterable[CheckResult]) -> CheckVerdict:
@@ -69,7 +80,7 @@ def taken_together(results: Iterable[CheckResult]) -> CheckVerdict:
 
 async def _problem(
     bench: Bench, version: Version, declared: CheckCommand, before: _AsItWas | None = None
-) -> str | None:
+) -> _Problem | None:
     """Why it did not pass, if it did not; `before`: what to change of the project first."""
     limits = Limits(wall_seconds=declared.seconds, cpu_seconds=declared.seconds, processes=128, output_bytes=4 * MIB)
     async with bench.copy_of(version.tree) as project:
@@ -81,11 +92,12 @@ async def _problem(
         try:
             outcome = await run_command(bench, version, declared.command, project, limits, roots=roots)
         except NotThere as error:
-            return str(error)
+            return _Problem(str(error))
     if outcome.exit_code == 0 and outcome.stopped is None:
         return None
     said = (outcome.stderr or outcome.stdout).decode(errors="replace").strip()[-1500:]
-    return f"{ending(outcome)}\n{LAST_WORDS}\n{said}" if said else ending(outcome)
+    text = f"{ending(outcome)}\n{LAST_WORDS}\n{said}" if said else ending(outcome)
+    return _Problem(text, late=outcome.stopped == "wall_clock")
 
 
 def _as_it_was(change: Change, declared: CheckCommand) -> _AsItWas | None:
@@ -95,7 +107,8 @@ def _as_it_was(change: Change, declared: CheckCommand) -> _AsItWas | None:
     head, removable = change.head.tree, change.spec.removed_tests
     judged_by = [name for name in change.base.files if _judges(declared, name)]
     kept = [name for name in judged_by if name not in removable and not _same(change, name)]
-    absent = [name for name in head.files if _steers(declared, name) and name not in change.base.files]
+    new = (name for name in head.files if name not in change.base.files)
+    absent = [name for name in new if _steers(declared, name) or _stands_in(change, declared, name)]
     return _AsItWas(change.base, tuple(kept), tuple(absent)) if kept or absent else None
 
 
@@ -107,6 +120,12 @@ def _judges(declared: CheckCommand, name: str) -> bool:
 def _steers(declared: CheckCommand, name: str) -> bool:
     """As a test, or as the file that says what its program runs: one that is new may take an old one's place."""
     return _is_test(declared, name) or is_runner(declared.command, name)
+
+
+def _stands_in(change: Change, declared: CheckCommand, name: str) -> bool:
+    """For a module of Python's or of a locked package, whoever starts a Python here: `python -m pytest`, a script."""
+    module = module_found_first(declared.command, name)
+    return module is not None and (module in OF_PYTHON or change.head.environment.has(module))
 
 
 def _is_test(declared: CheckCommand, name: str) -> bool:

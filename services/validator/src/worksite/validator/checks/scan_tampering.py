@@ -65,8 +65,9 @@ def traces(name: str, own: set[str]) -> Iterator[Trace]:
             yield text.count("\n", 0, match.start()) + 1, f"addopts leave tests out or load plugins: {match[1].strip()}"
     if path.suffix != ".py":
         return
-    if path.parent.name in ("", "src") and (path.stem in sys.stdlib_module_names or path.stem in _TEST_TOOLS):
-        yield 1, f"stands in for the module {path.stem}"
+    module = path.parent if path.name == "__init__.py" else path.with_suffix("")
+    if module.parent.name in ("", "src") and (module.name in sys.stdlib_module_names or module.name in _TEST_TOOLS):
+        yield 1, f"stands in for the module {module.name}"
     try:
         found = list(File(ast.parse(Path(name).read_text(errors="replace")), is_test(path), own).traces())
     except (SyntaxError, ValueError, RecursionError, MemoryError):

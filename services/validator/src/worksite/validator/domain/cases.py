@@ -28,12 +28,13 @@ class Case:
 @dataclass(frozen=True)
 class Suite:
     """All cases of a run. `trouble` says why the run proves nothing, e.g. that the process ended before its end;
-    `caveat` says what weakens it."""
+    `doubt` the same where nothing in it speaks against the candidate; `caveat` says what weakens it."""
 
     cases: dict[str, Case] = field(default_factory=dict[str, Case])
     trouble: str | None = None
     seconds: float = 0.0
     caveat: str | None = None
+    doubt: str | None = None
 
     def having(self, outcome: CaseOutcome) -> tuple[Case, ...]:
         """The cases that ended so, in order of their ids."""

@@ -13,6 +13,9 @@ MAX_LINE = 400
 MAX_NAMED = 50
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _NOWHERE = "/dev/null"
+_QUOTED = re.compile(r"\\([0-7]{3}|.)")
+_ESCAPED = dict(zip('abtnvfr"\\', '\a\b\t\n\v\f\r"\\', strict=True))
+"""Of git's quotation, which writes other control characters as octal numbers."""
 
 
 @dataclass
@@ -77,5 +80,12 @@ def _numbered(lines: Iterator[str], old: int, number: int, new: int) -> Iterator
 
 
 def _name(path: str) -> str:
-    """Without git's `a/` or `b/`, and without the tab that it puts behind a name with a blank."""
-    return path.rstrip("\t")[2:]
+    """Without git's `a/` or `b/`, and without the tab that it puts behind a name with a blank. A name with a quotation
+    mark, a backslash or a control character stands in quotes, as in C; `git diff -z` changes nothing about that."""
+    found = path.rstrip("\t")
+    return (_QUOTED.sub(_unquoted, found[1:-1]) if found.startswith('"') else found)[2:]
+
+
+def _unquoted(escape: re.Match[str]) -> str:
+    sign = escape[1]
+    return _ESCAPED[sign] if sign in _ESCAPED else chr(int(sign, 8))

@@ -74,6 +74,8 @@ def _by_cases(criterion: Criterion, suite: Suite, grade: Grade) -> CriterionResu
         if grade == "verified_io" and not case.exchanges:
             said = f"{case.id} passed without talking to the candidate: that shows nothing"
             return _criterion(criterion, "environment", grade, said, seconds)
+    if suite.doubt:
+        return _criterion(criterion, "environment", grade, suite.doubt, seconds)
     if suite.trouble or not cases:
         return _criterion(criterion, "fail", grade, f"{test} did not run: {suite.trouble or 'no such test'}")
     return _criterion(criterion, "pass", grade, _shown(test, cases), seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatch
 from itertools import dropwhile
@@ -31,6 +32,8 @@ _RUNNERS: Mapping[str, tuple[str, ...]] = {
     "deno": ("deno.json", "deno.jsonc"),
 }
 _INTERPRETERS = ("sh", "bash", "dash", "ksh", "zsh", ".", "source", "python", "python3", "node", "perl", "php", "ruby")
+OF_PYTHON = sys.stdlib_module_names | {"sitecustomize", "usercustomize"}
+"""Modules that come with Python, and those that it imports at its start where there are some."""
 _BEFORE = ("if", "then", "else", "elif", "while", "until", "do", "!", "{", "exec", "time")
 """What may stand before a program on a shell's line."""
 
@@ -47,6 +50,15 @@ def is_named(command: Iterable[str], name: str) -> bool:
     of such a line may as well be sources to compile, which no base's must stand in for."""
     words = [word for part in command for word in (part, *_run_by(part))]
     return PurePosixPath(name) in map(PurePosixPath, words)
+
+
+def module_found_first(command: Iterable[str], name: str) -> str | None:
+    """The module, if any, that a Python started by this command line finds in this file before it looks elsewhere: one
+    at the top of the project, in `src`, or beside a script that is a word of the line."""
+    path = PurePosixPath(name)
+    module = path.parent if path.name == "__init__.py" else path.with_suffix("")
+    searched = {PurePosixPath(), PurePosixPath("src"), *(PurePosixPath(word).parent for word in command)}
+    return module.name if path.suffix == ".py" and module.name and module.parent in searched else None
 
 
 def _run_by(line: str) -> Iterator[str]:
