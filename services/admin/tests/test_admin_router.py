@@ -41,6 +41,7 @@ CLASSIFIER = Classifier(
     embedder="e1",
     dimensions=2,
     cues=cues.NAMES,
+    phrases=(),
     trained_on="",
     routes={"feature": (0, 0, *NOTHING, 0), "review": (9, 0, *NOTHING, 0), "question": (0, 9, *NOTHING, 0)},
     difficulties={"easy": (0, 0, *NOTHING, 0), "hard": (9, 9, *NOTHING, -4)},
