@@ -102,7 +102,7 @@ def test_what_asks_to_build_one_of_the_blueprints_is_built(embedder: Embedder) -
     for request in wordings():
         task = submit_task(request=request, project=NewProject())
         vector = embedder.embed_query(" ".join(request.split()))
-        decided = by_rules(task) or routing.guess(shipped.read(request, vector, new_project=True))
+        decided = by_rules(task) or routing.guess(shipped.read(request, vector))
         if decided.route != "feature":
             wrong.append(f"{decided.route}: {request}")
 

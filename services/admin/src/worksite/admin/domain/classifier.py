@@ -16,7 +16,6 @@ from typing import Self, TypeVar
 
 from pydantic import Field, model_validator
 from worksite.admin.domain import cues, phrases
-from worksite.admin.domain.routes import NEEDS_CONTENT
 from worksite.common.messages import Difficulty, Model, Route
 
 T = TypeVar("T", bound=str)
@@ -50,16 +49,13 @@ class Classifier(Model):
             raise ValueError(f"every label needs {inputs} weights")
         return self
 
-    def read(self, request: str, vector: Sequence[float], *, new_project: bool) -> Reading:
-        """`vector` is of the embedder named. A new project has nothing to review or fix."""
+    def read(self, request: str, vector: Sequence[float]) -> Reading:
+        """`vector` is of the embedder named."""
         inputs = (*vector, *cues.found(request), 1.0)
         known = [at for phrase in phrases.found(request) if (at := self._places.get(phrase)) is not None]
         known.sort()  # a sum must not depend on the order of a set
-        possible: dict[Route, tuple[float, ...]] = {
-            r: w for r, w in self.routes.items() if not (new_project and r in NEEDS_CONTENT)
-        }
         difficulties = _softmax(self.difficulties, inputs, known)
-        routes = _softmax(possible, inputs, known)
+        routes = _softmax(self.routes, inputs, known)
         return Reading(routes, max(difficulties, key=lambda level: difficulties[level]))
 
     @cached_property

@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from worksite.admin.domain.routes import NEEDS_CONTENT
-from worksite.common.messages import NewProject, Route, RouteDecision, SubmitTask
+from worksite.common.messages import Route, RouteDecision, SubmitTask
 
 CONFIDENCE = 0.99
 """Of the labelled requests outside the test split 171 were decided by rules, none wrongly: (171 + 1) / (171 + 2),
@@ -144,11 +143,10 @@ RULES: tuple[Rule, ...] = (
 
 
 def by_rules(task: SubmitTask) -> RouteDecision | None:
-    """A stage of the cascade. An empty project has nothing to review or fix, so no rule says it has."""
+    """A stage of the cascade."""
     request = " ".join(task.request.lower().replace("’", "'").split())
     for rule in RULES:
-        possible = not (isinstance(task.project, NewProject) and rule.route in NEEDS_CONTENT)
-        if possible and rule.applies(request):
+        if rule.applies(request):
             return RouteDecision(
                 route=rule.route, stage="rules", reason=rule.reason, confidence=CONFIDENCE, latency_ms=0.0
             )
