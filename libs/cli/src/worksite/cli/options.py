@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from worksite.cli import places
 from worksite.cli.knowledge.moments import moment
 from worksite.common.messages import Route
 from worksite.common.messages.search import LANGUAGES, MAX_QUERY_LENGTH
@@ -33,13 +34,33 @@ def _known(language: str | None) -> str | None:
 
 
 StateDir = Annotated[
-    Path, typer.Option("--state", envvar="WORKSITE_STATE", help="where the stack on this machine keeps its data")
+    Path,
+    typer.Option(
+        "--state",
+        envvar="WORKSITE_STATE",
+        callback=lambda given: given or places.state(),
+        help="where the stack on this machine keeps its data; default: .worksite in Worksite's checkout",
+    ),
 ]
 Root = Annotated[
-    Path, typer.Option("--root", envvar="WORKSITE_ROOT", help="the directory that holds blueprints/ and policies/")
+    Path,
+    typer.Option(
+        "--root",
+        envvar="WORKSITE_ROOT",
+        callback=lambda given: given or places.home(),
+        help="Worksite's checkout, with blueprints/ and policies/; default: this folder where it is one, else the one "
+        "that the command was installed from",
+    ),
 ]
 Tenant = Annotated[str, typer.Option("--tenant", help="in whose name")]
-Out = Annotated[Path, typer.Option("--out", help="where results are written")]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        callback=lambda given: given or places.results(),
+        help="where results are written; default: out in Worksite's checkout",
+    ),
+]
 Request = Annotated[
     str, typer.Argument(callback=_something, help='what you want, e.g. "Create auth system"', show_default=False)
 ]
@@ -59,7 +80,11 @@ ApproveDelivery = Annotated[
     bool, typer.Option("--approve-delivery", help="wait for 'worksite approve' before anything is pushed")
 ]
 Task = Annotated[
-    str, typer.Argument(help="the task's id, 8 or more of its first digits, or 'last'", show_default=False)
+    str,
+    typer.Argument(
+        help="the task's id, its first digits (at least 8, and as many as tell it from others), or 'last'",
+        show_default=False,
+    ),
 ]
 _LETTER = "the letter's number in 'worksite dlq ls'"
 Letter = Annotated[int, typer.Argument(min=1, help=_LETTER, show_default=False)]
@@ -90,4 +115,5 @@ Before = Annotated[
     datetime | None, typer.Option("--before", parser=_moment, metavar="WHEN", help="only before such a time")
 ]
 
-STATE, ROOT, OUT = Path(".worksite"), Path(), Path("out")
+_PLACE: Any = None  # which the option's callback turns into a path
+STATE = ROOT = OUT = _PLACE
