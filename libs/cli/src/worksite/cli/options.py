@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -33,6 +34,14 @@ def _known(language: str | None) -> str | None:
     return language
 
 
+def _spoken(url: str | None) -> str | None:
+    if url is not None and (url.startswith(("ssh://", "git+ssh://")) or _SCP_LIKE.match(url)):
+        raise typer.BadParameter("SSH is not spoken here: give the repository's address with https://")
+    return url
+
+
+_SCP_LIKE = re.compile(r"[^/:]+@[^/:]+:(?!//)")
+"""`git@host:team/shop.git`"""
 StateDir = Annotated[
     Path,
     typer.Option(
@@ -66,7 +75,9 @@ Request = Annotated[
 ]
 Answer = Annotated[str, typer.Argument(callback=_something, help="what the task needs to know", show_default=False)]
 RouteName = Annotated[Route | None, typer.Option("--route", help="default: what the request reads like")]
-GitUrl = Annotated[str | None, typer.Option("--git-url", help="work on this repository, cloned from its URL")]
+GitUrl = Annotated[
+    str | None, typer.Option("--git-url", callback=_spoken, help="work on this repository, cloned from its URL")
+]
 Repo = Annotated[Path | None, typer.Option("--repo", help="work on this local repository, as it is committed")]
 Ref = Annotated[str | None, typer.Option("--ref", help="its branch, tag or commit")]
 Name = Annotated[str | None, typer.Option("--name", help="name of the new project")]
@@ -74,7 +85,14 @@ ApproveDesign = Annotated[
     bool, typer.Option("--approve-design", help="wait for 'worksite approve' before anything is built")
 ]
 Push = Annotated[bool, typer.Option("--push", help="push the branch to where the project came from once it has passed")]
-PushTo = Annotated[str | None, typer.Option("--push-to", help="push it to this URL instead")]
+PushTo = Annotated[
+    str | None,
+    typer.Option(
+        "--push-to",
+        callback=_spoken,
+        help="push it to this URL instead: an empty repository, or any that takes a new branch",
+    ),
+]
 MergeRequest = Annotated[bool, typer.Option("--merge-request", help="push it, and open a merge request")]
 ApproveDelivery = Annotated[
     bool, typer.Option("--approve-delivery", help="wait for 'worksite approve' before anything is pushed")
