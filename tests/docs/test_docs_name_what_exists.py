@@ -40,6 +40,7 @@ FOREIGN = {
     "NATS_URL",
     "NATS_USER",
     "NATS_CA",
+    "NET_RAW",
     "NATS_CERT",
     "NATS_KEY",
     "REQUEST",
