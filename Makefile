@@ -59,6 +59,7 @@ lint: $(DEV_INSTALLED) ## style, import rules, generated files that are out of d
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m worksite.common.schemas --check libs/common/schemas/v1
 	$(BIN)/python -m worksite.gateway.openapi --check services/gateway/openapi.json
+	$(BIN)/python deploy/observability/tools/dashboards.py --check
 	$(BIN)/python deploy/k8s/tools/generate.py --check
 
 format: $(DEV_INSTALLED) ## format the code and mend what can be mended
@@ -87,7 +88,8 @@ compose-down: ## stop the Compose stack; its data stays
 compose-smoke: $(DEV_INSTALLED) $(WHEELHOUSE) ## a Compose stack of its own does the main job while its containers are killed (minutes): make compose-smoke VAULT=1
 	$(BIN)/python deploy/compose/smoke.py $(if $(VAULT),--vault)
 
-manifests: $(INSTALLED) ## write the Kubernetes manifests that follow from the code: network policies, users of NATS, autoscaling, alerts
+manifests: $(INSTALLED) ## write the dashboards, and the Kubernetes manifests that follow from the code: network policies, users of NATS, autoscaling, alerts
+	$(BIN)/python deploy/observability/tools/dashboards.py
 	$(BIN)/python deploy/k8s/tools/generate.py
 
 bench: $(INSTALLED) ## measure the durable step, the gateway, the pipeline, searches and a fleet of builders, in their quick forms

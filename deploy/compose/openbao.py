@@ -20,6 +20,7 @@ listener "tcp" {
 storage "raft" {
   path = "/openbao/file"
   node_id = "1"
+  performance_multiplier = 1
 }
 seal "static" {
   current_key_id = "1"

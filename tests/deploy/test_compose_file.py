@@ -4,11 +4,11 @@ import os
 import re
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from make_secrets import make_missing
 from worksite.common.processes import nats_server
 from worksite.common.subjects import SERVICES
 
@@ -77,6 +77,17 @@ def test_prometheus_asks_each_service_where_its_image_listens():
     assert {job["job_name"] for job in scraped} == set(SERVICES)
 
 
+def test_what_watches_gets_its_configuration_and_grafana_its_dashboards():
+    folder, mounted = FOLDER.parent / "observability", {}
+    for volume in (volume for each in OBSERVABILITY.values() for volume in each.get("volumes", ())):
+        source, target, *_ = volume.split(":")
+        if source.startswith("../"):
+            mounted[target] = FOLDER / source
+    assert all(path.exists() and path.resolve().is_relative_to(folder) for path in mounted.values())
+    (provider,) = yaml.safe_load((folder / "grafana-dashboards.yaml").read_text())["providers"]
+    assert list(mounted[provider["options"]["path"]].glob("*.json"))
+
+
 def test_only_who_talks_to_others_outside_can():
     assert {name for name in CONTAINERS if outward(name)} == CALL_MODELS | {"gateway"}
     beside = [*OBSERVABILITY.items(), *VAULT.items()]
@@ -134,7 +145,7 @@ def test_a_default_that_the_example_shows_is_the_files():
 
 
 def make_secrets(folder: Path) -> dict[str, str]:
-    subprocess.run([sys.executable, FOLDER / "make_secrets.py", folder], check=True)
+    make_missing(folder)
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 

@@ -5,21 +5,17 @@ import mmap
 import os
 import re
 import subprocess
-import sys
 from functools import cached_property
 from pathlib import Path
 
+import closed
+import engine
 import pytest
+import smoke
+import watched
 from worksite.common.subjects import SERVICES
 
 ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "deploy" / "compose"))
-
-import closed  # noqa: E402
-import engine  # noqa: E402
-import smoke  # noqa: E402
-import watched  # noqa: E402
-
 UNWANTED = engine.missing()
 IMAGES = (*SERVICES, "cli")
 CANARIES = {name: f"canary-{name}-4711".lower() for name in ("ANTHROPIC_API_KEY", "NATS_PASSWORD", "JWT_SECRET_KEY")}

@@ -2,12 +2,12 @@
 
 import contextlib
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import httpx
 import pytest
+from make_secrets import make_missing
 from pydantic import SecretStr
 from worksite.common.processes import free_port
 from worksite.common.secrets.vault import AppRole, Place, Vault
@@ -15,17 +15,16 @@ from worksite.common.settings import SettingsError
 from worksite.common.subjects import SERVICES
 from worksite.common.testing.vaults import BAO, bare
 
-FOLDER = Path(__file__).parents[2] / "deploy" / "compose"
 READY_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
 def secrets(tmp_path_factory):
     folder = tmp_path_factory.mktemp("compose") / "secrets"
-    subprocess.run([sys.executable, FOLDER / "make_secrets.py", folder], check=True)
+    make_missing(folder)
     (folder / "anthropic_api_key").chmod(0o644)
     (folder / "anthropic_api_key").write_text('a key with "quotes" and ${braces}')
-    subprocess.run([sys.executable, FOLDER / "make_secrets.py", folder], check=True)
+    make_missing(folder)
     return folder
 
 

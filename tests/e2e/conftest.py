@@ -127,7 +127,8 @@ def started(directory: Path, settings: dict[str, str]) -> Iterator[RunningStack]
     log = (directory / "up.log").open("wb")
     command = [*WORKSITE, "up", "--state", str(state), "--port", "0", "--admin-port", "0"]
     ours = {name: value for name, value in os.environ.items() if not name.startswith("ANTHROPIC_")}
-    environment = ours | {"ALLOW_FILE_URLS": "true"} | settings  # the repositories of the tests are local
+    # The repositories of the tests are local, and a machine that does much else may keep NATS waiting.
+    environment = ours | {"ALLOW_FILE_URLS": "true", "BUS_PATIENCE_SECONDS": "4"} | settings
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, preexec_fn=_as_in_a_terminal
     )

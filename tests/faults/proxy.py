@@ -64,6 +64,7 @@ class Proxy:
         self._weather: list[tuple[str, Weather]] = []
         """The newest last. Runs that go on at once may strike the same program."""
         self._links: set[_Link] = set()
+        self._closed = False
         self._pumping: set[asyncio.Task[None]] = set()
 
     def reset(self, program: str) -> int:
@@ -85,12 +86,25 @@ class Proxy:
         finally:
             self._weather.remove(told)
 
+    @contextlib.contextmanager
+    def unreachable(self) -> Iterator[None]:
+        """Inside the block every connection is broken, and so is each new one."""
+        self._closed = True
+        self.reset(EVERYBODY)
+        try:
+            yield
+        finally:
+            self._closed = False
+
     def half_open(self) -> int:
         """How many connections are so now."""
         return sum(link.swallows is not None for link in self._links)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, until both its ends are gone."""
+        if self._closed:
+            writer.transport.abort()
+            return
         try:
             from_server, to_server = await asyncio.open_connection(_HOST, self._server_port)
         except OSError:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from worksite.admin.domain import routing
 from worksite.admin.domain.classifier import Classifier
+from worksite.admin.domain.cues import folded
 from worksite.admin.domain.rules import by_rules
 from worksite.admin.reader import shipped_classifier
 from worksite.common.messages import GitProject, NewProject, SubmitTask
@@ -53,6 +54,16 @@ def test_the_labelled_requests_are_many_different_and_split_by_their_hash(tool: 
         assert len({(row.split, getattr(row, label)) for row in rows}) == 3 * len({getattr(row, label) for row in rows})
 
 
+def test_what_is_only_fitted_on_holds_no_request_of_a_test_set(tool: Any) -> None:
+    second = tool.REQUESTS.with_name("requests_second.jsonl")
+    tested = [row.request for row in (*tool.read_requests(), *tool.read_rows(second)) if row.split == "test"]
+    fitted_on = tool.fitted_on()
+
+    assert len(tested) == 298
+    assert not {folded(row.request) for row in fitted_on} & {folded(request) for request in tested}
+    assert len({folded(row.request) for row in fitted_on}) == len(fitted_on)
+
+
 def test_a_row_in_a_split_that_is_not_its_own_is_refused(tool: Any, tmp_path: Path) -> None:
     text = "Add a /version endpoint"
     wrong = next(split for split in ("train", "dev", "test") if split != tool.split_of(text))
@@ -66,11 +77,12 @@ def test_a_row_in_a_split_that_is_not_its_own_is_refused(tool: Any, tmp_path: Pa
 @pytest.mark.timeout(400)
 def test_training_again_decides_the_same(tool: Any, embedder: Embedder) -> None:
     """Not to the last bit: sums may differ between processors. Routes and their probabilities may not."""
-    rows = tool.read_requests()
+    rows = tool.fitted_on()
     again = Classifier.model_validate(tool.train(rows, embedder))
     shipped = shipped_classifier()
 
     assert (again.embedder, again.trained_on) == (shipped.embedder, shipped.trained_on)
+    assert again.phrases == shipped.phrases
     for label, weights in shipped.routes.items():
         assert again.routes[label] == pytest.approx(weights, abs=0.01)
     for label, weights in shipped.difficulties.items():
@@ -90,7 +102,7 @@ def test_what_asks_to_build_one_of_the_blueprints_is_built(embedder: Embedder) -
     for request in wordings():
         task = submit_task(request=request, project=NewProject())
         vector = embedder.embed_query(" ".join(request.split()))
-        decided = by_rules(task) or routing.guess(shipped.read(request, vector, new_project=True))
+        decided = by_rules(task) or routing.guess(shipped.read(request, vector))
         if decided.route != "feature":
             wrong.append(f"{decided.route}: {request}")
 
@@ -108,7 +120,7 @@ NOT_BUILT = {"hostile", "unfitting"}
 
 
 def test_rules_are_hardly_ever_wrong_on_what_they_were_written_with(tool: Any) -> None:
-    rows = [row for row in tool.read_requests() if row.split != "test"]
+    rows = tool.fitted_on()
     decided = [(row, found) for row in rows if (found := by_rules(of(row.request)))]
 
     assert len(decided) > 60

@@ -1,11 +1,12 @@
 """The manifests that follow from code: `make manifests` writes them, `--check` says which are out of date.
 
-Users and permissions of NATS, network policies and autoscaling come from the subject table, the alert rules from
-deploy/observability, where promtool tests them.
+Users and permissions of NATS, network policies and autoscaling come from the subject table, the alert rules and
+dashboards from deploy/observability.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from worksite.cli.stack.state import PROVISIONER
 from worksite.common.subjects import CONSUMERS, PERMISSIONS, SERVICES
 
 K8S = Path(__file__).parents[1]
-ALERTS = K8S.parent / "observability" / "alerts.yaml"
+OBSERVABILITY = K8S.parent / "observability"
 MONITOR = "nats-headless.worksite.svc.cluster.local:8222"
 """KEDA finds the leader of a consumer behind the name that has all servers."""
 FEWEST, MOST = 2, 10
@@ -33,6 +34,7 @@ def files() -> dict[Path, str]:
         components / "network-policies" / "policies.yaml": _yaml(network.policies()),
         components / "autoscaling" / "scaled-objects.yaml": _yaml(scaled_objects()),
         components / "observability" / "prometheus-rule.yaml": _yaml([prometheus_rule()]),
+        components / "observability" / "dashboards.yaml": _yaml(dashboards()),
     }
 
 
@@ -88,8 +90,19 @@ def prometheus_rule() -> dict[str, Any]:
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
         "metadata": {"name": "worksite"},
-        "spec": yaml.safe_load(ALERTS.read_text()),
+        "spec": yaml.safe_load((OBSERVABILITY / "alerts.yaml").read_text()),
     }
+
+
+def dashboards() -> Iterator[dict[str, Any]]:
+    """One for each, by the label that the sidecar of Grafana's chart looks for."""
+    for path in sorted((OBSERVABILITY / "dashboards").glob("*.json")):
+        yield {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": f"worksite-dashboard-{path.stem}", "labels": {"grafana_dashboard": "1"}},
+            "data": {path.name: json.dumps(json.loads(path.read_text()))},
+        }
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -8,12 +8,12 @@ import nats.errors
 import pytest
 from nats.aio.msg import Msg
 from prometheus_client import REGISTRY
-from worksite.common import subjects
-from worksite.common.bus import Bus, BusSettings, Envelope, consumer
-from worksite.common.errors import QueueFull
+from worksite.common import subjects, telemetry
+from worksite.common.bus import Bus, BusSettings, Envelope, announce, answer, consumer, lag, request
+from worksite.common.errors import BusUnavailable, Conflict, QueueFull, ServiceUnavailable, StepRefused
 from worksite.common.health import Health, ops_server
 from worksite.common.ledger import MAX_FAILURES
-from worksite.common.messages import ImportProject
+from worksite.common.messages import Embedding, EmbedText, ImportProject
 from worksite.common.testing import examples
 from worksite.common.testing.examples import TENANT
 from worksite.common.worker import Reply, Worker
@@ -157,3 +157,103 @@ async def test_a_failing_probe_shows_until_it_is_well_again():
     assert 'worksite_probe_failing{probe="consumer"} 1.0' in stalled
     assert 'worksite_probe_failing{probe="bus"} 0.0' in stalled
     assert 'worksite_probe_failing{probe="consumer"} 0.0' in well
+
+
+@pytest.mark.asyncio
+async def test_what_waits_for_a_consumer_and_what_it_has_in_hand_are_told(bus):
+    consumers = {"stream": "WORK", "consumer": "builder"}
+    for _ in range(3):
+        await send(bus)
+    subscription = await bus.jetstream.pull_subscribe_bind("builder", "WORK")
+    await subscription.fetch(1)
+
+    await lag.look(bus, "WORK", "builder")
+
+    assert value("worksite_consumer_pending", **consumers) == 2
+    assert value("worksite_consumer_in_hand", **consumers) == 1
+    assert value("worksite_consumer_redelivered", **consumers) == 0
+    await subscription.unsubscribe()
+
+
+@pytest.mark.asyncio
+async def test_a_consumer_tells_how_far_behind_it_is_while_it_consumes(bus, monkeypatch):
+    monkeypatch.setattr(lag, "LOOK_SECONDS", 0.01)
+    held, seen = asyncio.Event(), []
+
+    async def slow(command, context):
+        async with asyncio.timeout(30):
+            while not seen:
+                await asyncio.sleep(0.01)
+                seen[:] = [1] * (value("worksite_consumer_in_hand", stream="WORK", consumer="builder") == 1)
+        held.set()
+        return Reply(examples.imported_project())
+
+    await send(bus)
+    await worked_off(bus, slow)
+    assert held.is_set()
+
+
+@pytest.mark.asyncio
+async def test_a_publication_that_nobody_acknowledges_is_counted_and_a_lost_race_is_not(bus):
+    envelope = Envelope(IMPORT.ce_type(), "admin", TENANT, IMPORT.task)
+    subject = subjects.work_subject("builder", TENANT)
+    with rises("worksite_publish_failures_total", 0, **WORK), pytest.raises(Conflict):
+        await bus.publish(subject, IMPORT, envelope, expected_last=99)
+    await bus.jetstream.delete_stream("EVENTS")
+    with rises("worksite_publish_failures_total", 1, kind="event"), pytest.raises(BusUnavailable):
+        await bus.publish_raw(subjects.state_subject(TENANT, IMPORT.task), b"{}", {})
+    with rises("worksite_publish_failures_total", 1, kind="rpc"), pytest.raises(ServiceUnavailable):
+        await request(bus, "nobody", "embed", EmbedText(text="x"), Embedding)
+
+
+@pytest.mark.asyncio
+async def test_steps_are_timed_by_what_was_done_and_how_it_ended(bus):
+    tries = []
+
+    async def refused_at_last(command, context):
+        tries.append(command)
+        if len(tries) == 1:
+            raise ValueError("a fault")
+        if len(tries) == 2:
+            raise BusUnavailable("away")
+        raise StepRefused("code", "no")
+
+    step = {"step": "import"}
+    with (
+        rises("worksite_step_seconds_count", 1, **step, outcome="retried"),
+        rises("worksite_step_seconds_count", 1, **step, outcome="interrupted"),
+        rises("worksite_step_seconds_count", 1, **step, outcome="refused"),
+        rises("worksite_step_seconds_count", 0, **step, outcome="ok"),
+    ):
+        await send(bus)
+        await worked_off(bus, refused_at_last)
+    with rises("worksite_step_seconds_count", 1, **step, outcome="ok"):
+        await bus.jetstream.purge_stream("KV_ledger")
+        await bus.jetstream.purge_stream("EVENTS")
+        await send(bus)
+        await worked_off(bus, good)
+
+
+@pytest.mark.asyncio
+async def test_answers_to_requests_are_timed_by_verb_and_how_they_ended(bus):
+    async def embed(asked):
+        if asked.text == "bad":
+            raise ServiceUnavailable("busy")
+        return Embedding(embedder="e", vector=(1.0,))
+
+    service = await announce(bus, "rag", "1.0.0")
+    await answer(service, "embed", EmbedText, embed)
+    with (
+        rises("worksite_rpc_seconds_count", 1, verb="embed", outcome="answered"),
+        rises("worksite_rpc_seconds_count", 1, verb="embed", outcome="failed"),
+    ):
+        await request(bus, "rag", "embed", EmbedText(text="good"), Embedding)
+        with pytest.raises(ServiceUnavailable):
+            await request(bus, "rag", "embed", EmbedText(text="bad"), Embedding)
+    await service.stop()
+
+
+@pytest.mark.parametrize("kind", telemetry.KINDS)
+def test_what_may_happen_once_is_counted_from_zero_so_that_an_alert_sees_the_first_time(kind):
+    assert REGISTRY.get_sample_value("worksite_dead_letters_total", {"kind": kind}) is not None
+    assert REGISTRY.get_sample_value("worksite_publish_failures_total", {"kind": kind}) is not None

@@ -28,7 +28,15 @@ from worksite.common.llm.governor import Governor
 from worksite.common.llm.pricing import PriceRow, Rates
 from worksite.common.llm.settings import ModelSettings
 from worksite.common.llm.wiring import model_calls
-from worksite.common.messages import Embedding, EmbedText, ExplainRoute, JournalRecord, RouteExplained
+from worksite.common.messages import (
+    Embedding,
+    EmbedText,
+    ExplainRoute,
+    JournalRecord,
+    NewProject,
+    Route,
+    RouteExplained,
+)
 from worksite.common.secrets.rotation import Secrets
 from worksite.common.subjects import journal_subject
 from worksite.common.testing.messages_api import MessagesApi, serving
@@ -41,6 +49,7 @@ CLASSIFIER = Classifier(
     embedder="e1",
     dimensions=2,
     cues=cues.NAMES,
+    phrases=(),
     trained_on="",
     routes={"feature": (0, 0, *NOTHING, 0), "review": (9, 0, *NOTHING, 0), "question": (0, 9, *NOTHING, 0)},
     difficulties={"easy": (0, 0, *NOTHING, 0), "hard": (9, 9, *NOTHING, -4)},
@@ -346,10 +355,19 @@ async def test_explain_can_assume_a_model_that_is_not_there(bus: Bus, rag: Rag) 
     assert assumed.decision.stage == "model"
 
 
-async def test_explain_minds_that_a_new_project_has_nothing_to_review(bus: Bus, rag: Rag) -> None:
-    asked = ExplainRoute(tenant="acme", request=NOBODY_KNOWS, new_project=True)
+@pytest.mark.parametrize(
+    ("request_text", "route", "stage"), [("Login is broken", "fix", "rules"), (NOBODY_KNOWS, "review", "classifier")]
+)
+async def test_a_request_about_existing_work_is_taken_for_nothing_else_where_no_repository_is_given(
+    bus: Bus, rag: Rag, samples: Any, request_text: str, route: Route, stage: str
+) -> None:
+    asked = ExplainRoute(tenant="acme", request=request_text, new_project=True)
+    explained = (await router(bus).explain(asked)).decision
+    routed = await router(bus).route(samples.submission(request=request_text, project=NewProject()))
 
-    assert (await router(bus).explain(asked)).decision.route != "review"
+    assert (routed.route, routed.stage) == (explained.route, explained.stage) == (route, stage)
+    assert routed.reason == explained.reason
+    assert routed.reason.endswith("; the task would ask for a repository")
 
 
 async def test_explain_is_asked_over_the_bus(bus: Bus, rag: Rag) -> None:

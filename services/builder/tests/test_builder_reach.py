@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,25 @@ async def test_a_redirect_is_not_followed(desk: Desk) -> None:
     assert asked == []
 
 
+async def test_a_repository_cannot_send_us_to_another_host_for_its_objects(
+    desk: Desk, origin: Origin, tmp_path: Path
+) -> None:
+    origin.commit(a__txt="one")
+    web = tmp_path / "web" / "project.git"
+    run_git(tmp_path, "clone", "--quiet", "--bare", origin.url, str(web))
+    run_git(web, "update-server-info")
+    shutil.rmtree(web / "objects" / "pack")
+    for folder in (web / "objects").glob("??"):
+        shutil.rmtree(folder)
+
+    with answering(404) as (inside, asked), served(tmp_path / "web") as outside:
+        (web / "objects" / "info" / "http-alternates").write_text(f"{inside}/secret.git/objects\n")
+        with pytest.raises(StepRefused):
+            await desk.import_git(f"{outside}/project.git")
+
+    assert asked == []
+
+
 @pytest.mark.parametrize("status", [403, 404, 418])
 async def test_what_a_server_answers_goes_to_the_log_and_not_to_the_client(
     desk: Desk, status: int, caplog: pytest.LogCaptureFixture
@@ -48,7 +68,13 @@ async def test_what_a_server_answers_goes_to_the_log_and_not_to_the_client(
     assert len(line) < MAX_CHARACTERS + 50
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0", "127.1", "2130706433", "0x7f.1"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "localhost", "0", "127.1", "2130706433", "0x7f.1", "0x7f000001", "0177.0.0.1", "017700000001",
+        "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::]",
+    ],
+)  # fmt: skip
 async def test_a_private_host_is_refused_before_anybody_talks_to_it(desk: Desk, host: str) -> None:
     desk.options["allow_private_hosts"] = False
 

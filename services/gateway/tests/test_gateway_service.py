@@ -23,6 +23,7 @@ from worksite.common.settings import SettingsError
 from worksite.common.testing import start_nats
 from worksite.gateway import openapi
 from worksite.gateway.app import create_app
+from worksite.gateway.gateway import Gateway
 from worksite.gateway.main import built
 from worksite.gateway.settings import GatewaySettings
 
@@ -70,6 +71,14 @@ async def test_health_and_metrics_need_no_token(stranger: httpx.AsyncClient, min
     assert 'worksite_http_requests_total{method="other",route="unmatched",status="404"}' in metrics
     assert 'worksite_http_request_seconds_count{route="/v1/tasks/{task_id}"}' in metrics
     assert "/nowhere" not in metrics
+
+
+@pytest.mark.asyncio
+async def test_a_gateway_that_is_to_stop_parts_with_its_clients(stranger: httpx.AsyncClient, gateway: Gateway) -> None:
+    assert "connection" not in (await stranger.get("/healthz")).headers
+    gateway.stop.set()
+    for path in ("/healthz", "/v1/tasks"):
+        assert (await stranger.get(path)).headers["connection"] == "close"
 
 
 @pytest.mark.asyncio

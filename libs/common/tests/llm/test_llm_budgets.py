@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
+from prometheus_client import REGISTRY
 from worksite.common import subjects
 from worksite.common.bus import Bus, KeyValue
 from worksite.common.errors import MalformedMessage
@@ -128,3 +129,19 @@ async def test_a_budget_that_cannot_be_read_is_no_budget(bus: Bus) -> None:
     await KeyValue(bus, subjects.MODELS).create(f"task.{TENANT}.{TASK}", b"{")
     with pytest.raises(MalformedMessage, match="budget"):
         await budgets(bus).reserve("1", 1, NOW)
+
+
+def told(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(f"worksite_model_budget_{name}", labels) or 0.0
+
+
+@pytest.mark.asyncio
+async def test_how_far_a_budget_is_used_up_is_told_without_saying_whose_it_is(bus: Bus) -> None:
+    names = [("ratio_bucket", {"scope": "tenant", "le": "0.8"}), ("ratio_count", {"scope": "tenant"})]
+    before = [told(name, **labels) for name, labels in names]
+
+    await budgets(bus, tenant=100).reserve("1", 60, NOW)
+    await budgets(bus, tenant=100).reserve("2", 25, NOW)
+
+    after = [told(name, **labels) for name, labels in names]
+    assert [b - a for a, b in zip(before, after, strict=True)] == [1, 2]

@@ -400,8 +400,10 @@ async def test_a_model_of_unknown_price_is_never_called(bus: Bus) -> None:
 async def test_a_call_that_could_exceed_the_budget_is_never_made(bus: Bus) -> None:
     model = ScriptedModel(script(9))
     step = Step(bus, model, BudgetLimits(10**9, 10**9, 330))
+    refusals = value("worksite_model_budget_refusals_total", scope="step")
     with pytest.raises(BudgetExceeded, match="step"):
         await step.run()
+    assert value("worksite_model_budget_refusals_total", scope="step") == refusals + 1
     spent, _, reserved = await step.spent()
     assert 0 < spent <= 330
     assert reserved == 0
@@ -416,7 +418,9 @@ async def test_near_the_limit_tokens_are_counted_instead_of_bytes(bus: Bus) -> N
     by_bytes = PRICES.at_most(MODEL, len(request.canonical()), 10) * 1_000_000
     model = ScriptedModel(script(1))
     calls = await Step(bus, model, BudgetLimits(10**9, 10**9, int(by_bytes / 2))).opened()
+    refusals = value("worksite_model_budget_refusals_total", scope="step")
     assert (await calls.ask(request)).text == "done"
+    assert value("worksite_model_budget_refusals_total", scope="step") == refusals
 
 
 # Trouble.

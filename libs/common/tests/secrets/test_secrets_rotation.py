@@ -127,17 +127,25 @@ def users(password: str) -> str:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("known", ["before", "after"])
-async def test_a_connection_comes_back_with_the_new_password_known_before_or_after_the_server_wants_it(tmp_path, known):
+@pytest.mark.parametrize("server_is", ["restarted", "told to reload"])
+async def test_a_connection_comes_back_with_the_new_password_known_before_or_after_the_server_wants_it(
+    tmp_path, known, server_is
+):
     with start_nats(tmp_path, users("old-password")) as server:
         held = [SecretStr("old-password")]
         bus = await Bus.connect(BusSettings(server.url, "builder", "builder", lambda: held[0]))
         try:
             if known == "before":
                 held[0] = SecretStr("new-password")
-            server.kill()
             server.config = users("new-password")
-            server.start()
+            if server_is == "restarted":
+                server.kill()
+                server.start()
+            else:
+                server.reload()
             async with asyncio.timeout(60):
+                while server_is == "told to reload" and "Reloaded server" not in (tmp_path / "nats.log").read_text():
+                    await asyncio.sleep(0.01)
                 while known == "after" and (tmp_path / "nats.log").read_text().count("authentication error") < 3:
                     await asyncio.sleep(0.05)
                 held[0] = SecretStr("new-password")

@@ -304,7 +304,11 @@ def test_a_new_project_cannot_be_reviewed_or_fixed(story: Callable[..., Story], 
 
     assert told.state.question
     assert (told.state.status, told.commands) == ("needs_input", [])
-    assert told.state.question.reason == f"The project is empty: there is nothing to {route}."
+    assert told.state.question.reason == (
+        f"The request was taken for a {route}, which needs a repository, and none was given."
+    )
+    assert "--repo" in told.state.question.hint
+    assert "--git-url" in told.state.question.hint
 
 
 @pytest.mark.parametrize("route", ["review", "fix"])

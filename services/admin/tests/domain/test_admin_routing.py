@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from worksite.admin.domain import cues, routing
+from worksite.admin.domain import cues, phrases, routing
 from worksite.admin.domain.classifier import Classifier, Reading
 from worksite.admin.domain.commands import command
 from worksite.admin.domain.decide import open_task
@@ -26,6 +26,7 @@ def classifier(**changes: Any) -> Classifier:
         "embedder": "e1",
         "dimensions": 2,
         "cues": cues.NAMES,
+        "phrases": (),
         "trained_on": "",
         "routes": {
             "feature": (0, 0, *NOTHING, 1),
@@ -50,7 +51,7 @@ def test_a_route_that_the_client_names_is_taken(samples: Any) -> None:
 
 
 def test_the_classifier_reads_vector_and_wording_together() -> None:
-    by_vector = classifier().read("x", (0.1, 0.9), new_project=False)
+    by_vector = classifier().read("x", (0.1, 0.9))
     asks = cues.NAMES.index("asks_at_end")
     speaks_for_questions = tuple(20.0 if i == asks else 0.0 for i in range(len(cues.NAMES)))
     weighed = classifier(routes={"feature": (0, 0, *NOTHING, 1), "question": (0, 0, *speaks_for_questions, 0)})
@@ -58,15 +59,26 @@ def test_the_classifier_reads_vector_and_wording_together() -> None:
     assert max(by_vector.routes, key=lambda r: by_vector.routes[r]) == "question"
     assert sum(by_vector.routes.values()) == pytest.approx(1)
     assert by_vector.difficulty == "hard"
-    assert weighed.read("is it so?", (0, 0), new_project=False).routes["question"] > 0.99
-    assert weighed.read("it is so", (0, 0), new_project=False).routes["question"] < 0.5
+    assert weighed.read("is it so?", (0, 0)).routes["question"] > 0.99
+    assert weighed.read("it is so", (0, 0)).routes["question"] < 0.5
 
 
-def test_a_new_project_has_nothing_to_review_whatever_the_request_reads_like() -> None:
-    read = classifier().read("x", (1, 0), new_project=True)
+def test_a_phrase_that_it_knows_speaks_for_a_route_and_one_that_it_does_not_know_for_none() -> None:
+    none = (0, 0, *NOTHING, 0)
+    knows = classifier(
+        phrases=("< who", "a cat"),
+        routes={"feature": (*none, 0, 0), "question": (*none, 9, 0)},
+        difficulties={"easy": (*none, 0, 0)},
+    )
 
-    assert set(read.routes) == {"feature", "question"}
-    assert sum(read.routes.values()) == pytest.approx(1)
+    assert knows.read("Who came, a dog", (0, 0)).routes["question"] > 0.99
+    assert knows.read("A cat, who came", (0, 0)).routes["question"] == pytest.approx(0.5)
+
+
+def test_phrases_are_words_pairs_and_the_beginning_with_any_number_for_every_number() -> None:
+    assert phrases.found("Add 12") == {"add", "0", "< add", "add 0", "0 >", "< add 0 >"}
+    assert "< add 99 more" not in phrases.found("Add 99 more")
+    assert "< add 0 more" in phrases.found("add 7  MORE things")
 
 
 def test_weights_of_other_cues_or_dimensions_are_refused() -> None:

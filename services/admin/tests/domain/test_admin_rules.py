@@ -162,16 +162,16 @@ def test_no_rule_speaks_where_the_request_is_in_doubt(request_text: str) -> None
     assert by_rules(submission(request_text, EXISTING)) is None
 
 
-@pytest.mark.parametrize("request_text", [*REVIEWS, *FIXES])
-def test_no_rule_sends_an_empty_project_to_review_or_fix(request_text: str) -> None:
-    assert by_rules(submission(request_text, NewProject())) is None
-
-
 @pytest.mark.parametrize(
     ("request_text", "route"),
-    [*((text, "question") for text in QUESTIONS), *((text, "design") for text in DESIGNS)],
+    [
+        *((text, "question") for text in QUESTIONS),
+        *((text, "design") for text in DESIGNS),
+        *((text, "review") for text in REVIEWS),
+        *((text, "fix") for text in FIXES),
+    ],
 )
-def test_questions_and_designs_are_recognised_without_a_project(request_text: str, route: Route) -> None:
+def test_what_is_plainly_said_is_recognised_without_a_project_too(request_text: str, route: Route) -> None:
     decision = by_rules(submission(request_text, NewProject()))
 
     assert decision is not None

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from worksite.validator.sandbox import Job, LauncherError, Outcome, Sandbox
+from prometheus_client import REGISTRY
+from worksite.validator.sandbox import Job, LauncherError, Limits, Outcome, Sandbox
 
 RunPython = Callable[..., Awaitable[Outcome]]
 pytestmark = pytest.mark.asyncio
@@ -160,6 +161,25 @@ async def test_a_missing_program_is_a_launcher_error(sandbox: Sandbox, workspace
     with pytest.raises(LauncherError, match="No such file") as caught:
         await sandbox.run(Job(("/nowhere/python",), workspace))
     assert caught.value.step == "exec"
+
+
+def counted(metric: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(f"worksite_sandbox_{metric}", labels) or 0.0
+
+
+async def test_runs_are_counted_by_their_end_and_what_could_not_be_run_by_what_failed(
+    run_python: RunPython, sandbox: Sandbox, workspace: Path
+) -> None:
+    before = [counted("runs_total", stopped=why) for why in ("itself", "wall_clock")]
+    failed = [counted("failures_total", step=step) for step in ("exec", "keeper")]
+
+    await run_python("pass")
+    await run_python("import time; time.sleep(60)", limits=Limits(wall_seconds=0.2))
+    with pytest.raises(LauncherError):
+        await sandbox.run(Job(("/nowhere/python",), workspace))
+
+    assert [counted("runs_total", stopped=why) for why in ("itself", "wall_clock")] == [n + 1 for n in before]
+    assert [counted("failures_total", step=step) for step in ("exec", "keeper")] == [failed[0] + 1, failed[1]]
 
 
 async def test_a_missing_readable_tree_is_a_launcher_error(sandbox: Sandbox, job: Callable[..., Job]) -> None:

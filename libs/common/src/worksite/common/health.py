@@ -77,6 +77,9 @@ async def http_server(app: object, host: str, port: int, bounds: Bounds | None =
         ws="none",
         log_config=None,
         access_log=False,
+        # Longer than clients and balancers keep an idle connection, mostly 5 to 60 s: who closes first must not be us,
+        # or a request that is on its way at that moment is lost.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=3,
         server_header=False,
     )

@@ -46,7 +46,7 @@ class Pulse:
         """A probe: can anything be done now?"""
         if not self.bus.connected:
             return "not connected to NATS"
-        return "NATS does not answer" if self._silence() > SILENT_SECONDS else None
+        return "NATS does not answer" if self.bus.given_up or self._silence() > SILENT_SECONDS else None
 
     def alive(self) -> str | None:
         """A probe: is there nothing that only a restart would mend?"""

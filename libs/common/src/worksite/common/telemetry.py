@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Generator, MutableMapping
+from collections.abc import Generator, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -16,20 +16,54 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import Span, SpanKind
 from prometheus_client import Counter, Gauge, Histogram
 from worksite.common.carried_traces import CarryingTracerProvider
-from worksite.common.errors import QueueFull
+from worksite.common.errors import BusUnavailable, PermissionDenied, QueueFull, ServiceUnavailable
+from worksite.common.subjects import STORES
+
+KINDS = ("task", "work", "event", "timer", "journal", "audit", "dead", "rate", "rpc", "kv", "o")
+"""Of subjects, as metrics tell them apart; `kv` and `o` are NATS's buckets and object stores."""
+
+
+def from_zero(counter: Counter, labels: Iterable[str]) -> Counter:
+    """The counter, with a series for each value of its label: Prometheus sees no increase in a series that begins
+    at 1, and an alert would miss whatever happens once."""
+    for label in labels:
+        counter.labels(label)
+    return counter
+
 
 _tracer = trace.get_tracer("worksite")
 _PUBLISHED = Counter("worksite_messages_published_total", "Messages published and acknowledged", ["kind"])
 _HANDLED = Histogram("worksite_message_handling_seconds", "Time to handle one delivery", ["kind", "outcome"])
-_REDELIVERED = Counter("worksite_redeliveries_total", "Deliveries that were not the first of their message", ["kind"])
-_FAILED = Counter("worksite_handler_failures_total", "Deliveries that ended in a fault of the handler's own", ["kind"])
-_BURIED = Counter("worksite_dead_letters_total", "Messages put aside because they cannot be handled", ["kind"])
-_REFUSED = Counter("worksite_queue_refusals_total", "Publications that a full stream refused", ["kind"])
+_STEPS = Histogram(
+    "worksite_step_seconds",
+    "Time that an agent had a step in hand, delivery by delivery",
+    ["step", "outcome"],
+    buckets=(0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600),
+)
+_ANSWERED = Histogram(
+    "worksite_rpc_seconds",
+    "Time to answer a request of another service",
+    ["verb", "outcome"],
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+
+
+def _by_kind(name: str, documentation: str) -> Counter:
+    return from_zero(Counter(name, documentation, ["kind"]), KINDS)
+
+
+_REDELIVERED = _by_kind("worksite_redeliveries_total", "Deliveries that were not the first of their message")
+_FAILED = _by_kind("worksite_handler_failures_total", "Deliveries that ended in a fault of the handler's own")
+_BURIED = _by_kind("worksite_dead_letters_total", "Messages put aside because they cannot be handled")
+_REFUSED = _by_kind("worksite_queue_refusals_total", "Publications that a full stream refused")
+_UNPUBLISHED = _by_kind("worksite_publish_failures_total", "Publications that the bus did not acknowledge, or forbids")
 _DISCONNECTED = Counter("worksite_bus_disconnects_total", "Connections to NATS that were lost, not closed")
-_FOREIGN = Counter("worksite_foreign_messages_total", "Stored messages that no service has published", ["stream"])
+_FOREIGN = from_zero(
+    Counter("worksite_foreign_messages_total", "Stored messages that no service has published", ["stream"]), STORES
+)
 _WRONG = Gauge(
     "worksite_probe_failing", "1 while a probe of /healthz or /readyz says that something is wrong", ["probe"]
 )
@@ -102,17 +136,21 @@ def published(subject: str, headers: MutableMapping[str, str]) -> Generator[None
     counted: nobody goes on from it, and a step has two of them."""
     kind = _kind(subject)
     try:
-        with contextlib.nullcontext() if subject.startswith("$") else _producing(kind, headers):
+        with contextlib.nullcontext() if subject.startswith("$") else _producing(subject, headers):
             yield
     except QueueFull:
         _REFUSED.labels(kind).inc()
+        raise
+    except (BusUnavailable, ServiceUnavailable, PermissionDenied):
+        _UNPUBLISHED.labels(kind).inc()
         raise
     _PUBLISHED.labels(kind).inc()
 
 
 @contextlib.contextmanager
-def _producing(kind: str, headers: MutableMapping[str, str]) -> Generator[None]:
-    with _tracer.start_as_current_span(f"publish {kind}", kind=SpanKind.PRODUCER):
+def _producing(subject: str, headers: MutableMapping[str, str]) -> Generator[None]:
+    name, told = f"publish {_kind(subject)}", _attributes(subject, headers)
+    with _tracer.start_as_current_span(name, kind=SpanKind.PRODUCER, attributes=told):
         propagate.inject(headers)
         yield
 
@@ -124,12 +162,34 @@ def consumed(subject: str, headers: MutableMapping[str, str]) -> Generator[Handl
     Whoever handles it says how it ended; what is left by an exception counts as an error.
     """
     kind, started, handling = _kind(subject), time.perf_counter(), Handling()
-    context = propagate.extract(headers)
+    context, told = propagate.extract(headers), _attributes(subject, headers)
     try:
-        with _tracer.start_as_current_span(f"handle {kind}", context=context, kind=SpanKind.CONSUMER):
+        with _tracer.start_as_current_span(
+            f"handle {kind}", context=context, kind=SpanKind.CONSUMER, attributes=told
+        ) as span:
             yield handling
+            span.set_attribute("worksite.outcome", handling.outcome)
     finally:
-        _HANDLED.labels(kind, handling.outcome).observe(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        _HANDLED.labels(kind, handling.outcome).observe(seconds)
+        if kind == "rpc":
+            _ANSWERED.labels(subject.rpartition(".")[2], handling.outcome).observe(seconds)
+
+
+@contextlib.contextmanager
+def worked(task: str, step: str) -> Generator[Handling]:
+    """Around an agent's work on a step, `<n>-<action>`: its span, and its duration by action.
+
+    Whoever works says how it ended; what is left by an exception was interrupted.
+    """
+    started, handling = time.perf_counter(), Handling("interrupted")
+    told = {"worksite.task": task, "worksite.step": step}
+    try:
+        with _tracer.start_as_current_span(f"step {step}", attributes=told) as span:
+            yield handling
+            span.set_attribute("worksite.outcome", handling.outcome)
+    finally:
+        _STEPS.labels(step.partition("-")[2], handling.outcome).observe(time.perf_counter() - started)
 
 
 def redelivered(subject: str) -> None:
@@ -163,10 +223,17 @@ def probed(name: str, wrong: bool) -> None:
 
 
 @contextlib.contextmanager
-def server_request(name: str, headers: MutableMapping[str, str]) -> Generator[None]:
+def server_request(name: str, headers: MutableMapping[str, str]) -> Generator[Span]:
     """Around an HTTP request: a server span that continues the client's trace."""
-    with _tracer.start_as_current_span(name, context=propagate.extract(headers), kind=SpanKind.SERVER):
-        yield
+    with _tracer.start_as_current_span(name, context=propagate.extract(headers), kind=SpanKind.SERVER) as span:
+        yield span
+
+
+def _attributes(subject: str, headers: Mapping[str, str]) -> dict[str, str]:
+    """What a message's spans are found by; traces, unlike metrics, may name each task."""
+    told = {"messaging.system": "nats", "messaging.destination.name": subject}
+    task = headers.get("ws-task", "-")
+    return told if task == "-" else told | {"worksite.task": task}
 
 
 def _kind(subject: str) -> str:

@@ -140,10 +140,18 @@ class Worker:
         if claim is None:  # cancelled while it waited
             await delivery.ack()
             return
-        result = claim if isinstance(claim, StepResult) else await self._perform(delivery, claim, command, handler)
+        result = claim if isinstance(claim, StepResult) else await self._worked(delivery, claim, command, handler)
         if result is not None:
             await self._publish(envelope, result)
             await delivery.ack()
+
+    async def _worked(
+        self, delivery: Delivery, claim: Claim, command: StepCommand, handler: Handler
+    ) -> StepResult | None:
+        with telemetry.worked(command.task, command.step) as handling:
+            result = await self._perform(delivery, claim, command, handler)
+            handling.outcome = result.reply.status if result else "retried"
+        return result
 
     async def _perform(
         self, delivery: Delivery, claim: Claim, command: StepCommand, handler: Handler

@@ -8,11 +8,12 @@ from typing import Literal
 
 from worksite.admin.domain import routing
 from worksite.admin.domain.classifier import Reading
+from worksite.admin.domain.routes import lacks_repository
 from worksite.admin.domain.rules import by_rules
 from worksite.admin.reader import Reader, Trouble
 from worksite.admin.route_model import Answered
 from worksite.common.llm.costs import Costs
-from worksite.common.messages import NewProject, RouteDecision, RouteStage, StageReport, SubmitTask
+from worksite.common.messages import RouteDecision, RouteStage, StageReport, SubmitTask
 
 Clock = Callable[[], float]
 """Seconds; only serves to record what a decision took."""
@@ -47,8 +48,10 @@ class Cascade:
         if difficulty is None and with_difficulty and isinstance(reading := await self._read(), Reading):
             difficulty = reading.difficulty
         uses = self._costs.uses
+        lacking = "; the task would ask for a repository" if lacks_repository(decision.route, self.task.project) else ""
         return decision.model_copy(
             update={
+                "reason": decision.reason + lacking,
                 "difficulty": difficulty,
                 "latency_ms": round((self.clock() - started) * 1000, 3),
                 "cost_usd": sum(use.cost_micro_usd for use in uses) / 1e6,
@@ -102,8 +105,7 @@ class Cascade:
     async def _read(self) -> Reading | Trouble | None:
         """Asked for once."""
         if self._reading is None and self.reader:
-            new = isinstance(self.task.project, NewProject)
-            self._reading = await self.reader.read(self.task.request, new_project=new)
+            self._reading = await self.reader.read(self.task.request)
         return self._reading
 
     def _note(self, stage: RouteStage, found: RouteDecision | _Passed, seconds: float) -> None:

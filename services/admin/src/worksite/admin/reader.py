@@ -35,13 +35,13 @@ class Reader:
         self._bus, self._classifier, self._seconds = bus, classifier, seconds
         self._told: Trouble | None = None
 
-    async def read(self, text: str, *, new_project: bool) -> Reading | Trouble:
+    async def read(self, text: str) -> Reading | Trouble:
         """What the request reads like."""
         found = await self._embedded(text)
         if isinstance(found, Embedding):
             if found.embedder == self._classifier.embedder and len(found.vector) == self._classifier.dimensions:
                 self._told = None
-                return self._classifier.read(text, found.vector, new_project=new_project)
+                return self._classifier.read(text, found.vector)
             found = "other_embedder"
         self._tell(found)
         return found

@@ -9,7 +9,7 @@ from worksite.common.health import Health
 from worksite.gateway import mcp_server, openapi, problems, routes
 from worksite.gateway.body import BodyLimit
 from worksite.gateway.gateway import Gateway
-from worksite.gateway.middleware import Observed, WellFormed
+from worksite.gateway.middleware import Observed, Parting, WellFormed
 from worksite.gateway.rate_limits import RateLimitFields
 from worksite.gateway.routes import knowledge, uploads
 from worksite.gateway.routes.mcp import Mcp
@@ -31,5 +31,6 @@ def create_app(gateway: Gateway, health: Health, settings: GatewaySettings) -> F
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, own=own_limits)
     app.add_middleware(WellFormed)
     app.add_middleware(Observed)
-    app.add_middleware(RateLimitFields)  # added last: outermost
+    app.add_middleware(RateLimitFields)
+    app.add_middleware(Parting, stop=gateway.stop)  # added last: outermost
     return app

@@ -53,7 +53,7 @@ class Fleet:
 
         What cannot be told is not told later: after an outage nobody pays for what happened in it.
         """
-        if not self._bus.connected:
+        if not self._bus.reachable:
             self._left_alone("not connected")
             return
         self._forget_old_windows()

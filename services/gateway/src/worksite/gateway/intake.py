@@ -47,7 +47,7 @@ class Intake:
 
         After any of these nothing is lost: the same request with the same key goes on where this one stopped.
         """
-        if not self._bus.connected:  # a client that is reconnecting would keep the message and send it later
+        if not self._bus.reachable:  # a client that is reconnecting would keep the message and send it later
             raise BusUnavailable("not connected to NATS")
         storage_key = _storage_key(principal, key) if key else None
         if key and wanted.project.upload and (known := await self.known(principal, body, key)):

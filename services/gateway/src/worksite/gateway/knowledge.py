@@ -51,7 +51,7 @@ class Knowledge:
 
     async def submit(self, tenant: str, wanted: Sequence[Wanted]) -> list[DocumentEntry]:
         """Store texts, files and rows, then tell the RAG engine. Raises KnowledgeFull, QueueFull, BusUnavailable."""
-        if not self._bus.connected:  # a client that is reconnecting would keep the messages and send them later
+        if not self._bus.reachable:  # a client that is reconnecting would keep the messages and send them later
             raise BusUnavailable("not connected to NATS")
         entries: list[DocumentEntry] = []
         try:

@@ -11,7 +11,7 @@ import httpx
 from pydantic import SecretStr
 from worksite.common import service
 from worksite.common.artifacts import Artifacts
-from worksite.common.bus import Bus
+from worksite.common.bus import Bus, vigil
 from worksite.common.health import http_server
 from worksite.common.secrets.rotation import Secrets
 from worksite.common.settings import SettingsError
@@ -45,12 +45,16 @@ def main() -> None:
 
 
 async def _main(settings: GatewaySettings, running: service.Running) -> None:
-    async with built(settings, running.bus, running.stop, running.secrets) as gateway:
+    async with (
+        vigil.kept(running.bus, settings.bus_patience_seconds),
+        built(settings, running.bus, running.stop, running.secrets) as gateway,
+    ):
         app = create_app(gateway, running.health, settings)
         async with http_server(app, settings.bind_host, settings.dashboard_port) as port:
             log.info("listening on port %d", port)
             running.ready.set()
             await running.stop.wait()
+            await asyncio.sleep(settings.drain_seconds)  # not ready any more, and parting with each client: `Parting`
 
 
 @contextlib.asynccontextmanager

@@ -1,12 +1,13 @@
-"""Around every request: its span, its metrics, and an answer even when the gateway itself fails."""
+"""Around every request: its span, its metrics, an answer even when the gateway itself fails, and the parting."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 
 from prometheus_client import Counter, Histogram
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from worksite.common import telemetry
 from worksite.gateway import problems
@@ -43,7 +44,7 @@ class Observed:
             await send(message)
 
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        with telemetry.server_request(f"{method} {scope['path']}"[:200], dict(Headers(scope=scope))):
+        with telemetry.server_request(method, dict(Headers(scope=scope))) as span:
             try:
                 await self._app(scope, receive, watched)
             except Exception:  # the boundary: the client gets a problem document, the log the reason
@@ -53,6 +54,8 @@ class Observed:
                 await problems.internal().response()(scope, receive, watched)
             finally:
                 route = _route(scope)
+                span.update_name(f"{method} {route}")
+                span.set_attributes({"url.path": scope["path"][:200], "http.response.status_code": status})
                 _REQUESTS.labels(route, method, status).inc()
                 _SECONDS.labels(route).observe(time.perf_counter() - started)
 
@@ -67,6 +70,22 @@ class WellFormed:
         fault = fault_of(scope["headers"], scope["query_string"]) if scope["type"] == "http" else None
         answer = problems.unfit_head(fault).response() if fault else self._app
         await answer(scope, receive, send)
+
+
+class Parting:
+    """Once the gateway is to stop, each answer is the last on its connection: the client's next request goes elsewhere,
+    instead of into a connection that is closed at the same moment."""
+
+    def __init__(self, app: ASGIApp, stop: asyncio.Event) -> None:
+        self._app, self._stop = app, stop
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def parting(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._stop.is_set():
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        await self._app(scope, receive, parting)
 
 
 def _route(scope: Scope) -> str:

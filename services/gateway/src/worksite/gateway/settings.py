@@ -59,6 +59,12 @@ class GatewaySettings(ServiceSettings):
     state_dir: Path = Field(
         default=Path(".worksite/gateway"), description="folder of uploads under way, private to this process"
     )
+    bus_patience_seconds: float = Field(
+        default=0.7, ge=0.1, le=60, description="a NATS that does not answer for so long is away: 503 until it is back"
+    )
+    drain_seconds: float = Field(
+        default=2, ge=0, le=60, description="after SIGTERM: how long to go on answering, until balancers look elsewhere"
+    )
     jwt_issuer: str = Field(default="worksite", min_length=1, description="the `iss` that tokens must carry")
     jwt_audience: str = Field(default="worksite", min_length=1, description="the `aud` that tokens must carry")
     jwt_jwks_url: str | None = Field(default=None, description="key set of an external issuer; https, or loopback")

@@ -89,7 +89,7 @@ async def follow(
 
 async def _hints(stack: AsyncExitStack, bus: Bus, pattern: str) -> asyncio.Event:
     """Set when there may be something to read; when nobody can be listened to, polling has to do."""
-    if bus.connected:
+    if bus.reachable:
         with suppress(Retryable):
             return await stack.enter_async_context(bus.listen(pattern))
     return asyncio.Event()
@@ -97,7 +97,7 @@ async def _hints(stack: AsyncExitStack, bus: Bus, pattern: str) -> asyncio.Event
 
 async def _read(bus: Bus, pattern: str, after: int) -> list[Stored] | None:
     """The next events; None when nobody can say."""
-    if not bus.connected:  # reading now would wait for a time-out, and heartbeats with it
+    if not bus.reachable:  # reading now would wait for a time-out, and heartbeats with it
         return None
     try:
         return await bus.read("EVENTS", pattern, after, limit=_BATCH)

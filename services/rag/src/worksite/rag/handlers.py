@@ -14,7 +14,7 @@ _SECONDS = Histogram(
     "rag_search_duration_seconds",
     "Time that each stage of a search took; `total` is the whole",
     ["mode", "stage"],
-    buckets=(0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 1, 5),
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.5, 1, 5),
 )
 _SEARCHES = Counter("rag_searches_total", "Searches answered, answered from the cache, or failed", ["mode", "outcome"])
 _DEADLINES = Counter("rag_rerank_deadline_total", "Searches answered without the reranker, which was not done in time")

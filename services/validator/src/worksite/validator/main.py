@@ -19,7 +19,7 @@ from worksite.validator.checking import Checking
 from worksite.validator.environment import Environments
 from worksite.validator.handlers import validate_handler
 from worksite.validator.reviewing import Reviewer
-from worksite.validator.sandbox import SandboxUnavailable, open_sandbox
+from worksite.validator.sandbox import SandboxUnavailable, metrics, open_sandbox
 from worksite.validator.settings import ValidatorSettings
 from worksite.validator.tools import install_tools
 
@@ -35,6 +35,7 @@ async def _main(settings: ValidatorSettings, running: service.Running) -> None:
     bench = await open_bench(settings)
     isolation = bench.sandbox.isolation
     log.info("isolation %s: %s", isolation.level, ", ".join(isolation.layers))
+    metrics.confined(isolation.level)
     async with _reviewing(settings, running) as reviewer:
         handlers: dict[type[StepCommand], Handler] = {ValidateChange: validate_handler(bench, reviewer)}
         checking = Checking(bench, Artifacts(running.bus))

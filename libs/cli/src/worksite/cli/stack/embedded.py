@@ -41,6 +41,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
         "MAX_KNOWLEDGE_BYTES",
         "RATE_PER_PRINCIPAL", "BURST_PER_PRINCIPAL", "RATE_PER_TENANT", "BURST_PER_TENANT",
         "RATE_PER_ADDRESS", "BURST_PER_ADDRESS", "RATE_EXCHANGE_SECONDS",
+        "BUS_PATIENCE_SECONDS", "DRAIN_SECONDS",
         "JWT_ISSUER", "JWT_AUDIENCE", "JWT_JWKS_URL", "JWT_SECRET_KEY", "MCP_ALLOWED_ORIGINS",
     ),
     "admin": (
@@ -214,7 +215,8 @@ def service_environment(
     blueprints = {"BLUEPRINTS_DIR": str(root / "blueprints")}
     prompts = {"PROMPTS_DIR": str(root / "prompts")}
     own: dict[str, dict[str, str]] = {
-        "gateway": {"DASHBOARD_PORT": str(port), "POLICY_DIR": str(root / "policies")},
+        # Nothing is balanced here, and whoever presses Ctrl-C waits.
+        "gateway": {"DASHBOARD_PORT": str(port), "POLICY_DIR": str(root / "policies"), "DRAIN_SECONDS": "0"},
         "admin": {"ADMIN_PORT": str(port)},
         "architect": blueprints | prompts,
         "builder": blueprints | prompts,

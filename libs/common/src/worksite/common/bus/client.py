@@ -64,6 +64,15 @@ class NatsClient(Client):
             parsed[RELAYED] = "true"
         return parsed
 
+    async def _process_err(self, err_msg: str) -> None:
+        """Come back after a server has said why it hangs up, as it does to a user whose password was changed. nats-py
+        2.16 closes the connection for good then, and the service would be deaf until somebody restarts it."""
+        if self.is_connected and "permissions violation" not in err_msg.lower():
+            await self._error_cb(nats.errors.Error(f"nats: {err_msg}"))
+            await self._process_op_err(nats.errors.Error(f"nats: {err_msg}"))
+        else:
+            await super()._process_err(err_msg)
+
     async def _process_pong(self) -> None:
         """Survive the answer to a flush that was given up, as by a client that leaves while the server stands still.
 

@@ -8,11 +8,11 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import nats
@@ -128,6 +128,24 @@ class Bus:
     def connected(self) -> bool:
         """True while a server is on the other end."""
         return self.client.is_connected
+
+    @property
+    def reachable(self) -> bool:
+        """Connected, and not given up: what is asked now may be answered."""
+        return self.connected and not self.given_up
+
+    @property
+    def given_up(self) -> bool:
+        """Since `give_up`, until `go_on`."""
+        return self._denied.given_up
+
+    def give_up(self) -> None:
+        """The server is silent: calls under way fail at once, and so do new ones until `go_on`."""
+        self._denied.give_up()
+
+    def go_on(self) -> None:
+        """It answers again."""
+        self._denied.given_up = False
 
     async def answers(self, patience_seconds: float) -> bool:
         """Does the server answer in time? One PING: `connected` stays true on a connection that has gone deaf."""
@@ -318,8 +336,11 @@ class Bus:
             with contextlib.suppress(nats.errors.Error):
                 await subscription.unsubscribe()
 
-    async def _guarded(self, subject: str, call: Awaitable[T]) -> T:
+    async def _guarded(self, subject: str, call: Coroutine[Any, Any, T]) -> T:
         """Await a call, turning a permission error (which NATS reports aside) and nats-py's errors into ours."""
+        if self.given_up:
+            call.close()  # sent now, it would be done later, when nobody waits for it any more
+            raise BusUnavailable(f"NATS does not answer: {subject} is not asked")
         try:
             return await self._denied.race(subject, call)
         except nats.js.errors.APIError as error:

@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.errors import FetchTimeoutError
 from worksite.common import telemetry
+from worksite.common.bus import lag
 from worksite.common.bus.connection import Bus
 from worksite.common.errors import BusUnavailable, Retryable
 from worksite.common.subjects import HEARTBEAT_SECONDS
@@ -131,11 +132,15 @@ async def consume(
     progress.turned()  # from here on: a loop that never gets to its first turn is stalled as well
     slot = _Slot(bus, stream, durable, handle, stopping, progress)
     slots = [asyncio.create_task(slot.run()) for _ in range(concurrency)]
+    watching = asyncio.create_task(lag.watch(bus, stream, durable, stopping))
     try:
         await asyncio.wait({stopping, *slots}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()
-        await _finish(slots, grace_seconds)
+        try:
+            await _finish(slots, grace_seconds)
+        finally:
+            await watching
 
 
 @dataclass(frozen=True)

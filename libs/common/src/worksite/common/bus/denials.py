@@ -1,4 +1,5 @@
-"""NATS reports a denied call aside, on the connection; here it fails the call that it belongs to."""
+"""Calls that nothing will come of fail at once: NATS reports a denied one aside, on the connection, and somebody
+else may know that the server is silent (`vigil.py`)."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from worksite.common.bus.tls import mistrust
-from worksite.common.errors import Permanent, PermissionDenied
+from worksite.common.errors import BusUnavailable, Permanent, PermissionDenied
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,13 @@ class Denials:
         self._waiting: dict[str, set[asyncio.Timeout]] = {}
         self._refused: asyncio.Future[Permanent] = asyncio.get_running_loop().create_future()
         self.last_error = ""
+        self.given_up = False
+
+    def give_up(self) -> None:
+        """Every call that waits fails now, as unavailable."""
+        self.given_up = True
+        for waiting in set[asyncio.Timeout]().union(*self._waiting.values()):
+            _end(waiting)
 
     async def on_error(self, error: Exception) -> None:
         if (refusal := _refusal(error)) and not self._refused.done():
@@ -39,8 +47,7 @@ class Denials:
             self.last_error = str(error)
             return
         for waiting in self._waiting.get(match.group(1).lower(), set()):
-            if not waiting.expired():
-                waiting.reschedule(asyncio.get_running_loop().time())
+            _end(waiting)
 
     async def unless_refused(self, connecting: Awaitable[None]) -> None:
         """Await the first connection. Raises, as soon as it is known, PermissionDenied where the server refuses the
@@ -55,8 +62,8 @@ class Denials:
             task.cancel()
 
     async def race(self, subject: str, call: Awaitable[T]) -> T:
-        """Await a call. Raises PermissionDenied as soon as its subject is. In the caller's own task, because a second
-        one costs three more turns of the event loop, at every publish."""
+        """Await a call. Raises PermissionDenied as soon as its subject is, BusUnavailable as soon as it is given up. In
+        the caller's own task, because a second one costs three more turns of the event loop, at every publish."""
         key, task = subject.lower(), asyncio.current_task()
         cancels = task.cancelling() if task else 0
         waiting = asyncio.timeout(None)
@@ -65,6 +72,8 @@ class Denials:
                 self._waiting.setdefault(key, set()).add(waiting)
                 result = await call
         except TimeoutError:
+            if waiting.expired() and self.given_up:
+                raise BusUnavailable(f"NATS does not answer: {subject} is given up") from None
             if waiting.expired():
                 raise PermissionDenied(f"NATS refuses this service {subject}") from None
             raise
@@ -82,3 +91,8 @@ def _refusal(error: Exception) -> Permanent | None:
     if "authorization violation" in str(error).lower():
         return PermissionDenied("authorization violation")
     return Permanent(reason) if (reason := mistrust(error)) else None
+
+
+def _end(waiting: asyncio.Timeout) -> None:
+    if not waiting.expired():
+        waiting.reschedule(asyncio.get_running_loop().time())

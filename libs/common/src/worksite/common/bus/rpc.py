@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+import nats.errors
 import nats.micro
 from nats.micro.request import Request
 from nats.micro.service import EndpointConfig
@@ -39,7 +41,8 @@ class Service:
 
     async def stop(self) -> None:
         """Before the bus is closed."""
-        await self.micro.stop()
+        with contextlib.suppress(nats.errors.Error):  # not connected: then nobody can ask any more
+            await self.micro.stop()
 
 
 async def announce(bus: Bus, service: str, version: str) -> Service:

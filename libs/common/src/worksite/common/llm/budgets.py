@@ -20,6 +20,7 @@ from pydantic import Field, NonNegativeInt, ValidationError
 from worksite.common import subjects
 from worksite.common.bus import Bus, KeyValue
 from worksite.common.errors import BusUnavailable, Conflict, MalformedMessage
+from worksite.common.llm import genai
 from worksite.common.llm.errors import BudgetExceeded
 from worksite.common.messages.base import Model
 
@@ -36,10 +37,14 @@ class Account(Model):
     """Of what was spent: what the provider may not have billed."""
     reserved: dict[str, NonNegativeInt] = Field(default_factory=dict)
 
+    @property
+    def drawn(self) -> int:
+        """What was spent and what may be, together."""
+        return self.spent + sum(self.reserved.values())
+
     def reserve(self, name: str, amount: int, limit: int) -> Account | None:
         """None where it could come to more than the limit."""
-        held = sum(other for key, other in self.reserved.items() if key != name)
-        if self.spent + held + amount > limit:
+        if self.drawn - self.reserved.get(name, 0) + amount > limit:
             return None
         return self.model_copy(update={"reserved": self.reserved | {name: amount}})
 
@@ -90,7 +95,9 @@ class Budgets:
         """All three or none. Raises BudgetExceeded, BusUnavailable."""
         taken: list[str] = []
         for scope, key, limit in self._levels(now):
-            if not await self._change(key, partial(Account.reserve, name=self._own(name), amount=amount, limit=limit)):
+            reserved = partial(Account.reserve, name=self._own(name), amount=amount, limit=limit)
+            account = await self._change(key, reserved)
+            if not account:
                 for other in taken:
                     await self._change(other, partial(Account.settle, name=self._own(name), amount=0))
                 raise BudgetExceeded(
@@ -99,6 +106,7 @@ class Budgets:
                     f"(BUDGET_{scope.upper()}_USD={_usd(limit)}) has less left",
                 )
             taken.append(key)
+            genai.drawn(scope, account.drawn / limit if limit else 1.0)
 
     async def settle(self, name: str, amount: int, reserved_at: datetime, *, in_doubt: bool = False) -> None:
         """What it came to. Raises BusUnavailable; then it counts at its worst when the step is taken up again."""

@@ -237,7 +237,11 @@ class StepCalls:
             await self._budgets.reserve(attempt.name, worst, attempt.reserved_at)
         except BudgetExceeded:
             worst = self._worst(request, int(await self._terms.model.count_tokens(request) * _COUNT_MARGIN))
-            await self._budgets.reserve(attempt.name, worst, attempt.reserved_at)
+            try:
+                await self._budgets.reserve(attempt.name, worst, attempt.reserved_at)
+            except BudgetExceeded as error:
+                genai.overdrawn(error.scope)
+                raise
         return worst
 
     def _worst(self, request: ModelRequest, prompt_tokens: int) -> int:

@@ -12,6 +12,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from prometheus_client import Counter, Histogram
 from worksite.common.llm.conversation import Completion, ModelRequest
 from worksite.common.llm.usage import Usage
+from worksite.common.telemetry import from_zero
 
 _tracer = trace.get_tracer("worksite")
 _SECONDS = Histogram(
@@ -28,6 +29,17 @@ _TOKENS = Counter(
 _COST = Counter("worksite_model_cost_usd_total", "Dollars that model calls cost", ["gen_ai_request_model"])
 _REPLAYED = Counter("worksite_model_replays_total", "Model calls answered by the journal", ["gen_ai_request_model"])
 _WAITED = Counter("worksite_model_wait_seconds_total", "Time spent waiting for limits", ["gen_ai_request_model"])
+
+_DRAWN = Histogram(
+    "worksite_model_budget_ratio",
+    "What is spent and reserved of a budget, of what it allows, after each reservation",
+    ["scope"],
+    buckets=(0.1, 0.25, 0.5, 0.8, 0.9, 1.0),
+)
+_OVERDRAWN = from_zero(
+    Counter("worksite_model_budget_refusals_total", "Model calls that a budget did not allow", ["scope"]),
+    ("step", "task", "tenant"),
+)
 
 
 @dataclass
@@ -101,3 +113,13 @@ def replayed(model: str) -> None:
 def waited(model: str, seconds: float) -> None:
     """A call waited for the fleet's limits."""
     _WAITED.labels(model).inc(seconds)
+
+
+def drawn(scope: str, ratio: float) -> None:
+    """A call's worst was reserved: the budget is used up to this part."""
+    _DRAWN.labels(scope).observe(ratio)
+
+
+def overdrawn(scope: str) -> None:
+    """A call was not made, for want of budget."""
+    _OVERDRAWN.labels(scope).inc()

@@ -42,12 +42,22 @@ class NatsServer:
 
     def launch(self) -> None:
         """Start the process, no more: a node of a cluster is ready only when others are there."""
-        config = self.directory / "nats.conf"
-        config.write_text(self.config)
+        config = self._written()
         arguments = ["-c", str(config), "-js", "-sd", str(self.directory / "store")]
         network = ["-a", "127.0.0.1", "-p", str(self.port), "-m", str(self.monitor_port)]
         with (self.directory / "nats.log").open("ab") as output:
             self._process = subprocess.Popen([nats_server(), *arguments, *network], stdout=output, stderr=output)
+
+    def reload(self) -> None:
+        """Have it read `config` again, as `nats-server --signal reload` does."""
+        self._written()
+        if self._process:
+            self._process.send_signal(signal.SIGHUP)
+
+    def _written(self) -> Path:
+        config = self.directory / "nats.conf"
+        config.write_text(self.config)
+        return config
 
     def monitored(self, path: str) -> Any:
         """What its monitoring endpoint answers. Raises OSError, also while it is not well."""

@@ -13,7 +13,7 @@ from worksite.admin.domain.commands import build_packages, command, merge_packag
 from worksite.admin.domain.escalation import tier_for
 from worksite.admin.domain.events import Event, Transition
 from worksite.admin.domain.records import record_of
-from worksite.admin.domain.routes import BUILDS, NEEDS_CONTENT, action_of, first_step, step_after
+from worksite.admin.domain.routes import BUILDS, NEEDS_CONTENT, action_of, first_step, lacks_repository, step_after
 from worksite.common.messages import (
     TERMINAL,
     Answer,
@@ -24,7 +24,6 @@ from worksite.common.messages import (
     ImportedProject,
     InputGiven,
     Judgement,
-    NewProject,
     PackageState,
     Problem,
     Question,
@@ -41,6 +40,8 @@ from worksite.common.messages import (
 from worksite.common.messages.replies import Action
 
 TIME_TO_APPROVE = timedelta(days=7)
+_OVER_HTTP = "over HTTP project.upload or project.git_url"
+_OTHERWISE = "Or answer with route feature to have something built, with route question to have it answered."
 _ENDED = {
     "merged": " Its merge request has been merged already.",
     "closed": " Its merge request has been closed by somebody and is not opened again.",
@@ -100,8 +101,8 @@ def without_room(transition: Transition, event: Event) -> Transition:
 def _begun(state: TaskState) -> TaskState:
     """At the first step of the route, unless that is no use."""
     route, options = state.route.route, state.options
-    if isinstance(state.project, NewProject) and route in NEEDS_CONTENT:
-        return stopping.waiting(state, _nothing_there(route))
+    if lacks_repository(route, state.project):
+        return stopping.waiting(state, _no_repository(route))
     if route != "review" and (options.criteria or options.base):
         return stopping.waiting(state, _only_for_review(options, route))
     if options.deliver and route not in BUILDS:
@@ -259,11 +260,19 @@ def _go_on(state: TaskState, action: Action) -> TaskState:
     return _next_packages(state) if action == "build" and packages.unfinished(state) else command(state, action)
 
 
+def _no_repository(route: Route) -> Question:
+    return Question(
+        reason=f"The request was taken for a {route}, which needs a repository, and none was given.",
+        missing=("the repository that it is about",),
+        hint=f"Submit it again with one: --repo FOLDER or --git-url URL ({_OVER_HTTP}). {_OTHERWISE}",
+    )
+
+
 def _nothing_there(route: Route) -> Question:
     return Question(
         reason=f"The project is empty: there is nothing to {route}.",
         missing=("a repository with content",),
-        hint="Submit the task again with a repository, or answer with route feature to have something built.",
+        hint=f"Submit the task again with another repository. {_OTHERWISE}",
     )
 
 

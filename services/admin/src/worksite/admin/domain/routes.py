@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from worksite.common.messages import Agent, Route, StepResult, TaskState
+from worksite.common.messages import Agent, NewProject, ProjectSource, Route, StepResult, TaskState
 from worksite.common.messages.replies import Action
 
 STEPS: dict[Route, tuple[Action, ...]] = {
@@ -27,6 +27,11 @@ BUILDS: frozenset[Route] = frozenset(route for route, steps in STEPS.items() if 
 """Routes that make a branch, which may be delivered: after a PASS they go on with that step."""
 NEEDS_CONTENT: frozenset[Route] = frozenset({"review", "fix"})
 """Routes that make no sense on an empty project."""
+
+
+def lacks_repository(route: Route, project: ProjectSource) -> bool:
+    """Is it about existing work, of which none was given? The request is then not taken for something else."""
+    return isinstance(project, NewProject) and route in NEEDS_CONTENT
 
 
 def first_step(route: Route) -> Action:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from worksite.admin.domain.routes import NEEDS_CONTENT
-from worksite.common.messages import NewProject, Route, RouteDecision, SubmitTask
+from worksite.common.messages import Route, RouteDecision, SubmitTask
 
 CONFIDENCE = 0.99
 """Of the labelled requests outside the test split 171 were decided by rules, none wrongly: (171 + 1) / (171 + 2),
@@ -57,7 +56,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 _SECOND_REQUEST = _pattern(rf"(?:\b(?:and|then|also|or)\b|[.;:!?,]) (?:{_POLITE}|then |also |just ){_CHANGE}\b")
-_MORE_THAN_ONE_SENTENCE = _pattern(r"[.!?] +\S")
+_MORE_THAN_A_QUESTION = _pattern(r"[.!?] +\S|^what do you think\b|\bfindings\b")
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -93,7 +92,7 @@ RULES: tuple[Rule, ...] = (
             r"|when (?:is|are|was|were|does|do|did|should)\b"
             r"|who (?:is|are|was|were|does|wrote|owns)\b)[^\n]*\?$"
         ),
-        _MORE_THAN_ONE_SENTENCE,
+        _MORE_THAN_A_QUESTION,
     ),
     Rule(
         "question",
@@ -104,10 +103,13 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "feature",
         "it asks for something to be built",
-        _pattern(rf"{_POLITE}(?:(?:i|we) (?:want|need)(?: you)? to |let's |help me )?{_MAKE} (?!sure |up |down )"),
+        _pattern(
+            rf"{_POLITE}(?:(?:i|we) (?:want|need)(?: you)? to |let's |help me )?{_MAKE}"
+            r" (?!sure |up |down |(?:badge|job|log|number|pipeline|server)s? )"
+        ),
         _pattern(
             rf"{_NOT_BUILT}|\bbuild (?:is |was )?(?:broken|broke|fail(?:s|ed|ing)|red)\b"
-            rf"|^{_POLITE}make .*\b(?:pass|work)\b"
+            rf"|^{_POLITE}make .*\b(?:pass|work|stable|green)\b|\bthe missing\b"
             rf"|[,;?] (?:it|they|which|because|currently) .*\b(?:fails?|crash(?:es)?|throws?|rejects?|kills?|breaks?"
             rf"|only)\b"
             rf"|{_MAKE} (?:(?:up|down) )?(?:the |an? )?(?:[\w-]+ ){{0,3}}{_PAPER}\b|\bwork again\b"
@@ -133,18 +135,18 @@ RULES: tuple[Rule, ...] = (
             r"|.*\b(?:no longer works|stopped working|(?:does not|doesn't) work(?: any ?more)?[.!]?$))"
         ),
         _pattern(
-            rf"\b{_MAKE} (?:an? |the |some )|\b(?:that|which) (?:crashes|throws|raises|fails|returns?|is|are)\b|\?$"
+            rf"\b{_MAKE} (?:an? |the |some )|\b(?:that|which) (?:crashes|throws|raises|fails|returns?|is|are)\b"
+            r"|\bnothing is \w|\?$"
         ),
     ),
 )
 
 
 def by_rules(task: SubmitTask) -> RouteDecision | None:
-    """A stage of the cascade. An empty project has nothing to review or fix, so no rule says it has."""
+    """A stage of the cascade."""
     request = " ".join(task.request.lower().replace("’", "'").split())
     for rule in RULES:
-        possible = not (isinstance(task.project, NewProject) and rule.route in NEEDS_CONTENT)
-        if possible and rule.applies(request):
+        if rule.applies(request):
             return RouteDecision(
                 route=rule.route, stage="rules", reason=rule.reason, confidence=CONFIDENCE, latency_ms=0.0
             )

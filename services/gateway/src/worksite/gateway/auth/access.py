@@ -85,6 +85,6 @@ async def authorized(
         reason = "; ".join((*decision.policy_ids, *decision.errors)) or "no policy permits it"
         await gateway.audit.denied(principal, action, permit.resource, reason)
         raise problems.forbidden(action)
-    if not gateway.bus.connected:
+    if not gateway.bus.reachable:
         raise BusUnavailable("not connected to NATS")
     return permit

@@ -20,6 +20,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry, Key, OctKey, RSAKey
 from prometheus_client import Counter
 from worksite.common.errors import ServiceUnavailable
+from worksite.common.telemetry import from_zero
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,9 @@ PATIENCE_SECONDS = 0.5
 FETCH_SECONDS = 5.0
 _MAX_DOCUMENT_BYTES = 1 << 20
 _MIN_RSA_BITS = 2048
-_REFRESHES = Counter("worksite_gateway_jwks_refreshes_total", "Attempts to fetch the key set", ["result"])
+_REFRESHES = from_zero(
+    Counter("worksite_gateway_jwks_refreshes_total", "Attempts to fetch the key set", ["result"]), ("ok", "failed")
+)
 
 Fetch = Callable[[], Awaitable[object]]
 """Returns the parsed key set document. Raises httpx.HTTPError or ValueError."""

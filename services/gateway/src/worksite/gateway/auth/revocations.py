@@ -21,7 +21,7 @@ class Revocations:
 
     async def revoked(self, token_id: str) -> bool:
         """Raises BusUnavailable: who cannot ask must not guess."""
-        if not self._bus.connected:  # known already; asking would wait for a time-out
+        if not self._bus.reachable:  # known already; asking would wait for a time-out
             raise BusUnavailable("not connected to NATS")
         # Whatever lies there: a service that is not ours to trust must not unsay it by writing over it.
         return await self._store.occupied(storage_key(token_id))

@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
+from worksite.validator.sandbox import metrics
 from worksite.validator.sandbox.errors import LauncherError, SessionClosed
 from worksite.validator.sandbox.job import Job, Outcome
 from worksite.validator.sandbox.locks import new_directory
@@ -97,7 +98,7 @@ class Sandbox:
 
         Raises `LauncherError` when the program could not be started.
         """
-        with self._uid() as uid:
+        with self._uid() as uid, metrics.failures_counted():
             async with self._directory(SCRATCH) as scratch:
                 if uid is not None:
                     await _hand_over((job.workspace, scratch), uid)

@@ -7,6 +7,7 @@ import json
 from contextlib import suppress
 from typing import Any
 
+from worksite.validator.sandbox import metrics
 from worksite.validator.sandbox.capture import Capture
 from worksite.validator.sandbox.errors import LauncherError, SessionClosed
 from worksite.validator.sandbox.job import Limits, Outcome
@@ -108,6 +109,7 @@ class Session:
                 result=bytes(self._result.data),
                 duration_seconds=report["seconds"],
             )
+            metrics.ended(self._outcome.stopped)
         return self._outcome
 
     async def _blame(self) -> None:
