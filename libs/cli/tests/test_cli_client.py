@@ -1,6 +1,7 @@
 """What the command says and how it exits."""
 
 import asyncio
+import io
 import subprocess
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from worksite.cli.client.display import Display, Progress
 from worksite.cli.client.events import Event
 from worksite.cli.commands_tasks import Submission
 from worksite.cli.main import app
+from worksite.cli.session import Screen, Session, StackOptions, on_some_stack
+from worksite.cli.stack.embedded import Ports
 from worksite.common.processes import free_port
 
 
@@ -225,3 +228,22 @@ async def test_a_gateway_that_is_being_started_again_is_waited_for():
         assert not waiting.done()
         async with await asyncio.start_server(serve, "127.0.0.1", port):
             assert (await waiting).status_code == 204
+
+
+@pytest.mark.asyncio
+async def test_whoever_leaves_somebody_elses_stack_is_told_that_it_runs_on(gateway, tmp_path):
+    screen, began = Screen(progress=Console(file=io.StringIO(), width=200)), asyncio.Event()
+
+    async def work():
+        began.set()
+        await asyncio.Event().wait()
+
+    session = Session(tmp_path, "local", screen)
+    following = asyncio.create_task(on_some_stack(session, StackOptions(tmp_path, Ports(0, 0)), work))
+    await began.wait()
+    following.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await following
+    said = screen.progress.file.getvalue()
+    assert "the stack runs on" in said
+    assert "stopping" not in said

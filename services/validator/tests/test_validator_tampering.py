@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from worksite.validator.bench import Bench, Change, Version
 from worksite.validator.checks.tampering import tampering
 from worksite.validator.domain.judgement import weighed
 from worksite.validator.environment import NO_DEPENDENCIES
+from worksite.validator.tree import Tree
 
 OWN_TESTS = Criterion(id="project-tests", statement="The project's own tests pass.", grade="self_reported")
 TRACES = {
@@ -131,6 +133,17 @@ def test_what_was_there_before_is_no_trace(judge: Callable[..., Any], project: A
     charged = judge(spec, project.commit(old | tests | {"app.py": "import atexit\natexit.register(print)\n"}), base)
     assert charged.report.verdict == "FAIL"
     assert [each.path for each in charged.check("tampering").findings] == ["app.py"]
+
+
+def test_while_a_trace_is_only_told_it_is_said_what_it_is_worth(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("import json\n\njson.dumps = str\n")
+    spec = Spec(title="t", request="r", engine="rules", criteria=(OWN_TESTS,))
+    change = Change(spec, Version(Tree(tmp_path, ("a.py",)), NO_DEPENDENCIES), None)
+
+    judged = asyncio.run(tampering(bench, change))
+
+    assert (judged.verdict, len(judged.findings)) == ("pass", 1)
+    assert judged.note == "1 found, which counts where something fails"
 
 
 def test_traces_are_worth_something_only_beside_a_failure() -> None:
