@@ -102,7 +102,7 @@ class Budgets:
                 raise BudgetExceeded(
                     scope,
                     f"the next model call may cost up to {amount / 1e6:.4f} USD, and the budget of the {scope} "
-                    f"({limit / 1e6:.2f} USD) has less left",
+                    f"(BUDGET_{scope.upper()}_USD={limit / 1e6:.6g}) has less left",
                 )
             taken.append(key)
             genai.drawn(scope, account.drawn / limit if limit else 1.0)
