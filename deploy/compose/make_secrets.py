@@ -33,7 +33,7 @@ _COMMON = {
 def make_missing(folder: Path) -> None:
     """Idempotent, so that what runs with these secrets goes on running."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    users = (*SERVICES, PROVISIONER)
+    users = (*SERVICES, PROVISIONER, nats_config.MONITOR)
     passwords = {user: _kept(folder / user / "nats_password", secrets.token_urlsafe(32)) for user in users}
     client = _kept(folder / "cli" / "client_secret", secrets.token_urlsafe(32))
     _kept(folder / "grafana_password", secrets.token_urlsafe(32))

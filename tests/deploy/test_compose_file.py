@@ -77,6 +77,17 @@ def test_prometheus_asks_each_service_where_its_image_listens():
     assert {job["job_name"] for job in scraped} == set(SERVICES)
 
 
+def test_what_watches_gets_its_configuration_and_grafana_its_dashboards():
+    folder, mounted = FOLDER.parent / "observability", {}
+    for volume in (volume for each in OBSERVABILITY.values() for volume in each.get("volumes", ())):
+        source, target, *_ = volume.split(":")
+        if source.startswith("../"):
+            mounted[target] = FOLDER / source
+    assert all(path.exists() and path.resolve().is_relative_to(folder) for path in mounted.values())
+    (provider,) = yaml.safe_load((folder / "grafana-dashboards.yaml").read_text())["providers"]
+    assert list(mounted[provider["options"]["path"]].glob("*.json"))
+
+
 def test_only_who_talks_to_others_outside_can():
     assert {name for name in CONTAINERS if outward(name)} == CALL_MODELS | {"gateway"}
     beside = [*OBSERVABILITY.items(), *VAULT.items()]

@@ -36,7 +36,19 @@ DOCUMENTS = sorted(documents())
 TOP = {path.name for path in ROOT.iterdir()} - {".git", ".venv"}
 MADE_AT_RUN_TIME = (".worksite", "out", ".venv", "deploy/compose/secrets")
 # Variables that documents may name and that are not settings of ours.
-FOREIGN = {"NATS_URL", "NATS_USER", "REQUEST", "PYTHON", "PYTHON_IMAGE", "TOKEN", "TASK"}
+FOREIGN = {
+    "NATS_URL",
+    "NATS_USER",
+    "NATS_CA",
+    "NET_RAW",
+    "NATS_CERT",
+    "NATS_KEY",
+    "REQUEST",
+    "PYTHON",
+    "PYTHON_IMAGE",
+    "TOKEN",
+    "TASK",
+}
 COMPOSE = set(re.findall(r"^([A-Z_]+)=", (ROOT / "deploy" / "compose" / ".env.example").read_text(), re.M))
 
 

@@ -19,8 +19,6 @@ import httpx
 import pytest
 from worksite.builder.testing import run_git
 from worksite.builder.testing_forge import Forge, running_forge
-from worksite.common.llm import Reply, Script
-from worksite.common.llm.scripted import Conversation
 from worksite.common.testing.messages_api.api import TEST_KEY
 
 ROOT = Path(__file__).parents[2]
@@ -182,7 +180,7 @@ def delivering(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Delivering]
     traces: list[bytes] = []
     with (
         running_forge(folder / "forge") as forge,
-        _speaking(folder, _greeting()) as provider,
+        _speaking(_GREETING) as provider,
         _collecting(traces) as collector,
     ):
         secrets = {
@@ -228,11 +226,14 @@ def _collecting(traces: list[bytes]) -> Iterator[str]:
             thread.join()
 
 
+_GREETING = ROOT / "libs/common/src/worksite/common/testing/messages_api/example.json"
+"""The example of docs/models.md."""
+
+
 @contextlib.contextmanager
-def _speaking(folder: Path, script: Script) -> Iterator[str]:
+def _speaking(script: Path) -> Iterator[str]:
     """The address of a server of the Messages API that follows a script."""
-    (folder / "script.json").write_text(script.model_dump_json())
-    command = [sys.executable, "-m", "worksite.common.testing.messages_api", str(folder / "script.json")]
+    command = [sys.executable, "-m", "worksite.common.testing.messages_api", str(script)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:
@@ -240,52 +241,6 @@ def _speaking(folder: Path, script: Script) -> Iterator[str]:
         finally:
             process.terminate()
             process.communicate()
-
-
-_GREETING = """def greet(name):
-    return f"Hello, {name}!"
-
-
-async def app(scope, receive, send):
-    if scope["type"] == "http":
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
-        await send({"type": "http.response.body", "body": greet(scope["path"].removeprefix("/")).encode()})
-"""
-
-
-def _greeting() -> Script:
-    acceptance = "def test_it_greets_whom_it_is_told_to(app, fresh):\n    name = fresh.word()\n"
-    acceptance += "    assert app.get(f'/{name}').text == f'Hello, {name}!'\n"
-    draft = {
-        "type": "draft", "title": "Greeting, closes #1", "constraints": [], "interfaces": [],
-        "removed_tests": [], "packages": [],
-        "decisions": [{"title": "Form", "choice": "A function.", "reason": "Nothing else was asked for."}],
-        "files": [{"path": "greeting.py", "purpose": "all of it"}],
-        "criteria": [{
-            "id": "greets", "statement": "It greets whom it is told to.", "grade": "verified_io",
-            "test": "acceptance/test_greeting.py::test_it_greets_whom_it_is_told_to",
-        }],
-        "tests": [{"path": "acceptance/test_greeting.py", "content": acceptance}],
-        "harness": {"target": "greeting:app", "factory": False, "import_roots": ["."], "env": []},
-    }  # fmt: skip
-    test = "from greeting import greet\n\n\ndef test_it_greets():\n    assert greet('Ada') == 'Hello, Ada!'\n"
-    files = {"greeting.py": _GREETING, "tests/test_greeting.py": test}
-    uses = [
-        {"type": "tool_use", "id": f"toolu_{n}", "name": "write_file", "input": {"path": path, "content": text}}
-        for n, (path, text) in enumerate(files.items())
-    ]
-    built = ({"content": uses}, _said({"type": "built", "summary": "A greeting."}, "build", "builder"))
-    conversations = {"Design for route feature": (_said(draft, "design", "architect"),), "Build round 1": built}
-    return Script(
-        conversations=tuple(
-            Conversation(opening=opening, replies=tuple(map(Reply.model_validate, replies)))
-            for opening, replies in conversations.items()
-        )
-    )
-
-
-def _said(data: dict[str, Any], action: str, agent: str) -> dict[str, Any]:
-    return Reply.saying(json.dumps({"action": action, "agent": agent, "status": "ok", "data": data})).model_dump()
 
 
 def _as_in_a_terminal() -> None:

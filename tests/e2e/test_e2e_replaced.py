@@ -23,7 +23,7 @@ from worksite.cli.stack.supervisor import Program
 from worksite.common.processes import free_port
 from worksite.common.testing.balancing import Balancer, balanced
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.asyncio]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.asyncio]
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("gateway", "admin", "architect", "builder", "validator", "rag")
@@ -36,7 +36,7 @@ NOTE = "# Routes\n\nA task gets its route from the admin service: by rules, then
 AT_WORK = {"builder": "3-build", "validator": "4-validate"}
 """The step of the whole task at which they are replaced."""
 GRACE_SECONDS = 15.0
-PATIENCE_SECONDS = 240.0
+PATIENCE_SECONDS = 400.0
 
 
 @dataclass

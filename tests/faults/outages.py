@@ -35,6 +35,7 @@ _ACCEPTED: tuple[dict[str, Any], ...] = (
 )
 _PATIENCE_SECONDS = 90.0
 _PAUSE_SECONDS = 0.1
+_ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -87,14 +88,14 @@ class Outages:
         self._keys = (f"outage-{number}" for number in itertools.count())
 
     async def play(self, kind: str, seconds: float) -> Outcome:
-        """For so long at least, and until all six services have noticed."""
+        """For so long at least, for some rounds of requests, and until all six services have noticed."""
         await self._until_ready()
         outcome, pids = Outcome(kind), self._pids()
         accepted = [await self._submitted(next(self._keys), body) for body in _ACCEPTED]
         tried: list[str] = []
         began = time.monotonic()
         with self._strike(kind):
-            while time.monotonic() - began < seconds or not await self._all(503):
+            while len(tried) < _ROUNDS or time.monotonic() - began < seconds or not await self._all(503):
                 tried.append(next(self._keys))
                 await self._ask(outcome, tried[-1], accepted[0])
                 await asyncio.sleep(_PAUSE_SECONDS)

@@ -256,10 +256,11 @@ def gateway(monkeypatch):
 
 @pytest.fixture
 def worksite(tmp_path, monkeypatch):
-    """Run a command of the command line in an empty directory; returns its result."""
+    """Run a command of the command line in an empty directory, where its state belongs; returns its result."""
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
+    monkeypatch.setenv("WORKSITE_ROOT", str(here))
 
     def run(*arguments):
         result = CliRunner().invoke(app, [str(argument) for argument in arguments])

@@ -33,6 +33,8 @@ def test_what_is_asked_for_is_sent(gateway, worksite, options, sent):
         (["--push"], "say where with --push-to"),
         (["--name", "shop", "--merge-request"], "say where with --push-to"),
         (["--git-url", URL, "--approve-delivery"], "--approve-delivery needs"),
+        (["--git-url", "git@git.example:team/shop.git", "--push"], "SSH is not spoken here"),
+        (["--push-to", "ssh://git@git.example/shop.git"], "SSH is not spoken here"),
     ],
 )
 def test_what_could_never_be_delivered_is_wrong_usage(gateway, worksite, options, says):

@@ -138,6 +138,23 @@ async def test_a_setting_that_a_service_would_refuse_is_found_by_that_service(tm
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"ANTHROPIC_API_KEY": "any", "MODEL_MEDIUM": "my-llama"}, "no price is known for the model 'my-llama'"),
+        ({"MODEL_PRICES": "/nonexistent/prices.json"}, "/nonexistent/prices.json cannot be read"),
+        ({"ANTHROPIC_BASE_URL": "http://127.0.0.1:8088"}, "ANTHROPIC_API_KEY is not"),
+        ({"ANTHROPIC_API_KEY": "any", "ANTHROPIC_BASE_URL": "localhost:8088"}, "no address with a scheme"),
+    ],
+)
+async def test_what_no_stack_starts_with_is_found_with_the_services_that_refuse_it(tmp_path, given, said):
+    found = await variables.check(State(tmp_path / "s"), ROOT, {"PATH": os.environ["PATH"]} | given)
+    assert found.level == "missing"
+    assert found.finding.startswith("admin, architect, builder, validator: ")
+    assert said in found.finding
+
+
 def test_an_env_file_is_compared_with_the_names_that_there_are(tmp_path):
     (tmp_path / ".env.example").write_text("# a\n#JWT_SECRET_KEY=\n# b\nLOG_LEVEL=INFO\n")
     (tmp_path / ".env").write_text("export LOG_LEVEL='DEBUG'\nJWT_SECRET_KEY=x\nLOGLEVEL=1\n")

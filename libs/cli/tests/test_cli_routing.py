@@ -29,6 +29,8 @@ def router(gateway):
         query = json.loads(body)
         asked.append(query)
         route, stage, confidence = SAID.get(query["request"], ("review", "classifier", 0.9))
+        unasked = {"stage": "model", "outcome": "would_be_asked", "reason": "a model would be asked", "latency_ms": 0.0,
+                   "probabilities": {}}  # fmt: skip
         answer = {
             "route": route,
             "routing": {
@@ -40,6 +42,7 @@ def router(gateway):
                  "probabilities": {}},
                 {"stage": "classifier", "outcome": "decided", "reason": "it reads like one", "latency_ms": 3.2,
                  "probabilities": {"fix": 0.1, "review": 0.9}},
+                *([unasked] if stage == "model" else []),
             ],
             "asking": {"prompt_tokens": 500, "answer_tokens": 60},
         }  # fmt: skip
@@ -58,16 +61,32 @@ def labelled(tmp_path):
 
 
 def test_an_explanation_names_route_stage_and_what_each_stage_thought(worksite, router):
-    done = worksite("route", "explain", "have a look at my branch", "--new", "--route", "review")
+    done = worksite("route", "explain", "have a look at my branch", "--existing", "--route", "review")
 
     assert done.exit_code == 0, done.stderr
     assert done.stdout.splitlines() == [
+        "for an existing project, as with --repo or --git-url",
         "review, easy: it reads like one",
         "decided by classifier, confidence 0.90, in 4.0 ms",
         "  rules      passed            0.10 ms  no rule fits",
         "  classifier decided           3.20 ms  it reads like one (review 0.90, fix 0.10)",
+        "asking a model takes about 500 tokens of prompt and 60 of answer",
     ]
-    assert router == [{"request": "have a look at my branch", "route": "review", "project": "new"}]
+    assert router == [{"request": "have a look at my branch", "route": "review", "project": "existing"}]
+
+
+def test_by_default_the_project_is_new_as_it_is_for_run_and_that_is_said(worksite, router):
+    done = worksite("route", "explain", "fix it")
+
+    assert done.stdout.startswith("for a new project, as 'worksite run' without --repo")
+    assert [query["project"] for query in router] == ["new"]
+
+
+def test_what_a_model_would_be_asked_about_is_no_decision_of_a_models(worksite, router):
+    done = worksite("route", "explain", "a cache?")
+
+    assert "decided by" not in done.stdout
+    assert "not decided, a first guess: confidence 0.50" in done.stdout
 
 
 def test_the_test_split_is_measured_as_if_there_was_a_model_and_none_is_asked(worksite, router, labelled):

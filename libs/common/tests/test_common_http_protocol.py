@@ -19,7 +19,7 @@ SOON = 0.2
 LARGE = 32 << 20
 NEVER = 300.0
 HEAD = b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n"
-GUARD = 60.0
+GUARD = 120.0
 
 Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -33,13 +33,22 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        if scope["path"] == "/begun":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+            await self._wait()
+            await send({"type": "http.response.body", "body": b"x"})
+            return
         if scope["path"] == "/held":
-            self.held.release()
-            await self.free.wait()
+            await self._wait()
         body = b"x" * (LARGE if scope["path"] == "/large" else 2)
         headers = [(b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    async def _wait(self) -> None:
+        self.held.release()
+        await self.free.wait()
 
 
 @contextlib.asynccontextmanager
@@ -217,6 +226,26 @@ async def test_what_cannot_be_read_as_http_is_a_problem_and_ends_the_connection(
         reader, _ = await connect(head)
 
         assert await problem(reader) == (400, "malformed-request")
+
+
+async def test_a_body_that_cannot_be_read_ends_the_connection_while_it_is_answered_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    head = b"POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with serving(Bounds()) as (app, connect):
+        early, early_writer = await connect(head % b"/held")
+        late, late_writer = await connect(head % b"/begun")
+        assert (await late.readuntil(b"x\r\n")).startswith(b"HTTP/1.1 200")
+        for _ in range(2):
+            await app.held.acquire()
+
+        early_writer.write(b"no length\r\n")
+        late_writer.write(b"no length\r\n")
+
+        assert await problem(early) == (400, "malformed-request")
+        assert await ended(late)
+
+    assert [record for record in caplog.records if record.exc_info] == []
 
 
 async def test_there_are_fewer_connections_than_files_that_may_be_open() -> None:

@@ -99,7 +99,7 @@ async def test_an_outage_makes_a_service_unready_and_never_dead(bus, nats_server
 @pytest.mark.asyncio
 async def test_a_probe_asks_nobody_and_a_beat_asks_once(clock):
     class Silent:
-        connected, asked = True, 0
+        connected, given_up, asked = True, False, 0
 
         async def answers(self, patience_seconds):
             self.asked += 1

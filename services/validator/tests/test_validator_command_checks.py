@@ -46,6 +46,15 @@ def check(bench: Bench, tmp_path: Path) -> Check:
     return run
 
 
+def test_what_a_command_says_holds_no_path_of_the_machine_that_ran_it(check: Check) -> None:
+    judged = check(
+        ("sh", "tests/run.sh"), {"tests/run.sh": "true\n"}, {"tests/run.sh": "echo $PWD/calc.py is wrong\nexit 1\n"}
+    )
+
+    assert "calc.py is wrong" in judged.note
+    assert "workspace-" not in judged.note
+
+
 SLOW_AT_BASE = "test ! -f slow || sleep 60\nexit 1\n"
 
 

@@ -56,6 +56,17 @@ def test_an_honest_bad_project_fails_with_its_assertion(run: Run) -> None:
     assert "assert -1 == 5" in suite.cases[CASE].text
 
 
+def test_what_a_failure_says_holds_no_path_of_the_machine_that_ran_it(run: Run, bench: Bench) -> None:
+    tests = "import calc\n\n\ndef test_add():\n    raise ValueError(calc.__file__)\n"
+    broken = "import nothing_of_that_name\n"
+    suite = run(**{"calc.py": GOOD, "tests/test_calc.py": tests, "tests/test_broken.py": broken})
+
+    texts = [case.text for case in suite.having("failed")]
+    assert len(texts) == 2
+    assert any("calc.py" in text for text in texts)
+    assert not [text for text in texts if "workspace-" in text]
+
+
 def test_skips_expected_failures_and_broken_modules_are_told_apart(run: Run) -> None:
     tests = """
 import pytest

@@ -64,6 +64,17 @@ async def test_each_budget_refuses_by_its_name_and_nothing_stays_taken(bus: Bus,
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("limit", "said"), [(1000, "BUDGET_STEP_USD=0.001"), (0, "BUDGET_STEP_USD=0"), (200_000_000, "BUDGET_STEP_USD=200")]
+)
+async def test_a_refusal_names_the_setting_with_its_value_as_it_is(bus: Bus, limit: int, said: str) -> None:
+    with pytest.raises(BudgetExceeded) as refused:
+        await budgets(bus, step=limit).reserve("1", 384_512_345, NOW)
+    assert f"({said}) has less left" in str(refused.value)
+    assert "up to 384.512345 USD" in str(refused.value)
+
+
+@pytest.mark.asyncio
 async def test_a_tasks_steps_share_its_budget_and_a_tenants_tasks_theirs(bus: Bus) -> None:
     await budgets(bus).reserve("1", 60, NOW)
     with pytest.raises(BudgetExceeded, match="task"):

@@ -83,11 +83,27 @@ def test_a_table_of_ones_own_adds_models_and_wins(tmp_path):
     assert prices.cost("claude-haiku-5-5", Usage(input_tokens=10**6)) == 7
 
 
-def test_a_table_that_cannot_be_read_says_which(tmp_path):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[{"model": "my-llama", "rates": 0}]', "row 1, since: Field required"),
+        (json.dumps([OWN, OWN | {"rates": 0}]), "row 2, rates: Input should be a valid array"),
+        ("[", "Invalid JSON"),
+    ],
+)
+def test_a_table_that_is_none_says_which_file_and_what_is_wrong_where_in_one_line(tmp_path, text, said):
     file = tmp_path / "prices.json"
-    file.write_text('[{"model": "x"}]')
-    with pytest.raises(Permanent, match=r"prices\.json"):
+    file.write_text(text)
+    with pytest.raises(Permanent) as refused:
         Prices.shipped(TODAY, file)
+    assert f"{file} is no table of prices" in str(refused.value)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_table_that_is_not_there_is_named_with_the_setting(tmp_path):
+    with pytest.raises(Permanent, match=r"MODEL_PRICES: .*none\.json cannot be read"):
+        Prices.shipped(TODAY, tmp_path / "none.json")
 
 
 def test_every_shipped_row_names_its_source_and_orders_its_bands():

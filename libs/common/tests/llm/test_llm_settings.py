@@ -78,6 +78,22 @@ def test_a_key_that_no_header_can_carry_is_refused_at_the_start_and_not_quoted(m
     assert "ary" not in "".join(traceback.format_exception(refused.value))
 
 
+def test_a_server_without_a_key_is_refused_because_it_would_never_be_asked(monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:8088")
+    with pytest.raises(SettingsError, match="ANTHROPIC_API_KEY is not, so no model would be called"):
+        load(Settings)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "any")
+    assert load(Settings).anthropic_base_url == "http://127.0.0.1:8088"
+
+
+@pytest.mark.parametrize("odd", ["localhost:8088", "127.0.0.1:8088", "ftp://models", "http://", "models"])
+def test_a_server_whose_address_has_no_scheme_is_refused_at_the_start(monkeypatch, odd):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "any")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", odd)
+    with pytest.raises(SettingsError, match=r"ANTHROPIC_BASE_URL.*http://"):
+        load(Settings)
+
+
 @pytest.mark.asyncio
 async def test_without_a_key_there_are_no_calls(bus):
     async with model_calls(load(Settings), bus, "builder", Secrets()) as calls:

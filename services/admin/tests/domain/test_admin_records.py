@@ -31,7 +31,7 @@ def test_a_record_names_step_agent_round_status_and_times(samples: Any) -> None:
         (lambda s: s.spec(), "Auth: 7 acceptance criteria", "blueprint:auth-service@1.0.0"),
         (lambda s: s.changeset(), "wrote it", "blueprint:auth-service@1.0.0"),
         (lambda s: s.judgement("FAIL"), "FAIL: 7 of 7 criteria", "validator"),
-        (lambda s: s.answer(), "answered with 1 citations", "rag"),
+        (lambda s: s.answer(), "answered with 1 citation", "rag"),
         (lambda s: s.question(), "OAuth is not covered", None),
         (lambda s: s.problem(), "the ref main does not exist", None),
         (lambda _: ROUTED, "nothing else", None),

@@ -26,7 +26,7 @@ from worksite.gateway.domain.principal import ROLES
 
 pytestmark = pytest.mark.asyncio
 Mint = Callable[..., str]
-GUARD = 60.0
+GUARD = 120.0
 CONNECTIONS = 12
 ABSENT = {"task_id": "0" * 32, "name": "spec.md", "upload_id": "0" * 64, "document_id": "0" * 32, "sequence": "1"}
 

@@ -177,7 +177,8 @@ FORMS: list[tuple[bytes, str, int, str]] = [
     (files("a.md", "b.md")[:-10], MULTIPART, 400, "malformed-form"),
     (files("a.md") + b"--b\r\nX: " + b"y" * 100_000 + b"\r\n\r\nx\r\n" + END, MULTIPART, 400, "malformed-form"),
     (files("a.md") + END, "multipart/form-data", 400, "malformed-form"),
-    (files("a.md") + END, "multipart/form-data; boundary=" + "b" * 50_000, 400, "malformed-form"),
+    (files("a.md") + END, "multipart/form-data; boundary=" + "b" * 10_000, 400, "malformed-form"),
+    (files("a.md") + END, "multipart/form-data; boundary=" + "b" * 50_000, 431, "head-too-large"),
     *[
         (files("\\ud800+2AA-.md") + END, f"{MULTIPART}; charset={charset}", 400, "malformed-form")
         for charset in ("unicode_escape", "utf-7", "punycode", "undefined", "\x00")

@@ -15,16 +15,24 @@ from worksite.cli.session import Session, StackOptions, on_some_stack
 from worksite.common.errors import Permanent
 from worksite.common.llm.pricing import Prices
 
+_UNASKED = "would_be_asked"
+_ASSUMED = {
+    "new": "for a new project, as 'worksite run' without --repo and --git-url makes one",
+    "existing": "for an existing project, as with --repo or --git-url",
+}
 
-async def explain(request: str, named: str | None, new: bool, session: Session, stack: StackOptions) -> None:
+
+async def explain(request: str, named: str | None, existing: bool, session: Session, stack: StackOptions) -> None:
     """Print the decision and what each stage made of the request."""
-    body = {"request": request, "route": named, "project": "new" if new else "existing"}
+    project = "existing" if existing else "new"
+    body = {"request": request, "route": named, "project": project}
 
     async def ask() -> dict[str, Any]:
         async with session.gateway() as gateway:
             return await gateway.explain_route(body)
 
     explained = await on_some_stack(session, stack, ask)
+    session.screen.tell(_ASSUMED[project])
     for line in _told(explained):
         session.screen.tell(line)
 
@@ -68,15 +76,21 @@ async def _answer(gateway: Gateway, row: Labelled) -> Answer:
 def _told(explained: dict[str, Any]) -> list[str]:
     routing = explained["routing"]
     lines = [f"{explained['route']}, {routing['difficulty'] or 'difficulty unknown'}: {routing['reason']}"]
-    lines.append(
-        f"decided by {routing['stage']}, confidence {routing['confidence']:.2f}, in {routing['latency_ms']:.1f} ms"
-    )
+    sure = f"confidence {routing['confidence']:.2f}, in {routing['latency_ms']:.1f} ms"
+    if explained["stages"][-1]["outcome"] == _UNASKED:
+        lines.append(f"not decided, a first guess: {sure}; a run would ask a model about it")
+    else:
+        lines.append(f"decided by {routing['stage']}, {sure}")
     for stage in explained["stages"]:
         chances = sorted(stage["probabilities"].items(), key=lambda item: -item[1])
         listed = ", ".join(f"{route} {chance:.2f}" for route, chance in chances)
         outcome = stage["outcome"].replace("_", " ")
         line = f"  {stage['stage']:<10} {outcome:<14} {stage['latency_ms']:>7.2f} ms  {stage['reason']}"
         lines.append(f"{line} ({listed})" if listed else line)
+    asking = explained["asking"]
+    lines.append(
+        f"asking a model takes about {asking['prompt_tokens']} tokens of prompt and {asking['answer_tokens']} of answer"
+    )
     return lines
 
 

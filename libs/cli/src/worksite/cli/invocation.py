@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
+from worksite.cli import places
 from worksite.cli.client.access import NoAccess
 from worksite.cli.client.refusals import GatewayError, NotTaken
 from worksite.cli.knowledge.files import NothingThere
@@ -53,9 +54,12 @@ def stack_for(session: Session, root: Path, port: int, admin_port: int) -> Stack
 
 
 def checked(root: Path) -> Path:
-    """Raises typer.BadParameter where there are no blueprints."""
-    if not (root / "blueprints").is_dir():
-        raise typer.BadParameter(f"{root.absolute()} has no blueprints/: run this in the repository or pass --root")
+    """Raises typer.BadParameter where it is no checkout of Worksite."""
+    if not places.is_checkout(root):
+        raise typer.BadParameter(
+            f"{root.absolute()} has no blueprints/ and policies/: it takes Worksite's own checkout to start a stack; "
+            "name it with --root or WORKSITE_ROOT"
+        )
     return root.absolute()
 
 

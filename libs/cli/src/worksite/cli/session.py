@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rich.console import Console
+from worksite.cli import places
 from worksite.cli.client.access import DEFAULT_ROLE, DEFAULT_TENANT, Access, ClientSettings, NoAccess
 from worksite.cli.client.gateway import Gateway
 from worksite.cli.stack.embedded import Ports, running_stack
 from worksite.cli.stack.log import StackLog
 from worksite.cli.stack.state import State
 
-DEFAULT_STATE = Path(".worksite")
+_STOPPING = "stopping, which can take 10 s; an unfinished task goes on when a stack is started again"
+_LEAVING = "no longer followed; the stack runs on, and an unfinished task with it ('worksite watch' follows it again)"
 T = TypeVar("T")
 
 
@@ -63,7 +65,7 @@ class Session:
     def command(self, *words: str) -> str:
         """A line to type that reaches the same gateway in the same name."""
         program = "worksite" if shutil.which("worksite") else sys.argv[0]
-        options = [] if self.state == DEFAULT_STATE.absolute() else ["--state", str(self.state)]
+        options = [] if self.state == places.state().absolute() else ["--state", str(self.state)]
         options += [] if self.tenant == DEFAULT_TENANT else ["--tenant", self.tenant]
         return shlex.join([program, *words, *options])
 
@@ -81,7 +83,8 @@ async def on_some_stack(session: Session, options: StackOptions, work: Callable[
 
     Raises what a part of our own stack raised when it cannot go on.
     """
-    async with _some_stack(session, options) as failed:
+    ours = not session.has_gateway()
+    async with _own_stack(session, options) if ours else _somebodys() as failed:
         working = asyncio.create_task(work())
         try:
             await asyncio.wait({working, failed}, return_when=asyncio.FIRST_COMPLETED)
@@ -89,9 +92,7 @@ async def on_some_stack(session: Session, options: StackOptions, work: Callable[
                 failed.result()
             return await working
         except asyncio.CancelledError:
-            session.screen.say(
-                "stopping, which can take 10 s; an unfinished task goes on when a stack is started again"
-            )
+            session.screen.say(_STOPPING if ours else _LEAVING)
             raise
         finally:
             working.cancel()
@@ -99,11 +100,14 @@ async def on_some_stack(session: Session, options: StackOptions, work: Callable[
 
 
 @contextlib.asynccontextmanager
-async def _some_stack(session: Session, options: StackOptions) -> AsyncGenerator[asyncio.Future[None]]:
+async def _somebodys() -> AsyncGenerator[asyncio.Future[None]]:
+    """Somebody else looks after a stack that is there already."""
+    yield asyncio.get_running_loop().create_future()
+
+
+@contextlib.asynccontextmanager
+async def _own_stack(session: Session, options: StackOptions) -> AsyncGenerator[asyncio.Future[None]]:
     """Yields what fails when a part of our own stack cannot go on."""
-    if session.has_gateway():
-        yield asyncio.get_running_loop().create_future()
-        return
     state = State(session.state)
     async with contextlib.AsyncExitStack() as stack:
         log = stack.enter_context(StackLog(state.log))

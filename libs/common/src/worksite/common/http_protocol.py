@@ -21,6 +21,7 @@ from worksite.common import telemetry
 
 _MOST_CONNECTIONS = 10_000
 _RETRY_SECONDS = 1
+_ANSWERABLE = (h11.IDLE, h11.SEND_RESPONSE)
 
 
 def _connections_to_have() -> int:
@@ -71,8 +72,11 @@ class BoundedProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """What h11 cannot read: a head that is too large or malformed, a length told twice."""
-        detail = "this is no HTTP/1.1 that can be read: a head that is malformed or too large, or an ambiguous length"
-        self._refuse(400, "malformed-request", "Malformed request", detail)
+        if self.conn.our_state in _ANSWERABLE:
+            detail = "no HTTP/1.1 that can be read: its head is malformed or too large, or its length ambiguous"
+            self._refuse(400, "malformed-request", "Malformed request", detail)
+        else:  # in the middle of an answer
+            self.transport.abort()
 
     def _look(self) -> None:
         """A deadline runs while there is no request at work, and no byte that trickles in moves it."""

@@ -27,8 +27,8 @@ from worksite.common.messages import Changeset, DeliverBranch, Delivered, GitPro
 Progress = Callable[[str], Awaitable[None]]
 _MEND_DELIVERY = (
     "Whoever runs this system can allow it (ALLOW_FILE_PUSHES for file:// targets, a token in GIT_CREDENTIALS for "
-    "merge requests); then answer, and the task goes on. Or submit it again without the delivery: what passes is among its "
-    "artifacts, and 'worksite apply' puts it into a repository."
+    "merge requests); then answer, and the task goes on. Or submit it again without the delivery: what passes is among "
+    "its artifacts, and 'worksite apply' puts it into a repository."
 )
 
 

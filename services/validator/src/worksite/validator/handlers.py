@@ -47,7 +47,7 @@ async def validate(
         judged = JudgedChange(command, spec, evidence, head, Repository(directory / _REPOSITORY), base is not None)
         advice = (await reviewer.review(judged, context),) if reviewer else ()
     report = _report(command, evidence, environment, advice)
-    document = report_markdown(report, spec)
+    document = report_markdown(report, spec, reviewed=reviewed)
     return Reply(
         Judgement(
             verdict=report.verdict,

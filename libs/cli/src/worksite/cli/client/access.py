@@ -50,6 +50,8 @@ class Access:
         if settings.url and not settings.url.startswith(("http://", "https://")):
             raise NoAccess(f"WORKSITE_URL: {settings.url!r} is no http(s) address")
         url = settings.url or _running(state)
+        if url is None and state.root.is_dir() and state.in_use():
+            raise NoAccess(f"the stack on {state_dir} is not ready yet, or about to stop: try again in some seconds")
         if url is None:
             raise NoAccess(f"no stack is running on {state_dir}: start one with 'worksite up', or set WORKSITE_URL")
         return cls(url.rstrip("/"), state, settings)

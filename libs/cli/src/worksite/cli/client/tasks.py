@@ -25,13 +25,18 @@ async def resolve(gateway: Gateway, name: str) -> str:
     if name == LAST:
         return await _newest(gateway)
     if not _PREFIX.fullmatch(name):
-        raise GatewayError(f"{name!r} names no task: give its id, 8 or more of its first digits, or '{LAST}'")
+        raise GatewayError(f"{name!r} names no task: give its id, at least 8 of its first digits, or '{LAST}'")
     found = await _beginning_with(gateway, name)
     if not found:
         raise GatewayError(f"there is no task {name}…: 'worksite tasks' lists them")
     if len(found) > 1:
-        raise GatewayError(f"{name}… could be {', '.join(found)}: give more digits")
+        raise GatewayError(f"{name}… could be {', '.join(found)}: give {telling(found)} digits")
     return found[0]
+
+
+def telling(ids: list[str]) -> int:
+    """How many first digits tell these ids, all different, from one another."""
+    return next(count for count in range(len(ids[0]) + 1) if len({each[:count] for each in ids}) == len(ids))
 
 
 def row(view: dict[str, Any]) -> str:

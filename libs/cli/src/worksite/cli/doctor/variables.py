@@ -18,17 +18,28 @@ from worksite.common.subjects import SERVICES
 _ASSIGNMENT = re.compile(r"^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
 _LOAD = "set -a; . ./.env; set +a"
 _SECRET = re.compile("SECRET|PASSWORD|TOKEN|CREDENTIALS|_KEY$")
-_LOADING = (
-    "from worksite.common import settings; from worksite.{0}.settings import {1}Settings as chosen; "
-    "settings.load(chosen)"
-)
+_LOADING = """
+from worksite.common import settings
+from worksite.common.llm.settings import ModelSettings
+from worksite.common.llm.wiring import prices_of
+from worksite.{0}.settings import {1}Settings
+given = settings.load({1}Settings)
+if isinstance(given, ModelSettings):
+    prices_of(given)
+"""
+_ERROR = re.compile(r"^worksite(\.\w+)+: ")
 
 
 async def check(state: State, root: Path, environ: Mapping[str, str]) -> Finding:
     """Whether each service would start with what the stack would hand on to it."""
     said = await asyncio.gather(*(_refusal(service, state, root, environ) for service in SERVICES))
-    if refusals := [f"{service}: {text}" for service, text in zip(SERVICES, said, strict=True) if text]:
-        return Finding("settings", "missing", "; ".join(refusals), "correct them (see .env.example)")
+    refusing: dict[str, list[str]] = {}
+    for service, text in zip(SERVICES, said, strict=True):
+        if text:
+            refusing.setdefault(text, []).append(service)
+    if refusing:
+        told = "; ".join(f"{', '.join(services)}: {text}" for text, services in refusing.items())
+        return Finding("settings", "missing", told, "correct them (see .env.example)")
     return Finding("settings", "ok", "every service takes the environment as it is")
 
 
@@ -67,4 +78,4 @@ async def _refusal(service: str, state: State, root: Path, environ: Mapping[str,
     if service == "gateway":
         given["ISSUER_KEY"] = signing_key()  # likewise
     answer = await ask("-c", _LOADING.format(service, service.capitalize()), env=given)
-    return answer.complaint and answer.complaint.removeprefix("worksite.common.settings.SettingsError: ")
+    return answer.complaint and _ERROR.sub("", answer.complaint)

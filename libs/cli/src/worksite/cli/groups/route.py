@@ -21,7 +21,10 @@ commands = typer.Typer(help="How requests are routed.", no_args_is_help=True)
 def explain(
     request: Request,
     route: RouteName = None,
-    new: Annotated[bool, typer.Option("--new", help="for a new project: nothing to review or fix yet")] = False,
+    existing: Annotated[
+        bool,
+        typer.Option("--existing", help="about an existing project, as with --repo or --git-url; default: a new one"),
+    ] = False,
     state: StateDir = STATE,
     root: Root = ROOT,
     tenant: Tenant = DEFAULT_TENANT,
@@ -31,7 +34,7 @@ def explain(
     """Tell which route a request would take and why; makes no task and asks no model."""
     session = session_of(state, tenant)
     stack = stack_for(session, root, port, admin_port)
-    finished(commands_route.explain(request, route, new, session, stack))
+    finished(commands_route.explain(request, route, existing, session, stack))
 
 
 @commands.command("eval")

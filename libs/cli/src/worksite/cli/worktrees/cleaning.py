@@ -113,7 +113,8 @@ class _Leaving:
         also = f"; {left}" if left else ""
         if base and await self._forget_branch(base):
             return f"gone; nothing was done there{also}"
-        kept = f"{committed} uncommitted paths committed, " if committed else ""
+        paths = "path" if committed == 1 else "paths"
+        kept = f"{committed} uncommitted {paths} committed, " if committed else ""
         return f"gone; {kept}all is on {where} at {head[:12]}{also}"
 
     @property

@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from typing import Literal
 
@@ -101,8 +102,8 @@ class Budgets:
                     await self._change(other, partial(Account.settle, name=self._own(name), amount=0))
                 raise BudgetExceeded(
                     scope,
-                    f"the next model call may cost up to {amount / 1e6:.4f} USD, and the budget of the {scope} "
-                    f"(BUDGET_{scope.upper()}_USD={limit / 1e6:.6g}) has less left",
+                    f"the next model call may cost up to {_usd(amount)} USD, and the budget of the {scope} "
+                    f"(BUDGET_{scope.upper()}_USD={_usd(limit)}) has less left",
                 )
             taken.append(key)
             genai.drawn(scope, account.drawn / limit if limit else 1.0)
@@ -149,3 +150,8 @@ class Budgets:
             return (Account.model_validate_json(found.value), found.revision) if found else (Account(), 0)
         except ValidationError as error:
             raise MalformedMessage(f"the budget {key} cannot be read: {error}") from error
+
+
+def _usd(millionths: int) -> str:
+    """As a setting is written: unrounded, 200 and 0.001."""
+    return f"{Decimal(millionths).scaleb(-6).normalize():f}"

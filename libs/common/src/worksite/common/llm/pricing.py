@@ -20,6 +20,7 @@ from worksite.common.messages.base import Model
 _MILLION = Decimal(1_000_000)
 _MICRO = Decimal("0.000001")
 _TIERS = {"standard": Decimal(1), "batch": Decimal("0.5")}
+_TOLD = 4
 _GEOS = {None: Decimal(1), "global": Decimal(1), "not_available": Decimal(1), "us": Decimal("1.1")}
 
 
@@ -64,15 +65,17 @@ class Prices:
     def shipped(cls, today: date, own: Path | None = None) -> Prices:
         """The file that ships with this library, and a file of the same form for models of your own, which wins.
 
-        Raises Permanent for a file that cannot be read.
+        Raises Permanent for a file that cannot be read, in one line that names it and what is wrong with which row.
         """
         text = (resources.files("worksite.common.llm") / "prices.json").read_text()
         rows = list(_Rows.validate_json(text))
         if own:
             try:
                 rows += _Rows.validate_json(own.read_text())
-            except (OSError, ValidationError) as error:
-                raise Permanent(f"{own} is no table of prices: {error}") from error
+            except ValidationError as error:
+                raise Permanent(f"MODEL_PRICES: {own} is no table of prices: {_told(error)}") from error
+            except (OSError, UnicodeDecodeError) as error:
+                raise Permanent(f"MODEL_PRICES: {own} cannot be read: {error}") from error
         return cls(rows, today)
 
     def row(self, model: str) -> PriceRow:
@@ -81,7 +84,8 @@ class Prices:
             return self._rows[model]
         except KeyError:
             raise UnknownPrice(
-                f"no price is known for the model {model!r}; add it to the file that MODEL_PRICES names"
+                f"no price is known for the model {model!r}; add it to the file that MODEL_PRICES names "
+                "(its form: docs/models.md)"
             ) from None
 
     def cost(self, model: str, usage: Usage) -> Decimal:
@@ -109,3 +113,17 @@ class Prices:
 def micro_usd(amount: Decimal) -> int:
     """In millionths of a dollar, rounded up: integers add up the same in every order."""
     return int((amount / _MICRO).to_integral_value(ROUND_CEILING))
+
+
+def _told(error: ValidationError) -> str:
+    """The first problems, each with its place: a row is counted from 1."""
+    problems = error.errors(include_url=False, include_input=False)
+    told = [f"{_place(problem['loc'])}{problem['msg']}" for problem in problems[:_TOLD]]
+    return "; ".join([*told, *(["…"] if len(problems) > _TOLD else [])])
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    if not location:
+        return ""
+    row, *inner = location
+    return f"row {int(row) + 1}{''.join(f', {name}' for name in inner)}: "

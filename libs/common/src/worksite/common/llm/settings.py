@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from worksite.common.llm.budgets import BudgetLimits
 from worksite.common.llm.pacing import PaceLimits
@@ -21,6 +22,14 @@ def _key(given: SecretStr) -> SecretStr | None:
     return SecretStr(key) if key else None
 
 
+def _address(given: str) -> str:
+    """`localhost:8088` reads as a scheme named localhost, and would fail at the first call only."""
+    parts = urlsplit(given)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("no address with a scheme and a host, as http://127.0.0.1:8081")  # it may hold a password
+    return given
+
+
 class ModelSettings(BaseSettings):
     """Without a key there is no model, and blueprints serve what they cover."""
 
@@ -29,7 +38,7 @@ class ModelSettings(BaseSettings):
     anthropic_api_key: Annotated[SecretStr | None, AfterValidator(lambda given: given and _key(given))] = Field(
         default=None, description="key of the Messages API (a secret); a server of your own may take any"
     )
-    anthropic_base_url: str | None = Field(
+    anthropic_base_url: Annotated[str | None, AfterValidator(lambda given: given and _address(given))] = Field(
         default=None, description="root of a server that speaks the Messages API; unset: the vendor's"
     )
     model_small: str = Field(default="claude-haiku-5-5", description="model of the small tier")
@@ -51,6 +60,16 @@ class ModelSettings(BaseSettings):
     budget_tenant_usd: float = Field(default=200, ge=0, description="what one tenant's calls may cost in a month (UTC)")
     budget_task_usd: float = Field(default=5, ge=0, description="what one task's calls may cost")
     budget_step_usd: float = Field(default=3, ge=0, description="what one step's calls may cost")
+
+    @model_validator(mode="after")
+    def _a_server_takes_a_key(self) -> Self:
+        """Whoever names a server wants it asked, and without a key nothing is."""
+        if self.anthropic_base_url and self.anthropic_api_key is None:
+            raise ValueError(
+                "ANTHROPIC_BASE_URL is set and ANTHROPIC_API_KEY is not, so no model would be called: set the key too "
+                "(for a server of your own that asks for none, any text)"
+            )
+        return self
 
     def model_of(self, tier: Tier) -> str:
         """The tier's model."""

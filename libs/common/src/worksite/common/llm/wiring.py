@@ -15,6 +15,15 @@ from worksite.common.secrets.rotation import Secrets
 from worksite.common.settings import SettingsError
 
 
+def prices_of(settings: ModelSettings) -> Prices:
+    """Of today. Raises Permanent for a table that cannot be read, UnknownPrice for a model that is called."""
+    prices = Prices.shipped(datetime.now(UTC).date(), settings.model_prices)
+    if settings.anthropic_api_key:
+        for tier in ("small", "medium", "large"):
+            prices.row(settings.model_of(tier))
+    return prices
+
+
 @contextlib.asynccontextmanager
 async def model_calls(
     settings: ModelSettings, bus: Bus, service: str, secrets: Secrets
@@ -31,9 +40,7 @@ async def model_calls(
         from worksite.common.llm.anthropic_model import AnthropicModel, Patience  # thousands of modules
     except ImportError as error:
         raise SettingsError("ANTHROPIC_API_KEY takes the extra worksite-common[models]") from error
-    prices = Prices.shipped(datetime.now(UTC).date(), settings.model_prices)
-    for tier in ("small", "medium", "large"):
-        prices.row(settings.model_of(tier))
+    prices = prices_of(settings)
     patience = Patience(settings.model_reply_seconds, settings.model_silence_seconds)
     model = AnthropicModel(settings.anthropic_api_key, settings.anthropic_base_url, patience)
 

@@ -40,8 +40,10 @@ from worksite.common.messages import (
 from worksite.common.messages.replies import Action
 
 TIME_TO_APPROVE = timedelta(days=7)
-_KEPT = "The work has passed and is not lost: it is among the task's artifacts, "
+_KEPT = (
+    "The work has passed and is not lost: it is among the task's artifacts, "
     "and 'worksite apply' puts it into a repository."
+)
 _OVER_HTTP = "over HTTP project.upload or project.git_url"
 _OTHERWISE = "Or answer with route feature to have something built, with route question to have it answered."
 _ENDED = {

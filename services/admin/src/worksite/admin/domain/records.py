@@ -49,7 +49,8 @@ def _summary(data: ReplyData) -> str:
         case Judgement():
             return f"{data.verdict}: {data.summary}"
         case Answer():
-            return f"answered with {len(data.citations)} citations"
+            count = len(data.citations)
+            return f"answered with {count} {'citation' if count == 1 else 'citations'}"
         case Delivered():
             return f"delivered {data.branch} to {data.remote}"
         case Question() | RouteDecision():

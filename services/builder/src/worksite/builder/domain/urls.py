@@ -13,6 +13,11 @@ _DEFAULT_PORTS = {"https": 443, "http": 80, "git": 9418}
 _HOST_AND_PORT = re.compile(r"([A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 """Nothing that Python, git and curl could read differently: they must all mean the host that was checked."""
 
+_OF_FILES = (
+    "file:// may not be used here; whoever runs this system can allow it, by ALLOW_FILE_URLS to clone and by "
+    "ALLOW_FILE_PUSHES to push"
+)
+
 
 @dataclass(frozen=True)
 class Host:
@@ -38,7 +43,9 @@ def check_url(url: str, allow_file: bool) -> Host | None:
     if parts.username is not None or parts.password is not None:
         raise StepRefused("url_refused", "the repository's URL holds credentials: they never belong in a request")
     if parts.scheme not in allowed:
-        raise StepRefused("url_refused", f"{parts.scheme}:// is not among what may be used here: {', '.join(allowed)}")
+        known = ", ".join(allowed)
+        said = _OF_FILES if parts.scheme == "file" else f"{parts.scheme}:// is not among what may be used here: {known}"
+        raise StepRefused("url_refused", said)
     return None if parts.scheme == "file" else _host(parts, port)
 
 

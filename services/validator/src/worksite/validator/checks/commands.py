@@ -95,7 +95,7 @@ async def _problem(
             return _Problem(str(error))
     if outcome.exit_code == 0 and outcome.stopped is None:
         return None
-    said = (outcome.stderr or outcome.stdout).decode(errors="replace").strip()[-1500:]
+    said = (outcome.stderr or outcome.stdout).decode(errors="replace").strip().replace(f"{project}/", "")[-1500:]
     text = f"{ending(outcome)}\n{LAST_WORDS}\n{said}" if said else ending(outcome)
     return _Problem(text, late=outcome.stopped == "wall_clock")
 

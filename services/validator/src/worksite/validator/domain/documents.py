@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from worksite.common.messages import Advice, CheckResult, CriterionResult, Environment, Finding, Report, Spec
+from worksite.validator.domain.declaration import CHECKS
 
 _MARKS = {"pass": "✓ pass", "fail": "✗ **FAIL**", "environment": "? not judged", "not_applicable": "– n/a"}
 _ADVICE = "– advice"
@@ -13,6 +15,9 @@ _MEANING = {
     "FAIL": "A criterion was refuted, or a check speaks against the change.",
     "ENVIRONMENT": "The change could not be judged. This says nothing about its quality.",
 }
+_FIXTURES = ("app", "launch", "load", "run", "fresh")
+_ARGUMENTS, _WORD = re.compile(r"\bdef \w+\(([^)]*)\)"), re.compile(r"\w+")
+_ORIGIN = "They are in `worksite.toml` (`[checks]`), or in `spec.json` (`commands`)."
 _GRADES = """\
 - `verified_io`: the asserts ran in a process that the program under test cannot reach. It got only inputs, many of
   them chosen at random after it was frozen; its outputs were compared outside. This proves "these inputs gave these
@@ -23,8 +28,8 @@ _GRADES = """\
 """
 
 
-def report_markdown(report: Report, spec: Spec) -> str:
-    """The whole document."""
+def report_markdown(report: Report, spec: Spec, *, reviewed: bool = False) -> str:
+    """The whole document; `reviewed`: of a commit in somebody's repository, which no task has made."""
     charged = [each for check in report.checks for each in check.findings]
     preexisting = [each for check in report.checks for each in check.preexisting]
     parts = [
@@ -44,7 +49,7 @@ def report_markdown(report: Report, spec: Spec) -> str:
         "## What the grades mean",
         _GRADES.rstrip(),
         "## Checking it by hand",
-        _by_hand(report),
+        _by_hand(report, spec, reviewed),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -136,28 +141,67 @@ def _isolation(environment: Environment) -> str:
     return f"{', '.join(environment.layers)}. No network, no credentials, a fresh copy of the project for each run."
 
 
-def _by_hand(report: Report) -> str:
-    lock = report.environment.lock if report.environment else None
-    install = [f"pip install -r {name}" for name in (lock or "").split(" + ") if name.startswith("requirements")]
-    commands = (
-        "git clone branch.bundle project && cd project",
-        f"git checkout {report.head_sha}",
-        "python3 -m venv .venv && . .venv/bin/activate",
-        *install,
-        "python -m pytest",
-    )
-    return "\n".join(
-        (
-            "The project's own tests, from `branch.bundle` of this task:",
-            "",
-            "```sh",
-            *commands,
-            "```",
-            "",
-            "The acceptance tests are in `spec.json` (`tests`), word for word as they ran. They talk to the program "
-            "over HTTP semantics through the fixtures `app`, `launch` and `fresh`.",
+def _by_hand(report: Report, spec: Spec, reviewed: bool) -> str:
+    names = [check.name for check in report.checks if check.verdict != "not_applicable"]
+    own = [name for name in names if name not in CHECKS]
+    start = "In your repository:" if reviewed else "In the folder that has `branch.bundle` of this task:"
+    parts = [f"{start}\n\n{_block(_checked_out(report, reviewed))}"]
+    if "project-tests" in names:
+        lock = report.environment.lock if report.environment else None
+        parts.append(f"Then the project's own tests:\n\n{_block(_tests_run(lock, 'acceptance' in names))}")
+        parts += (
+            [f"Before the last line, install what `{lock}` pins with the tool that wrote it."] if _foreign(lock) else []
         )
-    )
+    if own:
+        listed = ", ".join(f"`{name}`" for name in own)
+        parts.append(f"{listed}: command lines of the project's own, run at its top. {_ORIGIN}")
+    return "\n\n".join([*parts, *_acceptance_by_hand(spec, names)])
+
+
+def _checked_out(report: Report, reviewed: bool) -> list[str]:
+    if reviewed:
+        return [f"git worktree add --detach ../checked {report.head_sha}", "cd ../checked"]
+    return ["git clone branch.bundle checked", "cd checked", f"git checkout {report.head_sha}"]
+
+
+def _tests_run(lock: str | None, accepts: bool) -> list[str]:
+    """The validator has pytest of its own, imports from `src` too, and gives `acceptance/` to the examiner."""
+    install = [] if _foreign(lock) else [f"pip install -r {name}" for name in (lock or "").split(" + ") if name]
+    tests = "PYTHONPATH=src:. python -m pytest" + (" --ignore=acceptance" if accepts else "")
+    return ["python3 -m venv .venv", ". .venv/bin/activate", *install, "pip install pytest", tests]
+
+
+def _foreign(lock: str | None) -> bool:
+    """Whether it is no file that every pip installs from."""
+    return lock in ("uv.lock", "pylock.toml")
+
+
+def _acceptance_by_hand(spec: Spec, names: Sequence[str]) -> Iterable[str]:
+    """Pytest alone has no such fixtures: they are the pipe to the program."""
+    if not spec.tests:
+        return
+    fixtures = ", ".join(f"`{name}`" for name in _fixtures(spec))
+    said = "The tests of the Spec are in `spec.json` (`tests`), word for word as they ran."
+    if "acceptance" in names and fixtures:
+        said += (
+            f" They reach the program only through fixtures of the validator ({fixtures}), which pytest alone lacks."
+        )
+    yield said
+
+
+def _fixtures(spec: Spec) -> list[str]:
+    """Those that the tests ask for by name."""
+    asked = {
+        word
+        for test in spec.tests
+        for arguments in _ARGUMENTS.findall(test.content)
+        for word in _WORD.findall(arguments)
+    }
+    return [name for name in _FIXTURES if name in asked]
+
+
+def _block(commands: Sequence[str]) -> str:
+    return "\n".join(("```sh", *commands, "```"))
 
 
 def _plain(text: str) -> str:

@@ -72,8 +72,14 @@ async def _run(bench: Bench, version: Version, plan: _Plan) -> Suite:
     try:
         suite = read_records(outcome.result, key, outcome.exit_code, sentinels)
     except Unbelievable as error:
-        return Suite({}, f"{error}{_last_words(outcome)}", outcome.duration_seconds)
-    return replace(suite, seconds=outcome.duration_seconds)
+        return Suite({}, _placeless(f"{error}{_last_words(outcome)}", plan), outcome.duration_seconds)
+    cases = {name: replace(case, text=_placeless(case.text, plan)) for name, case in suite.cases.items()}
+    return replace(suite, cases=cases, seconds=outcome.duration_seconds)
+
+
+def _placeless(text: str, plan: _Plan) -> str:
+    """Paths as they are in the project: where we ran it is nobody's business, and no one can open it."""
+    return text.replace(f"{plan.project}/", "").replace(f"{plan.rootdir}/", "")
 
 
 def _order(version: Version, plan: _Plan, ini: Path) -> dict[str, list[str]]:

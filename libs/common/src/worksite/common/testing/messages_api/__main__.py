@@ -11,29 +11,58 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from pydantic import ValidationError
 from pydantic_core import to_json
 from worksite.common.llm import Script
 from worksite.common.testing.messages_api import Limits, MessagesApi, serving
+from worksite.common.testing.messages_api.api import TEST_KEY
 
 _LOOK_SECONDS = 0.05
 
 
 def main() -> None:
-    """Until it is stopped."""
-    parser = argparse.ArgumentParser(prog="messages_api")
-    parser.add_argument("script", type=Path)
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--requests-per-minute", type=float, default=float("inf"))
-    parser.add_argument("--input-tokens-per-minute", type=float, default=float("inf"))
-    parser.add_argument("--output-tokens-per-minute", type=float, default=float("inf"))
+    """Until it is stopped. Exits with 2 and one line for a script that cannot be used, and for a port that is taken."""
+    parser = _parser()
     given = parser.parse_args()
     limits = Limits(given.requests_per_minute, given.input_tokens_per_minute, given.output_tokens_per_minute)
-    api = MessagesApi(Script.model_validate_json(given.script.read_text()), limits=limits)
-    with asyncio.Runner() as runner:
-        try:
+    try:
+        api = MessagesApi(_script(given.script), limits=limits)
+        with asyncio.Runner() as runner:
             runner.run(_serve(api, given.port))
-        except KeyboardInterrupt:
-            sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(0)
+    except (OSError, UnicodeDecodeError, ValidationError) as error:
+        parser.exit(2, f"messages_api: {_told(error)}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="messages_api",
+        description=f"Speaks the Messages API from a script, on 127.0.0.1. It takes the key {TEST_KEY}. Prints what "
+        "belongs into ANTHROPIC_BASE_URL, then for each response a line of JSON: what it would be billed for.",
+        epilog="The form of the script, with an example: docs/models.md",
+    )
+    parser.add_argument("script", type=Path, metavar="SCRIPT.json", help="what is said in which conversation")
+    parser.add_argument("--port", type=int, default=0, help="default: any free one")
+    limit = "what goes beyond is answered with 429; default: no limit"
+    for what in ("requests", "input-tokens", "output-tokens"):
+        said = f"{what.replace('-', ' ')} that it takes in a minute, for each model; {limit}"
+        parser.add_argument(f"--{what}-per-minute", type=float, default=float("inf"), metavar="N", help=said)
+    return parser
+
+
+def _script(file: Path) -> Script:
+    """Raises OSError, UnicodeDecodeError, ValidationError."""
+    return Script.model_validate_json(file.read_text())
+
+
+def _told(error: Exception) -> str:
+    """In one line, with the first thing that is wrong."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"no script: {place + ': ' if place else ''}{first['msg']}"
 
 
 async def _serve(api: MessagesApi, port: int) -> None:
