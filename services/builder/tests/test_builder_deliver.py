@@ -477,7 +477,7 @@ async def test_a_new_project_without_a_remote_is_refused(desk: Desk, change: Cha
     ("source", "delivery", "told"),
     [
         (GitProject(git_url="https://git.example.org/a/b"), MERGE, "GIT_CREDENTIALS has no token"),
-        (NewProject(), {"push": {"url": "file:///srv/app.git"}}, "file:// is not among what may be used"),
+        (NewProject(), {"push": {"url": "file:///srv/app.git"}}, "file:// may not be used here"),
         (NewProject(), {}, "has no git_url"),
     ],
 )
