@@ -23,7 +23,7 @@ _STORE = "$NATS_MAX_STORE"
 _OPTIONAL = ("anthropic_api_key", "git_credentials")
 """Empty until somebody writes them: then there is no model, and no private repository."""
 _READABLE = 0o644
-"""Whatever the umask: a container's user is another one than who made the file, and the folder is shut to all others."""
+"""Whatever the umask: a container's user is not who made the file, and the folder is shut to all others."""
 _OF_THEIR_OWN = {"gateway": ("issuer_key", "issuer_clients")}
 _COMMON = {
     "admin": ("anthropic_api_key",),
