@@ -124,6 +124,32 @@ async def test_a_second_head_that_trickles_in_is_given_up_too() -> None:
         trickling.cancel()
 
 
+async def test_between_requests_a_connection_idles_longer_than_a_head_may_take_which_counts_from_its_first_byte() -> (
+    None
+):
+    async with serving(Bounds(head_seconds=SOON)) as (_, connect):
+        reader, writer = await connect(HEAD)
+        assert (await answered(reader))[0] == 200
+        for _ in range(3):  # each as long as a head may take
+            assert await ended((await connect())[0])
+
+        writer.write(HEAD)
+        assert (await answered(reader))[0] == 200
+        writer.write(HEAD[:-4])
+        assert await problem(reader) == (408, "too-slow")
+
+
+async def test_a_connection_idles_after_a_large_answer_too() -> None:
+    async with serving(Bounds(head_seconds=SOON)) as (_, connect):
+        reader, writer = await connect(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert len((await answered(reader))[2]) == LARGE
+        for _ in range(3):  # each as long as a look whether something has been read
+            assert await ended((await connect())[0])
+
+        writer.write(HEAD)
+        assert (await answered(reader))[0] == 200
+
+
 async def test_a_connection_on_which_nothing_is_said_is_closed() -> None:
     async with serving(Bounds(head_seconds=SOON)) as (_, connect):
         reader, _ = await connect()

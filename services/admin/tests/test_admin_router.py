@@ -303,6 +303,21 @@ async def test_a_call_that_an_admin_died_at_is_made_again_once_it_cannot_be_unde
     assert answer.decision.route == "design"
 
 
+async def test_a_clock_that_is_behind_the_servers_holds_no_task_up(bus: Bus, samples: Any) -> None:
+    task, slow = samples.submission(request=NOBODY_KNOWS), Slow(scripted())
+    first = asyncio.create_task(with_terms(model_of(bus), model=slow).decide(task))
+    await slow.asked.wait()
+    calls = model_of(bus, ROUTED).calls
+    behind = dataclasses.replace(calls.terms, now=lambda: datetime.now(UTC) - timedelta(hours=1))
+
+    async with asyncio.timeout(40):
+        await RouteModel(dataclasses.replace(calls, terms=behind), MODEL, seconds=0.3).decide(task)
+
+    first.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await first
+
+
 async def test_a_journal_that_cannot_be_read_holds_no_task_up(bus: Bus, rag: Rag, samples: Any) -> None:
     rag.vector = UNSURE
     task = samples.submission(request=NOBODY_KNOWS)

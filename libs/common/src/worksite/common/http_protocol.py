@@ -2,8 +2,9 @@
 
 uvicorn bounds neither how long a request's head may take nor how many connections there are, so that whoever opens
 many and says nothing on them (slowloris) would use up the process's file descriptors. Here a head has to arrive within
-some seconds, what is left of a refused body too, an answer has to be read, and when there are too many connections the
-one that has idled longest gives way to the newcomer.
+some seconds of its first byte or of the connection, what is left of a refused body too, an answer has to be read, and
+when there are too many connections the one that has idled longest gives way to the newcomer. Between two requests a
+connection may idle as long as uvicorn keeps it.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class BoundedProtocol(H11Protocol):
         self._bounds = bounds
         self._deadline: asyncio.TimerHandle | None = None
         self.idle_since = 0.0
-        self._unread = 0
+        self._unread, self._may_take = 0, 0.0
         self._gave_way = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -79,18 +80,28 @@ class BoundedProtocol(H11Protocol):
             self.transport.abort()
 
     def _look(self) -> None:
-        """A deadline runs while there is no request at work, and no byte that trickles in moves it."""
+        """A deadline runs while there is no request at work. No byte that trickles in moves it but the first of a head
+        after an answer."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if cycle is not None and not cycle.response_complete:
             self._stop_waiting()
         elif self._deadline is None:
             self.idle_since = self.loop.time()
             self._wait()
+        elif self._seconds_to_take() != self._may_take:
+            self._stop_waiting()
+            self._wait()
 
     def _wait(self) -> None:
-        refused = self.conn.their_state is h11.SEND_BODY
-        seconds = self._bounds.rest_seconds if refused else self._bounds.head_seconds
-        self._deadline = self.loop.call_later(seconds, self._expire)
+        self._unread, self._may_take = self.transport.get_write_buffer_size(), self._seconds_to_take()
+        self._deadline = self.loop.call_later(self._may_take, self._expire)
+
+    def _seconds_to_take(self) -> float:
+        """For what is to come from the client now."""
+        if self.conn.their_state is h11.SEND_BODY:
+            return self._bounds.rest_seconds
+        begun = not self.cycle or self.conn.trailing_data[0] or self.transport.get_write_buffer_size()
+        return self._bounds.head_seconds if begun else self.timeout_keep_alive
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:
@@ -99,8 +110,7 @@ class BoundedProtocol(H11Protocol):
 
     def _expire(self) -> None:
         self._deadline = None
-        unread, self._unread = self._unread, self.transport.get_write_buffer_size()
-        if self._unread and self._unread != unread:  # a slow reader, but one that reads
+        if self.transport.get_write_buffer_size() != self._unread:  # a slow reader, but one that reads
             self._wait()
         elif self.conn.our_state is h11.IDLE and self.conn.trailing_data[0] and not self.transport.is_closing():
             detail = f"the request's head did not arrive within {self._bounds.head_seconds:.0f} s"

@@ -9,6 +9,7 @@ next stage.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from dataclasses import dataclass
@@ -120,17 +121,23 @@ class RouteModel:
         return Answered(None, reason, costs)
 
     async def _asked(self, task: SubmitTask, costs: Costs) -> RouteDecision:
-        place = Place(task.tenant, task.task, "admin", ROUTE_STEP)
+        place, clock = Place(task.tenant, task.task, "admin", ROUTE_STEP), asyncio.get_running_loop().time
+        patience_ends = clock() + self._seconds
         while True:
-            await self._until_free(place)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(patience_ends):
+                    await self._until_free(place)
             try:
                 async with asyncio.timeout(self._seconds):
                     return await self._decided(task, place, costs)
             except Fenced:
+                if clock() >= patience_ends:
+                    raise
                 log.info("task %s is being routed by another admin", task.task)
 
     async def _until_free(self, place: Place) -> None:
-        """Return when nobody else is at the call: it is not begun, done, or its admin has given up or died."""
+        """Return when nobody else is at the call: it is not begun, done, or its admin has given up or died.
+        The caller bounds how long: the claim has the server's time, and our clock may be wrong."""
         terms = self.calls.terms
         while (since := await under_way(self.calls.bus, place)) and terms.now() - since < timedelta(
             seconds=self._seconds

@@ -60,7 +60,7 @@ class GatewaySettings(ServiceSettings):
         default=Path(".worksite/gateway"), description="folder of uploads under way, private to this process"
     )
     bus_patience_seconds: float = Field(
-        default=0.7, ge=0.1, le=60, description="a NATS that does not answer for so long is away: 503 until it is back"
+        default=0.8, ge=0.1, le=60, description="a NATS that does not answer for so long is away: 503 until it is back"
     )
     drain_seconds: float = Field(
         default=2, ge=0, le=60, description="after SIGTERM: how long to go on answering, until balancers look elsewhere"

@@ -33,6 +33,16 @@ class NatsClient(Client):
         except Permanent as error:
             raise nats.errors.Error(str(error)) from None
 
+    @property
+    def server_id(self) -> str | None:
+        """Of the server on the other end, a new one whenever it starts; None without a connection."""
+        return self._server_info.get("server_id") if self.is_connected else None
+
+    @property
+    def tls_hostname(self) -> str | None:
+        """Whose certificate the server has to show, where its address is a bare one that the cluster told."""
+        return self._current_server.tls_name if self._current_server else None
+
     def _connect_command(self) -> bytes:
         """What has the password in it. nats-py 2.16 sends it in plain text to whoever says that TLS is not needed, also
         where the address says `tls://`: then anybody on the way could have it."""

@@ -9,7 +9,7 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -123,6 +123,13 @@ class Bus:
             cause = denied.last_error or str(error)
             raise BusUnavailable(f"NATS at {settings.url} does not answer: {cause}") from error
         return cls(client, settings, denied)
+
+    async def beside(self, timeout_seconds: float) -> Bus:
+        """One more connection, to the address that this one is connected to. Raises as `connect`."""
+        if not (url := self.client.connected_url):
+            raise BusUnavailable(f"not connected to NATS at {self.settings.url}")
+        tls = replace(self.settings.tls, hostname=self.client.tls_hostname or self.settings.tls.hostname)
+        return await self.connect(replace(self.settings, url=url.geturl(), tls=tls, timeout_seconds=timeout_seconds))
 
     @property
     def connected(self) -> bool:
@@ -372,6 +379,7 @@ async def _first_connection(client: NatsClient, servers: list[str], settings: Bu
             connect_timeout=2,
             ping_interval=_PING_SECONDS,
             max_outstanding_pings=_PINGS_UNANSWERED,
+            tls_hostname=settings.tls.hostname,
             drain_timeout=3,  # the default of 30 s is a Kubernetes grace period: see ADR 0001
         )
 

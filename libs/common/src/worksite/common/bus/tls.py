@@ -20,11 +20,12 @@ class NoTls(nats.errors.Error):
 @dataclass(frozen=True)
 class BusTls:
     """PEM files. `authority` signed the servers' certificates (None: those that the system trusts); `certificate` and
-    `key` are ours, for servers that want one."""
+    `key` are ours, for servers that want one. `hostname` is what theirs are for, where an address does not tell."""
 
     authority: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
+    hostname: str | None = None
 
     def context(self) -> ssl.SSLContext:
         """Of the files as they are now: certificates are renewed while we run. Raises Permanent naming the setting."""
