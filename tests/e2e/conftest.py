@@ -19,7 +19,6 @@ import httpx
 import pytest
 from worksite.builder.testing import run_git
 from worksite.builder.testing_forge import Forge, running_forge
-from worksite.common.testing.messages_api.api import TEST_KEY
 
 ROOT = Path(__file__).parents[2]
 WORKSITE = [sys.executable, "-m", "worksite.cli.main"]
@@ -178,13 +177,14 @@ def delivering(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Delivering]
     """Tasks that ask for a greeting pass in one round, on whatever commit they begin."""
     folder = tmp_path_factory.mktemp("delivering")
     traces: list[bytes] = []
+    key = token_urlsafe(32)  # the documented one is in every stack's knowledge
     with (
         running_forge(folder / "forge") as forge,
-        _speaking(_GREETING) as provider,
+        _speaking(_GREETING, key) as provider,
         _collecting(traces) as collector,
     ):
         secrets = {
-            "ANTHROPIC_API_KEY": TEST_KEY,
+            "ANTHROPIC_API_KEY": key,
             "GIT_CREDENTIALS": forge.credentials(),
             "JWT_SECRET_KEY": token_urlsafe(48),
         }
@@ -231,9 +231,9 @@ _GREETING = ROOT / "libs/common/src/worksite/common/testing/messages_api/example
 
 
 @contextlib.contextmanager
-def _speaking(script: Path) -> Iterator[str]:
+def _speaking(script: Path, key: str) -> Iterator[str]:
     """The address of a server of the Messages API that follows a script."""
-    command = [sys.executable, "-m", "worksite.common.testing.messages_api", str(script)]
+    command = [sys.executable, "-m", "worksite.common.testing.messages_api", str(script), "--key", key]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:

@@ -26,7 +26,7 @@ def main() -> None:
     given = parser.parse_args()
     limits = Limits(given.requests_per_minute, given.input_tokens_per_minute, given.output_tokens_per_minute)
     try:
-        api = MessagesApi(_script(given.script), limits=limits)
+        api = MessagesApi(_script(given.script), keys={given.key: "default"}, limits=limits)
         with asyncio.Runner() as runner:
             runner.run(_serve(api, given.port))
     except KeyboardInterrupt:
@@ -38,12 +38,13 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="messages_api",
-        description=f"Speaks the Messages API from a script, on 127.0.0.1. It takes the key {TEST_KEY}. Prints what "
+        description="Speaks the Messages API from a script, on 127.0.0.1. Prints what "
         "belongs into ANTHROPIC_BASE_URL, then for each response a line of JSON: what it would be billed for.",
         epilog="The form of the script, with an example: docs/models.md",
     )
     parser.add_argument("script", type=Path, metavar="SCRIPT.json", help="what is said in which conversation")
     parser.add_argument("--port", type=int, default=0, help="default: any free one")
+    parser.add_argument("--key", default=TEST_KEY, help=f"the only one that it takes; default: {TEST_KEY}")
     limit = "what goes beyond is answered with 429; default: no limit"
     for what in ("requests", "input-tokens", "output-tokens"):
         said = f"{what.replace('-', ' ')} that it takes in a minute, for each model; {limit}"
