@@ -22,6 +22,8 @@ _STORE = "$NATS_MAX_STORE"
 """nats-server takes it from its environment."""
 _OPTIONAL = ("anthropic_api_key", "git_credentials")
 """Empty until somebody writes them: then there is no model, and no private repository."""
+_READABLE = 0o644
+"""Whatever the umask: a container's user is not who made the file, and the folder is shut to all others."""
 _OF_THEIR_OWN = {"gateway": ("issuer_key", "issuer_clients")}
 _COMMON = {
     "admin": ("anthropic_api_key",),
@@ -54,15 +56,15 @@ def _kept(path: Path, value: str) -> str:
     path.parent.mkdir(exist_ok=True)
     if not path.exists():
         write_private(path, value)
-    path.chmod(0o444)
+    path.chmod(_READABLE)
     return path.read_text()
 
 
 def _written(path: Path, text: str) -> None:
     """In place: a container that has the file goes on seeing it."""
     if not path.exists() or path.read_text() != text:
-        path.touch(0o644)
         path.write_text(text)
+    path.chmod(_READABLE)
 
 
 def _held(folder: Path, service: str) -> dict[str, str]:

@@ -62,11 +62,17 @@ def main() -> None:
 
 
 def build_what_is_missing() -> None:
-    """With PYTHON_IMAGE, where it is set."""
-    tagged = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
-    absent = [name for name in (*SERVICES, "cli") if f"worksite/{name}:0.1.0" not in tagged]
-    if absent:
-        subprocess.run([ROOT / "deploy" / "images" / "build.sh", *absent], check=True)
+    """Or is of another commit, or of files that were in none. With PYTHON_IMAGE, where it is set."""
+    head = subprocess.run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    wanted = [name for name in (*SERVICES, "cli") if revision(name) != head.stdout.strip()]
+    if wanted:
+        subprocess.run([ROOT / "deploy" / "images" / "build.sh", *wanted], check=True)
+
+
+def revision(name: str) -> str:
+    """The commit that an image is of; empty where there is no image."""
+    label = '{{index .Config.Labels "org.opencontainers.image.revision"}}'
+    return docker("image", "inspect", "--format", label, f"worksite/{name}:0.1.0", check=False)
 
 
 def prepared(folder: Path, *, vault: bool = False) -> Project:

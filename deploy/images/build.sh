@@ -7,7 +7,7 @@ python=${PYTHON:-.venv/bin/python}
 release=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 image=${PYTHON_IMAGE:-python:$release-slim}   # the same Python as that of the wheels
 version=$("$python" -c 'from importlib.metadata import version; print(version("worksite-common"))')
-revision=$(git rev-parse HEAD)
+revision=$(git rev-parse HEAD)$(git diff --quiet HEAD || echo -changed)   # wheels are made of the files that lie here
 wheels=.worksite/images/wheels
 declare -A files=(
     [gateway]="policies" [admin]="" [architect]="prompts blueprints" [builder]="prompts blueprints"

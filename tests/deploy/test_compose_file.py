@@ -162,6 +162,18 @@ def test_secrets_are_made_once_and_only_what_is_missing_is_made_later(tmp_path):
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
+@pytest.mark.parametrize("mask", [0o077, 0o027])
+def test_containers_may_read_what_a_strict_umask_would_hide(tmp_path, mask):
+    folder = tmp_path / "secrets"
+    before = os.umask(mask)
+    try:
+        make_missing(folder)
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*") if path.is_file()}
+    assert set(modes.values()) == {0o644}, modes
+
+
 def test_there_is_a_file_for_each_secret_of_the_file(tmp_path):
     made = make_secrets(tmp_path / "secrets")
     every = [FILE, *map(yaml.safe_load, OTHERS.values())]

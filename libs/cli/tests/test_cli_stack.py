@@ -247,7 +247,38 @@ def test_what_libraries_leave_behind_is_left_in_the_state(tmp_path):
     state = State(tmp_path)
     environ = {"HOME": "/home/me", "TMPDIR": "/elsewhere"}
     given = service_environment("rag", state, tmp_path, "nats://127.0.0.1:4222", 1, environ)
-    assert given["HOME"] == given["TMPDIR"] == str(tmp_path / "rag")
+    assert given["HOME"] == str(tmp_path / "rag")
+    assert given["TMPDIR"] == str(tmp_path / "rag" / "tmp")
+
+
+def test_copies_of_a_clients_repository_are_made_below_the_state(tmp_path):
+    """The architect unpacks the project to read it."""
+    given = service_environment("architect", State(tmp_path), tmp_path, "nats://127.0.0.1:4222", 1, {"TMPDIR": "/x"})
+    assert given["TMPDIR"] == str(tmp_path / "architect" / "tmp")
+
+
+@pytest.mark.asyncio
+async def test_what_a_killed_program_left_in_its_temporary_folder_is_gone_when_it_starts_again(tmp_path):
+    scratch, log = tmp_path / "tmp", Log()
+    scratch.mkdir()
+    (scratch / "of-an-earlier-stack").write_text("source")
+    code = f"""
+import os, pathlib, time
+print(sorted(os.listdir({str(scratch)!r})), flush=True)
+pathlib.Path({str(scratch)!r}, "project.bundle").write_text("source")
+print("working", flush=True)
+time.sleep(60)
+"""
+    supervisor = Supervisor(log)
+    running = program(code, scratch=scratch)
+    supervisor.start(running)
+    try:
+        await log.until("working")
+        os.kill(running.pid, signal.SIGKILL)
+        await log.until("working", times=2)
+    finally:
+        await supervisor.stop("p")
+    assert [line for _, line in log.lines if line.startswith("[")] == ["[]", "[]"]
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -9,7 +9,7 @@ import pytest_asyncio
 from worksite.common import subjects
 from worksite.common import worker as worker_module
 from worksite.common.bus import Bus, BusSettings, Envelope, consumer
-from worksite.common.errors import BusUnavailable, Fenced, Retryable, StepRefused
+from worksite.common.errors import BusUnavailable, Fenced, Retryable, StepRefused, StepWaits
 from worksite.common.ledger import MAX_FAILURES, Claim, Ledger
 from worksite.common.messages import Answer, BuildChange, DeadLetter, ImportProject, Question, StepResult
 from worksite.common.testing import examples
@@ -188,6 +188,14 @@ async def test_a_refusal_is_a_result_with_its_reason(bus, work):
     await send(bus)
     reply = StepResult.consume((await published(bus)).data).reply
     assert (reply.status, reply.data.code) == ("refused", "unknown_ref")
+
+
+@pytest.mark.asyncio
+async def test_what_somebody_can_mend_is_asked_and_no_failure(bus, work):
+    work(Calls(StepWaits("no_key", "the key is wrong", "set another")))
+    await send(bus)
+    reply = StepResult.consume((await published(bus)).data).reply
+    assert (reply.status, reply.data) == ("needs_input", Question(reason="the key is wrong", hint="set another"))
 
 
 @pytest.mark.asyncio

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from worksite.builder.domain.merge_requests import marker
 from worksite.builder.remote import RemoteUnavailable
-from worksite.builder.testing import TASK, Desk, Origin, answering, deliver_command, run_git
+from worksite.builder.testing import TASK, Desk, Origin, answering, deliver_command, import_command, run_git
 from worksite.builder.testing_forge import TOKEN, Forge, Hold, running_forge
-from worksite.common.errors import StepRefused
-from worksite.common.messages import Changeset, DeliverBranch, GitProject, NewProject
+from worksite.common.errors import StepRefused, StepWaits
+from worksite.common.messages import Changeset, DeliverBranch, Delivery, GitProject, NewProject
 
 pytestmark = pytest.mark.asyncio
 BRANCH = f"worksite/{TASK}"
@@ -471,6 +471,35 @@ async def test_a_new_project_without_a_remote_is_refused(desk: Desk, change: Cha
         await desk.deliver(deliver_command(NewProject(), await change()))
 
     assert refused.value.code == "no_remote"
+
+
+@pytest.mark.parametrize(
+    ("source", "delivery", "told"),
+    [
+        (GitProject(git_url="https://git.example.org/a/b"), MERGE, "GIT_CREDENTIALS has no token"),
+        (NewProject(), {"push": {"url": "file:///srv/app.git"}}, "file:// may not be used here"),
+        (NewProject(), {}, "has no git_url"),
+    ],
+)
+async def test_a_delivery_that_cannot_be_is_said_before_anything_is_cloned_or_built(
+    desk: Desk, source: GitProject | NewProject, delivery: dict[str, Any], told: str
+) -> None:
+    command = import_command(source, delivery=Delivery.model_validate(delivery))
+
+    with pytest.raises(StepWaits, match=told) as waits:
+        await desk.handle(command)
+
+    assert "ALLOW_FILE_PUSHES" in waits.value.hint
+    assert "GIT_CREDENTIALS" in waits.value.hint
+    assert desk.progress == []
+
+
+async def test_a_delivery_for_which_there_is_a_token_is_no_reason_to_wait(
+    desk: Desk, forge: Forge, remote: Path
+) -> None:
+    imported = await desk.import_git(forge.url(), delivery=Delivery(merge_request=True))
+
+    assert imported.base_sha == head(remote, "main")
 
 
 async def test_an_unreachable_remote_is_tried_until_the_deadline(

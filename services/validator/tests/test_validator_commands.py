@@ -68,6 +68,20 @@ def test_a_command_line_that_runs_nothing_of_the_project_is_no_exchange_with_it(
     assert (result.outcome, result.exchanges) == ("passed", 0)
 
 
+def test_an_import_behind_a_comma_is_an_exchange_with_the_project(case: Callable[..., Case]) -> None:
+    lines = "assert run('python', '-c', 'import json, calc; print(calc.ONE)').out == '1\\n'\nrun('echo', 'calc.py')"
+    result = case({"calc.py": "ONE = 1\n"}, lines)
+
+    assert (result.outcome, result.exchanges) == ("passed", 1), result.text
+
+
+def test_a_run_without_a_program_says_what_it_needs(case: Callable[..., Case]) -> None:
+    result = case({"tool.py": ""}, "run()")
+
+    assert result.outcome == "failed"
+    assert "run() needs a program" in result.text
+
+
 def test_an_interpreter_that_this_machine_lacks_says_nothing_about_the_candidate(examine_project: Examine) -> None:
     with pytest.raises(LauncherError):
         examine_project({"a.cbl": ""}, "def test_it(run):\n    run('no-such-interpreter', 'a.cbl')\n")

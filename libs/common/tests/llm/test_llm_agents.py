@@ -11,7 +11,7 @@ from typing import Literal
 import pytest
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Bus
-from worksite.common.errors import Permanent, StepRefused
+from worksite.common.errors import Permanent, StepRefused, StepWaits
 from worksite.common.llm import (
     Conversation,
     ModelRequest,
@@ -293,16 +293,31 @@ def test_an_agent_whose_work_is_to_edit_is_stuck_when_it_only_looks():
 @pytest.mark.parametrize(
     ("error", "code", "word"),
     [
-        (BudgetExceeded("task", "too dear"), "budget_exceeded", "too dear"),
         (ModelRequestRefused(400, "invalid_request_error", "prompt is too long"), "model_request_refused", "too long"),
         (UnknownPrice("no price"), "unknown_price", "no price"),
     ],
 )
 def test_what_no_further_try_can_help_is_told_to_the_client(error: Exception, code: str, word: str):
-    with pytest.raises(StepRefused) as refused, told_to_the_client():
+    with pytest.raises(StepRefused) as refused, told_to_the_client("http://models"):
         raise error
     assert refused.value.code == code
     assert word in refused.value.detail
+
+
+@pytest.mark.parametrize(
+    ("error", "named", "setting"),
+    [
+        (BudgetExceeded("task", "too dear"), "Too dear", "BUDGET_TASK_USD"),
+        (ModelRequestRefused(401, "authentication_error", "no"), "http://models", "ANTHROPIC_API_KEY"),
+        (ModelRequestRefused(403, "permission_error", "no"), "http://models", "ANTHROPIC_API_KEY"),
+        (ModelRequestRefused(429, "rate_limit_error", "spent"), "http://models", "ANTHROPIC_API_KEY"),
+    ],
+)
+def test_what_a_setting_mends_is_asked_and_ends_no_task(error: Exception, named: str, setting: str):
+    with pytest.raises(StepWaits) as waits, told_to_the_client("http://models"):
+        raise error
+    assert named in waits.value.detail
+    assert setting in waits.value.hint
 
 
 def test_a_prompt_is_known_by_the_hash_of_its_text(tmp_path):

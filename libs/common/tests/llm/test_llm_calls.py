@@ -73,6 +73,7 @@ class Step:
         self.terms = terms
         self.slept: list[float] = []
         self.ran: list[str] = []
+        self.told: list[str] = []
         self.costs = Costs()
         self.owner = 0
 
@@ -87,6 +88,9 @@ class Step:
         async def holds() -> bool:
             return self.owner == holder
 
+        async def tell(line: str) -> None:
+            self.told.append(line)
+
         given: dict[str, Any] = {"governor": Governor(on, {}), "now": lambda: NOW, "sleep": sleep} | self.terms
         place = Place(TENANT, self.task, "builder", "2-build")
         calls = StepCalls(
@@ -95,6 +99,7 @@ class Step:
             Budgets(on, self.limits, TENANT, self.task, "2-build"),
             self.costs,
             self.task,
+            tell,
         )
         await calls.open()
         return calls
@@ -439,6 +444,29 @@ async def test_a_try_that_brought_nothing_and_cost_nothing_is_tried_again_for_fr
     assert step.slept[1] >= 7
     (use,) = step.costs.uses
     assert (use.calls, use.wasted) == (1, 0)
+
+
+@pytest.mark.asyncio
+async def test_what_a_call_waits_for_is_said_once_per_change_and_by_whom(bus: Bus) -> None:
+    refused = ModelUnavailable("connection", "Connection refused")
+    model = ScriptedModel(script(1), [refused, refused, trouble("overloaded")])
+    step = Step(bus, model, server="http://models:8088")
+    await step.run()
+    assert step.told == [
+        "waiting for the model's provider at http://models:8088: Connection refused; trying again",
+        "waiting for the model's provider at http://models:8088: overloaded: as planned; trying again",
+        "the model's provider at http://models:8088 answers again",
+    ]
+
+
+@pytest.mark.asyncio
+async def test_a_step_that_is_handed_back_says_what_was_tried(bus: Bus) -> None:
+    refused = ModelUnavailable("connection", "Connection refused")
+    step = Step(bus, ScriptedModel(script(1), [refused] * 5), server="http://models:8088")
+    with pytest.raises(ModelUnavailable):
+        await step.run()
+    assert len(step.told) == 2
+    assert step.told[-1].endswith("Connection refused; tried 5 times; the step is taken up again in a while")
 
 
 @pytest.mark.asyncio

@@ -15,6 +15,7 @@ from worksite.common.messages import (
     ArtifactRef,
     DeliverBranch,
     Delivery,
+    ImportProject,
     PlannedDelivery,
     Push,
     ReplyData,
@@ -54,6 +55,13 @@ class Delivering:
         for answer in answers:
             assert self.happens(self.samples.result(self.state.commands[0], answer))
         return self
+
+
+def test_the_first_step_is_told_of_the_delivery_so_that_it_can_say_at_once_what_stands_in_its_way(samples: Any) -> None:
+    [command] = Delivering(samples).state.commands
+
+    assert isinstance(command, ImportProject)
+    assert command.delivery == DELIVERY
 
 
 @pytest.mark.parametrize("route", ["feature", "fix"])
@@ -104,7 +112,10 @@ def test_a_refused_delivery_fails_the_task_and_keeps_what_passed(samples: Any) -
     told = Delivering(samples).answered(None, None, None, None)
     told.happens(samples.result(told.state.commands[0], samples.problem(), "refused"))
 
-    assert (told.state.status, told.state.problem) == ("failed", samples.problem())
+    assert told.state.problem
+    assert (told.state.status, told.state.problem.code) == ("failed", samples.problem().code)
+    assert told.state.problem.detail.startswith(samples.problem().detail)
+    assert "'worksite apply' puts it into a repository" in told.state.problem.detail
     assert (told.state.changeset, told.state.judgement) == (samples.changeset(), samples.judgement())
 
 

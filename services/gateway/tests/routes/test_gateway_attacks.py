@@ -23,6 +23,7 @@ from worksite.common.http_protocol import Bounds
 from worksite.gateway import body, openapi
 from worksite.gateway.domain.heads import MAX_HEADERS, fault_of
 from worksite.gateway.domain.principal import ROLES
+from worksite.gateway.routes import tokens
 
 pytestmark = pytest.mark.asyncio
 Mint = Callable[..., str]
@@ -269,6 +270,8 @@ async def test_a_body_that_trickles_in_is_given_up(server: Server, monkeypatch: 
     json_paths = ("/v1/tasks", "/v1/search", "/v1/route/explain")
     answers = [await slow(path, "application/json") for path in json_paths]
     answers.append(await slow("/mcp", "application/json"))
+    monkeypatch.setattr(body, "_BODY_SECONDS", 600)
+    monkeypatch.setattr(tokens, "_BODY_SECONDS", 0.2)
     answers.append(await slow("/oauth/token", "application/x-www-form-urlencoded"))
 
     assert {(answer.status, answer.slug) for answer in answers} == {(408, "too-slow")}

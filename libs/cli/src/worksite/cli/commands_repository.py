@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from worksite.cli.repository.bundle import LocalRepository
 from worksite.cli.repository.criteria import CriteriaFile
 from worksite.cli.repository.git import RepositoryError
 from worksite.cli.session import Session, StackOptions, on_some_stack
+from worksite.cli.workplace import workplace
 
 _BUNDLE = "branch.bundle"
 
@@ -49,7 +49,7 @@ async def apply(application: Application, session: Session, stack: StackOptions)
         async with session.gateway() as gateway:
             view = await gateway.task(await tasks.resolve(gateway, application.task))
             _check(view, application)
-            return await _applied(gateway, view, application)
+            return await _applied(gateway, session, view, application)
 
     applied = await on_some_stack(session, stack, work)
     session.screen.tell(applied.said)
@@ -82,9 +82,11 @@ def _check(view: dict[str, Any], application: Application) -> None:
         raise RepositoryError(f"task {task} has made no branch")
 
 
-async def _applied(gateway: Gateway, view: dict[str, Any], application: Application) -> applying.Applied:
-    with tempfile.TemporaryDirectory(prefix="worksite-") as workplace:
-        bundle = Path(workplace, _BUNDLE)
+async def _applied(
+    gateway: Gateway, session: Session, view: dict[str, Any], application: Application
+) -> applying.Applied:
+    with workplace(session.state) as folder:
+        bundle = folder / _BUNDLE
         await asyncio.to_thread(bundle.write_bytes, await gateway.artifact(view["id"], _BUNDLE))
         offer = await applying.opened(bundle)
         wanted = applying.Wanted(offer, application.branch or offer.branch, application.switch)

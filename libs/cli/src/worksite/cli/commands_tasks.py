@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import tempfile
 import uuid
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from worksite.cli.client.gateway import Gateway
 from worksite.cli.client.refusals import GatewayError
 from worksite.cli.repository.bundle import Bundle, LocalRepository
 from worksite.cli.session import Session, StackOptions, on_some_stack
+from worksite.cli.workplace import workplace
 from worksite.common.messages import Criterion
 
 _REPORT = "report.md"
@@ -175,9 +175,9 @@ async def _bundled(submission: Submission, session: Session) -> AsyncGenerator[B
     if submission.repo is None:
         yield None
         return
-    with tempfile.TemporaryDirectory(prefix="worksite-") as workplace:
+    with workplace(session.state) as folder:
         repository = await LocalRepository.open(submission.repo)
-        bundle = await repository.bundle(Path(workplace), submission.ref, submission.base)
+        bundle = await repository.bundle(folder, submission.ref, submission.base)
         session.screen.say(f"{repository.top}: {bundle.head.short} at {bundle.head.commit[:12]}, {bundle.size}")
         if bundle.uncommitted:
             session.screen.say(

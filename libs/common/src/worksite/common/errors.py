@@ -16,6 +16,7 @@ WorksiteError
     ├── ArtifactMissing     no blob of that hash
     ├── ArtifactCorrupt     content and hash disagree
     ├── StepRefused         the agent will not do this step, with a reason for the client
+    │   └── StepWaits       … until somebody has mended what stands in the way
     ├── ModelRequestRefused a language model's provider will never take the request (this and below: llm/errors.py)
     ├── OutputRejected      a model's reply is not what was asked for
     ├── AgentStuck          a model at work goes in circles
@@ -89,3 +90,14 @@ class StepRefused(Permanent):
         super().__init__(detail)
         self.code = code
         self.detail = detail
+
+
+class StepWaits(StepRefused):
+    """It can be done once somebody has mended what the reason names: the task asks, and an answer has it tried again.
+
+    `hint`: what to do.
+    """
+
+    def __init__(self, code: str, detail: str, hint: str) -> None:
+        super().__init__(code, detail)
+        self.hint = hint

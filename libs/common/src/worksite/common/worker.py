@@ -28,6 +28,7 @@ from worksite.common.errors import (
     MalformedMessage,
     Retryable,
     StepRefused,
+    StepWaits,
     UnknownMessageType,
 )
 from worksite.common.ids import new_id
@@ -38,6 +39,7 @@ from worksite.common.messages import (
     Agent,
     AgentReply,
     Problem,
+    Question,
     ReplyData,
     ReplyStatus,
     StepCommand,
@@ -160,6 +162,8 @@ class Worker:
         started, costs = self._now(), Costs()
         try:
             reply = await self._fenced(claim, command, handler, costs)
+        except StepWaits as error:
+            reply = Reply(Question(reason=error.detail[:4000], hint=error.hint), "needs_input")
         except StepRefused as error:
             reply = _problem(error.code, error.detail, "refused")
         except (Retryable, Fenced):

@@ -16,14 +16,20 @@ from worksite.builder.changesets import Work, refuse_stale
 from worksite.builder.domain import merge_requests
 from worksite.builder.domain.credentials import Credential, chosen
 from worksite.builder.domain.remote_refs import HEADS, RemoteRefs
+from worksite.builder.domain.urls import check_url
 from worksite.builder.gitlab import GitLab
 from worksite.builder.remote import Limits, Remote
 from worksite.builder.repository import Repository
 from worksite.common.artifacts import Artifacts
-from worksite.common.errors import StepRefused
-from worksite.common.messages import Changeset, DeliverBranch, Delivered
+from worksite.common.errors import StepRefused, StepWaits
+from worksite.common.messages import Changeset, DeliverBranch, Delivered, GitProject, ImportProject
 
 Progress = Callable[[str], Awaitable[None]]
+_MEND_DELIVERY = (
+    "Whoever runs this system can allow it (ALLOW_FILE_PUSHES for file:// targets, a token in GIT_CREDENTIALS for "
+    "merge requests); then answer, and the task goes on. Or submit it again without the delivery: what passes is among "
+    "its artifacts, and 'worksite apply' puts it into a repository."
+)
 
 
 @dataclass(frozen=True)
@@ -38,14 +44,14 @@ class Deliverer:
 
     async def run(self, command: DeliverBranch) -> Delivered:
         """Raises StepRefused and RemoteUnavailable."""
-        url, branch = _remote(command), command.planned.branch
+        url, branch = _named(command.planned.remote), command.planned.branch
         credential = chosen(self.credentials, command.tenant, url)
         remote = Remote(url, self.limits, credential=credential)
         repository = await self._repository(command.changeset)
         if not command.delivery.merge_request:
             await self._push(remote, repository, command.changeset, branch)
             return Delivered(remote=url, branch=branch, head_sha=command.changeset.head_sha)
-        forge = self._forge(url, credential)
+        forge = GitLab(*_at_forge(url, credential), self.limits)
         target = _target(command, await remote.refs(repository))
         wanted = merge_requests.merge_request(command.changeset, branch, target, command.title, command.task)
         found = await forge.find(wanted)
@@ -89,17 +95,33 @@ class Deliverer:
                 "branch_taken", f"the remote has a branch {branch} with other work in it: choose another name"
             )
 
-    def _forge(self, url: str, credential: Credential | None) -> GitLab:
-        project = merge_requests.project_of(url, credential.api_url) if credential else None
-        if credential is None or not project:
-            raise StepRefused(
-                "no_credentials", "GIT_CREDENTIALS has no token for merge requests there that this tenant may use"
-            )
-        return GitLab(credential, project, self.limits)
+
+def check_plan(command: ImportProject, limits: Limits, credentials: Sequence[Credential]) -> None:
+    """What can be told of a delivery before any work is. Raises StepWaits: settings may be mended."""
+    if command.delivery is None:
+        return
+    cloned = command.source.git_url if isinstance(command.source, GitProject) else None
+    try:
+        url = _named(command.delivery.push.url or cloned)
+        check_url(url, limits.allow_file_urls)
+        if command.delivery.merge_request:
+            _at_forge(url, chosen(credentials, command.tenant, url))
+    except StepRefused as error:
+        raise StepWaits(error.code, f"What passes could not be delivered: {error.detail}.", _MEND_DELIVERY) from error
 
 
-def _remote(command: DeliverBranch) -> str:
-    if url := command.planned.remote:
+def _at_forge(url: str, credential: Credential | None) -> tuple[Credential, str]:
+    """The token for merge requests, and the project's path there."""
+    project = merge_requests.project_of(url, credential.api_url) if credential else None
+    if credential is None or not project:
+        raise StepRefused(
+            "no_credentials", "GIT_CREDENTIALS has no token for merge requests there that this tenant may use"
+        )
+    return credential, project
+
+
+def _named(url: str | None) -> str:
+    if url:
         return url
     raise StepRefused("no_remote", "the project has no git_url: say where to deliver it, as push.url")
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from worksite.builder.building import Builder
 from worksite.builder.coding import Modelling
-from worksite.builder.delivering import Deliverer
+from worksite.builder.delivering import Deliverer, check_plan
 from worksite.builder.importing import Importer
 from worksite.builder.merging import Merger
 from worksite.builder.remote import Limits, RemoteUnavailable
@@ -45,7 +45,10 @@ def handlers(
         allow_private_hosts=settings.allow_private_hosts,
     )
 
+    pushing = replace(limits, allow_file_urls=settings.allow_file_pushes)
+
     async def import_project(command: ImportProject, context: StepContext) -> Reply:
+        check_plan(command, pushing, latest(settings).credentials())
         if not isinstance(command.source, NewProject):
             uploaded = isinstance(command.source, UploadedProject)
             await context.progress("unpacking the upload" if uploaded else "cloning the repository")
@@ -65,7 +68,6 @@ def handlers(
     async def deliver_branch(command: DeliverBranch, context: StepContext) -> Reply:
         async with workplaces.attempt(command.task, command.step) as workplace, _patience(command, now):
             credentials = latest(settings).credentials()
-            pushing = replace(limits, allow_file_urls=settings.allow_file_pushes)
             deliverer = Deliverer(workplace, context.artifacts, context.progress, pushing, credentials)
             return Reply(await deliverer.run(command))
 

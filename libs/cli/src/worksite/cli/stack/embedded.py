@@ -20,6 +20,7 @@ from worksite.cli.stack.errors import NotReady, StateInUse, explained
 from worksite.cli.stack.ports import chosen_port
 from worksite.cli.stack.state import PROVISIONER, State, write_private
 from worksite.cli.stack.supervisor import CannotStart, Program, Supervisor
+from worksite.cli.workplace import sweep
 from worksite.common.bus import Bus, BusSettings, provision
 from worksite.common.errors import BusUnavailable, Permanent
 from worksite.common.llm.settings import ModelSettings
@@ -133,6 +134,7 @@ async def _started(state: State, project_root: Path, ports: Ports, supervisor: S
             state.description.unlink(missing_ok=True)  # of a stack that was killed
             disk.check(state.root, disk.free_bytes(state.root))
             state.prepare()
+            sweep(state.root)
             return await _start(state, project_root, ports, supervisor)
     except (BusUnavailable, Permanent) as error:
         raise NotReady(f"the message bus cannot be set up: {error}") from error
@@ -154,7 +156,7 @@ async def _start(state: State, project_root: Path, ports: Ports, supervisor: Sup
         port = {"gateway": gateway, "admin": admin}.get(service) or free_port()
         environment = service_environment(service, state, project_root, nats_url, port, os.environ)
         argv = [sys.executable, "-m", f"worksite.{service}.main"]
-        supervisor.start(Program(service, argv, environment, _grace_seconds()))
+        supervisor.start(Program(service, argv, environment, _grace_seconds(), state.scratch(service)))
         health[service] = f"http://127.0.0.1:{port}/readyz"
     await _ready(health, supervisor)
     stack = Stack(
@@ -223,8 +225,9 @@ def service_environment(
         "validator": prompts | {"WHEELHOUSE_DIR": str(state.wheelhouse)},
         "rag": blueprints | {"KNOWLEDGE_DIRS": str(root / "docs")},
     }
-    # ONNX Runtime leaves a file of its telemetry, .ses, where temporary files go.
-    kept = {"TMPDIR": str(state.of(service))} if service == "rag" else {}
+    # Copies of clients' repositories are among the temporary files, and what libraries leave (ONNX Runtime: .ses). The
+    # sandbox user may not reach the state, and the probe's sockets need short addresses: the validator keeps to ours.
+    kept = {} if service == "validator" else {"TMPDIR": str(state.scratch(service))}
     given = {name: environ[name] for name in (*_INHERITED, *_options(service, environ)) if name in environ}
     return wiring | own[service] | given | kept
 

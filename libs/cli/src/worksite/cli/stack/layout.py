@@ -10,7 +10,7 @@ FORMAT = 1
 FORMAT_FILE = "format"
 _OURS = {FORMAT_FILE, "nats", "wheelhouse"}
 """A directory with any of these was made by Worksite: the first number came after the first directories."""
-_NEUTRAL = {"lock", "stack.json", "worksite.log"}
+_NEUTRAL = {"cli", "lock", "stack.json", "worksite.log"}
 
 
 def problem(root: Path) -> str | None:

@@ -57,6 +57,10 @@ class State:
         """The private directory of one service."""
         return self.root / service
 
+    def scratch(self, service: str) -> Path:
+        """Where it keeps temporary files."""
+        return self.of(service) / "tmp"
+
     def lock(self) -> int:
         """Held for the life of a stack, by its programs too. Raises StateInUse, StateUnusable."""
         with explained(self.root):

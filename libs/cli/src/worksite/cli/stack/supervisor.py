@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _FIRST_RESTART_SECONDS, _LAST_RESTART_SECONDS = 0.3, 10.0
@@ -28,6 +30,8 @@ class Program:
     argv: Sequence[str]
     env: Mapping[str, str]
     grace_seconds: float = 15.0
+    scratch: Path | None = None
+    """A folder of its own, emptied before each start: whatever it leaves when it is killed is of no use."""
     pid: int | None = None
     restarts: int = 0
     last_end: str = ""
@@ -114,6 +118,8 @@ class Supervisor:
                 await asyncio.wait_for(program.stopping.wait(), delay)
 
     async def _run_once(self, program: Program) -> tuple[int, str]:
+        if program.scratch:
+            await asyncio.to_thread(_emptied, program.scratch)
         process = await asyncio.create_subprocess_exec(
             *program.argv,
             env=dict(program.env),
@@ -149,6 +155,11 @@ class Supervisor:
         if not self.failed.done():
             reason = reason.removeprefix(f"{program.name}: ")
             self.failed.set_exception(CannotStart(f"{program.name} cannot start: {reason}"))
+
+
+def _emptied(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _how(status: int) -> str:

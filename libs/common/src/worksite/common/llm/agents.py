@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from worksite.common.errors import StepRefused
+from worksite.common.errors import StepRefused, StepWaits
 from worksite.common.llm.calls import StepCalls
 from worksite.common.llm.circles import Attention
 from worksite.common.llm.conversation import (
@@ -36,6 +36,8 @@ from worksite.common.llm.surrogates import spelled
 log = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
 _MAX_RESULT_CHARACTERS = 30_000
+_GOES_ON = "Then answer, and the task goes on: this step is begun anew."
+_OTHER_KEY = f"Whoever runs this system can mend ANTHROPIC_API_KEY, its account, or ANTHROPIC_BASE_URL. {_GOES_ON}"
 
 
 class ToolFailed(Exception):
@@ -103,7 +105,7 @@ class Agent(Generic[M]):
         Raises StepRefused for whatever trying again cannot help, ModelUnavailable, Fenced, BusUnavailable.
         """
         offered = tuple(tool.offered for tool in self.tools)
-        with told_to_the_client():
+        with told_to_the_client(self.calls.server):
             return await self._work(request.model_copy(update={"tools": offered, "output": schema_of(self.answer)}))
 
     async def _work(self, request: ModelRequest) -> M:
@@ -159,13 +161,18 @@ class Agent(Generic[M]):
 
 
 @contextlib.contextmanager
-def told_to_the_client() -> Generator[None]:
-    """What no further try can help becomes a refusal in words for the client."""
+def told_to_the_client(server: str) -> Generator[None]:
+    """What no further try can help becomes a refusal in words for the client; what a person can mend, a question.
+    `server`: where the models are."""
     try:
         yield
     except BudgetExceeded as error:
-        raise StepRefused("budget_exceeded", str(error)) from error
+        hint = f"Whoever runs this system can raise BUDGET_{error.scope.upper()}_USD. {_GOES_ON}"
+        raise StepWaits("budget_exceeded", _sentence(str(error)), hint) from error
     except ModelRequestRefused as error:
+        if error.is_about_our_account:
+            detail = f"The language model at {server} cannot be used: {error}."
+            raise StepWaits("model_request_refused", detail, _OTHER_KEY) from error
         raise StepRefused("model_request_refused", f"the language model cannot be used: {error}") from error
     except OutputRejected as error:
         code = "model_refused" if error.reason == "refusal" else "unusable_answer"
@@ -173,6 +180,10 @@ def told_to_the_client() -> Generator[None]:
     except (AgentStuck, UnknownPrice) as error:
         code = "agent_stuck" if isinstance(error, AgentStuck) else "unknown_price"
         raise StepRefused(code, str(error)) from error
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _unreadable(use: ToolUse) -> ToolResult:

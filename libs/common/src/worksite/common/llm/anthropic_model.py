@@ -48,6 +48,12 @@ class AnthropicModel:
             open_telemetry=False,  # our span says what a call cost; two for one call would count it twice
         )
 
+    @property
+    def server(self) -> str:
+        """Where it is, for people: without what may be secret in an address."""
+        url = self._client.base_url
+        return f"{url.scheme}://{url.host}{f':{url.port}' if url.port else ''}"
+
     def rekey(self, api_key: SecretStr) -> None:
         """Calls from now on use this key; those under way end with the one that they began with."""
         self._key = self._client.api_key = api_key.get_secret_value()

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -40,7 +41,14 @@ _BYTES_PER_TOKEN = 3.0
 _COUNT_MARGIN = Decimal("1.1")
 _UNSENT = frozenset({"rate_limited", "overloaded", "server_error", "connection"})
 """Troubles that cost nothing unless the reply had begun."""
+_WORTH_TELLING_SECONDS = 2.0
 M = TypeVar("M", bound=Model)
+Tell = Callable[[str], Awaitable[None]]
+"""Takes a line for the person who waits."""
+
+
+async def _nobody(_: str) -> None:
+    """Listens."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,8 @@ class Terms:
     patience_seconds: float = 120.0
     """How long a call waits for its moment before the step is handed back."""
     provider: str = "anthropic"
+    server: str = "an unnamed address"
+    """Where it is, as people are told."""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     chance: random.Random = field(default_factory=random.Random)
@@ -73,11 +83,19 @@ class _Try:
 class StepCalls:
     """The calls of one step, in order. Make it anew whenever the step is taken up, and `open` it first."""
 
-    def __init__(self, terms: Terms, journal: Journal, budgets: Budgets, costs: Costs, task: str) -> None:
-        """Fills in `costs`, for the step's result."""
+    def __init__(
+        self, terms: Terms, journal: Journal, budgets: Budgets, costs: Costs, task: str, tell: Tell = _nobody
+    ) -> None:
+        """Fills in `costs`, for the step's result. `tell`: what a call waits for, whenever that changes."""
         self._terms, self._journal, self._budgets, self._task = terms, journal, budgets, task
         self._costs = costs
         self._last: tuple[int, Usage] | None = None
+        self._tell, self._waits_for = tell, ""
+
+    @property
+    def server(self) -> str:
+        """Where the models are, for people."""
+        return self._terms.server
 
     async def open(self) -> None:
         """Read the journal; settle what an earlier holder did not, at its worst where nobody knows what came of it.
@@ -133,15 +151,30 @@ class StepCalls:
             name = f"{self._journal.holder}.{self._journal.position}.{tried}"
             attempt = _Try(request, name, self._terms.now(), charges)
             try:
-                return await self._tried(attempt, heard)
+                made = await self._tried(attempt, heard)
             except ModelUnavailable as error:
                 wait = self._terms.retries.wait_after(error, tried, self._terms.chance)
+                await self._told(error, tried, wait)
                 if wait is None:
                     for charge in charges:
                         self._costs.add(charge)
                     raise
                 await self._terms.sleep(wait)
+            else:
+                await self._waits("")
+                return made
         raise AssertionError("the last try ends in a reply or in an error")
+
+    async def _told(self, error: ModelUnavailable, tried: int, wait: float | None) -> None:
+        reason = f"waiting for the model's provider at {self.server}: {error.reason}"
+        tries = f"tried {tried} times; the step is taken up again in a while"
+        await self._waits(reason, f"; {tries if wait is None else 'trying again'}", again=wait is None)
+
+    async def _waits(self, reason: str, more: str = "", *, again: bool = False) -> None:
+        """Told once per change."""
+        if reason != self._waits_for or again:
+            await self._tell(f"{reason}{more}" if reason else f"the model's provider at {self.server} answers again")
+        self._waits_for = reason
 
     async def _tried(self, attempt: _Try, heard: Heard | None) -> tuple[JournaledCall, Pass]:
         """A call that is cancelled counts at its worst: nobody knows whether it is billed."""
@@ -181,10 +214,18 @@ class StepCalls:
         started = time.monotonic()
         try:
             return await self._terms.governor.admit(
-                request.model, self._expected_input(request), request.max_tokens, self._terms.patience_seconds
+                request.model,
+                self._expected_input(request),
+                request.max_tokens,
+                self._terms.patience_seconds,
+                partial(self._held_back, request.model),
             )
         finally:
             genai.waited(request.model, time.monotonic() - started)
+
+    async def _held_back(self, model: str, seconds: float) -> None:
+        if seconds >= _WORTH_TELLING_SECONDS:
+            await self._tell(f"waiting {seconds:.0f} s: {model} at {self.server} is kept to its pace")
 
     async def _without_reply(self, attempt: _Try, given: Pass, worst: int, error: ModelUnavailable) -> None:
         """Free; or its prompt is known and its output is not; or nothing is known, and it counts at its worst."""
@@ -270,15 +311,21 @@ class ModelCalls:
     async def of(self, command: StepCommand, context: StepContext) -> StepCalls:
         """The calls of the step that is being handled. Raises BusUnavailable, MalformedMessage."""
         place = Place(command.tenant, command.task, self.service, command.step)
-        return await self.at(place, context.artifacts, context.costs, context.holder, context.holds)
+        return await self.at(place, context.artifacts, context.costs, context.holder, context.holds, context.progress)
 
     async def at(
-        self, place: Place, artifacts: Artifacts, costs: Costs, holder: str, holds: Callable[[], Awaitable[bool]]
+        self,
+        place: Place,
+        artifacts: Artifacts,
+        costs: Costs,
+        holder: str,
+        holds: Callable[[], Awaitable[bool]],
+        tell: Tell = _nobody,
     ) -> StepCalls:
         """The calls of a step that is no agent's. Raises BusUnavailable, MalformedMessage."""
         journal = Journal(self.bus, artifacts, place, holder, holds)
         budgets = Budgets(self.bus, self.limits, place.tenant, place.task, place.step)
-        calls = StepCalls(self.terms, journal, budgets, costs, place.task)
+        calls = StepCalls(self.terms, journal, budgets, costs, place.task, tell)
         await calls.open()
         return calls
 

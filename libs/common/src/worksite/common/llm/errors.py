@@ -27,6 +27,7 @@ class ModelUnavailable(Retryable):
     ) -> None:
         super().__init__(f"{trouble}: {detail}")
         self.trouble: Trouble = trouble
+        self.reason = detail if trouble == "connection" else f"{trouble.replace('_', ' ')}: {detail}"
         self.retry_after_seconds = retry_after_seconds
         self.response_id = response_id
         self.usage = usage
@@ -43,6 +44,11 @@ class ModelRequestRefused(Permanent):
         self.status = status
         self.kind = kind
         self.request_id = request_id
+
+    @property
+    def is_about_our_account(self) -> bool:
+        """The key is wrong or may not, or the account has spent what it may: another key or some money mends it."""
+        return self.status in (401, 402, 403, 429)
 
 
 class OutputRejected(Permanent):

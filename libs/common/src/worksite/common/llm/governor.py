@@ -22,6 +22,7 @@ LONGEST_PAUSE_SECONDS = 60.0
 _NOT_OF_A_KEY = re.compile(r"[^a-zA-Z0-9_-]")
 _ATTEMPTS = 60
 _PAUSE_SECONDS = 0.02
+Waiting = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,11 @@ class Governor:
         self._clock, self._sleep = clock, sleep
         self._turns = {model: asyncio.Lock() for model in limits}
 
-    async def admit(self, model: str, input_tokens: int, max_tokens: int, patience_seconds: float) -> Pass:
-        """Waits for this call's moment. `input_tokens`: expected not to come from the cache.
+    async def admit(
+        self, model: str, input_tokens: int, max_tokens: int, patience_seconds: float, waiting: Waiting | None = None
+    ) -> Pass:
+        """Waits for this call's moment. `input_tokens`: expected not to come from the cache. `waiting` is told how
+        many seconds it will be.
 
         Raises ModelUnavailable where the moment is too far away; then nothing is taken. Raises BusUnavailable.
         """
@@ -72,6 +76,8 @@ class Governor:
         await self._change(model, admitted)
         try:
             if waits[-1] > 0:
+                if waiting:
+                    await waiting(waits[-1])
                 await self._sleep(waits[-1])
         except BaseException:  # cancelled: the moment is somebody else's
             await self._change(model, lambda pace: pace.returned(limits, input_tokens, expected[-1]))

@@ -26,6 +26,8 @@ _BY_TYPE: Final[dict[str, Trouble]] = {
 }
 _BY_STATUS: Final[dict[int, Trouble]] = {408: "timeout", 409: "server_error", 429: "rate_limited", 529: "overloaded"}
 _ABOUT_THE_KEY = frozenset({401, 403})
+_LAYERS = 10
+"""Of errors around the operating system's."""
 _SPENT = "spend_limit_reached"
 """How the codes end that say that an account has spent what it may: told as 429, and not over in a minute."""
 
@@ -37,8 +39,19 @@ def translated(error: Exception, reply: StreamedReply, key: str) -> WorksiteErro
     if isinstance(error, anthropic.APITimeoutError | httpx2.TimeoutException):
         return reply.trouble("timeout", "the server fell silent")
     if isinstance(error, anthropic.APIConnectionError):
-        return reply.trouble("connection", type(error.__cause__ or error).__name__)
+        return reply.trouble("connection", _system_says(error) or type(error.__cause__ or error).__name__)
     return reply.trouble("broken_stream" if isinstance(error, httpx2.HTTPError) else "malformed", type(error).__name__)
+
+
+def _system_says(error: BaseException | None) -> str | None:
+    """Why there is no connection, in the operating system's own words, which hold nothing of ours."""
+    for _ in range(_LAYERS):
+        if error is None:
+            break
+        if isinstance(error, OSError) and error.errno is not None and error.strerror:
+            return error.strerror
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _status(error: anthropic.APIStatusError, reply: StreamedReply, key: str) -> WorksiteError:

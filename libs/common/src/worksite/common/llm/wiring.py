@@ -46,6 +46,7 @@ async def model_calls(
 
     secrets.on_change("anthropic_api_key", model.rekey)
     try:
-        yield ModelCalls(bus, service, Terms(model, prices, Governor(bus, settings.paces)), settings.budgets)
+        terms = Terms(model, prices, Governor(bus, settings.paces), server=model.server)
+        yield ModelCalls(bus, service, terms, settings.budgets)
     finally:
         await model.close()

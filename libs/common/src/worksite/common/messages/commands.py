@@ -32,6 +32,9 @@ class ImportProject(StepCommand):
     source: ProjectSource
     review_base: str | None = Field(default=None, description="review: compare with this ref")
     review: bool = Field(default=False, description="also emit the Changeset that is to be judged")
+    delivery: Delivery | None = Field(
+        default=None, description="planned for what passes; said before any work where it cannot be done"
+    )
 
 
 class DesignSpec(StepCommand):

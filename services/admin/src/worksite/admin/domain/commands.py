@@ -109,7 +109,9 @@ def _message(state: TaskState, action: Action, step: str) -> Command:
 
 def _import(state: TaskState, common: _Common) -> ImportProject:
     review = state.route.route == "review"
-    return ImportProject(**common, source=state.project, review=review, review_base=state.options.base)
+    return ImportProject(
+        **common, source=state.project, review=review, review_base=state.options.base, delivery=state.options.deliver
+    )
 
 
 def _design(state: TaskState, common: _Common) -> DesignSpec:

@@ -40,6 +40,10 @@ from worksite.common.messages import (
 from worksite.common.messages.replies import Action
 
 TIME_TO_APPROVE = timedelta(days=7)
+_KEPT = (
+    "The work has passed and is not lost: it is among the task's artifacts, "
+    "and 'worksite apply' puts it into a repository."
+)
 _OVER_HTTP = "over HTTP project.upload or project.git_url"
 _OTHERWISE = "Or answer with route feature to have something built, with route question to have it answered."
 _ENDED = {
@@ -145,6 +149,9 @@ def _answered(state: TaskState, result: StepResult, time_to_approve: timedelta) 
             return _taken_up(state, result.step, data, time_to_approve)
         case "needs_input", Question() as question:
             return stopping.waiting(state, question)
+        case "refused" | "failed", Problem() as problem if action_of(result.step) == "deliver":
+            kept = f"{problem.detail.rstrip('.')}. {_KEPT}"
+            return stopping.failed(state, problem.model_copy(update={"detail": kept}))
         case "refused" | "failed", Problem() as problem:
             return stopping.failed(state, problem)
         case _:

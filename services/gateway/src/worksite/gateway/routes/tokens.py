@@ -6,6 +6,7 @@ only a body that is too large, or one request too many, never gets that far.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -19,6 +20,7 @@ from worksite.gateway.gateway import Gateway, GatewayOf
 router = APIRouter(tags=["tokens"])
 
 _MAX_FIELDS = 20
+_BODY_SECONDS = 5.0
 _FORM_SCHEMA = {
     "type": "object",
     "required": ["grant_type"],
@@ -62,7 +64,7 @@ _CACHED = {"Cache-Control": "public, max-age=300"}
 async def issue(request: Request, gateway: GatewayOf) -> Response:
     """Client credentials (RFC 6749 section 4.4): HTTP Basic or form fields in, a token for 15 minutes out."""
     gateway.rate_limiter.admit_stranger(request)
-    body = await request.body()
+    body = await _body(request)
     try:
         require_media_type(request, FORM)
         form = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=_MAX_FIELDS)
@@ -70,6 +72,15 @@ async def issue(request: Request, gateway: GatewayOf) -> Response:
         return _invalid_request(f"Send a form: {FORM}, in UTF-8, with {_MAX_FIELDS} fields at most")
     answer = _issuer(gateway).answer(TokenRequest(request.headers, tuple(form)))
     return JSONResponse(answer.body, answer.status, answer.headers)
+
+
+async def _body(request: Request) -> bytes:
+    """Whoever asks is a stranger yet, and may not hold a connection for long."""
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            return await request.body()
+    except TimeoutError:
+        raise problems.too_slow(_BODY_SECONDS) from None
 
 
 def _invalid_request(description: str) -> JSONResponse:

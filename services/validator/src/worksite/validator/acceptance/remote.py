@@ -151,6 +151,8 @@ class Project:
         self._id: int | None = None
 
     def __call__(self, *argv: str, stdin: str | bytes = b"", env: Mapping[str, str] | None = None) -> Finished:
+        if not argv:
+            raise TypeError("run() needs a program, such as run('python', '-m', 'package')")
         if self._id is None:
             self._id = self._channel.ask({"op": "open", "env": {}})
         data = stdin.encode() if isinstance(stdin, str) else stdin

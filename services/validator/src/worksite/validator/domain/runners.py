@@ -34,7 +34,7 @@ _RUNNERS: Mapping[str, tuple[str, ...]] = {
 _INTERPRETERS = ("sh", "bash", "dash", "ksh", "zsh", ".", "source", "python", "python3", "node", "perl", "php", "ruby")
 OF_PYTHON = sys.stdlib_module_names | {"sitecustomize", "usercustomize"}
 """Modules that come with Python, and those that it imports at its start where there are some."""
-_BEFORE = ("if", "then", "else", "elif", "while", "until", "do", "!", "{", "exec", "time")
+BEFORE_A_PROGRAM = ("if", "then", "else", "elif", "while", "until", "do", "!", "{", "exec", "time")
 """What may stand before a program on a shell's line."""
 
 
@@ -63,7 +63,7 @@ def module_found_first(command: Iterable[str], name: str) -> str | None:
 
 def _run_by(line: str) -> Iterator[str]:
     for simple in re.split(r"[;&|()`\n]+", line):
-        program, *given = [*dropwhile(lambda word: word in _BEFORE, simple.replace("<", " ").split()), ""]
+        program, *given = [*dropwhile(lambda word: word in BEFORE_A_PROGRAM, simple.replace("<", " ").split()), ""]
         yield program
         if program.rpartition("/")[2] in _INTERPRETERS:
             yield from [word for word in given if not word.startswith("-")][:1]
