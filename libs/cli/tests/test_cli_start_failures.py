@@ -269,7 +269,8 @@ async def test_a_command_that_is_asked_to_end_tidies_up(name):
 
 
 def test_a_failed_start_points_to_the_doctor(tmp_path):
-    (tmp_path / "blueprints").mkdir()
+    for folder in ("blueprints", "policies"):
+        (tmp_path / folder).mkdir()
     (tmp_path / "s").write_text("")
     result = CliRunner().invoke(app, ["up", "--state", str(tmp_path / "s"), "--root", str(tmp_path)])
     assert result.exit_code == 1

@@ -57,7 +57,7 @@ async def test_a_file_url_is_refused_unless_it_is_allowed(desk: Desk, origin: Or
     origin.commit(a__txt="one")
     desk.options["allow_file_urls"] = False
 
-    with pytest.raises(StepRefused, match="file:// is not among"):
+    with pytest.raises(StepRefused, match="file:// may not be used here"):
         await desk.import_git(origin.url)
 
 
