@@ -39,9 +39,9 @@ from worksite.rag.reranker import SHIPPED as SHIPPED_RERANKER
 from worksite.rag.reranker import CrossEncoder
 from worksite.rag.reranking import Reranking
 from worksite.rag.search import CANDIDATES, SearchEngine
-from worksite.rag.sparse import SparseEncoder
 from worksite.rag.store import VectorStore
 from worksite.rag.stores.edge import open_edge_store
+from worksite.rag.stores.sparse import SparseEncoder
 
 CORES = 2
 TICK_SECONDS = 0.005

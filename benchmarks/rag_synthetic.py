@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from worksite.rag.domain.documents import Document, Passage, Point, SparseVector
 from worksite.rag.embedder import SHIPPED, Embedder
-from worksite.rag.sparse import AVERAGE_TERMS, SparseEncoder
+from worksite.rag.stores.sparse import AVERAGE_TERMS, SparseEncoder
 
 BATCH = 500
 CHUNKS_OF_A_DOCUMENT = 20

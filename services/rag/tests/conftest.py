@@ -33,8 +33,8 @@ from worksite.rag.index import Indexer
 from worksite.rag.keeper import Keeper
 from worksite.rag.reranker import SHIPPED as SHIPPED_RERANKER
 from worksite.rag.reranker import CrossEncoder
-from worksite.rag.sparse import SparseEncoder
 from worksite.rag.stores.edge import EdgeStore, open_edge_store
+from worksite.rag.stores.sparse import SparseEncoder
 
 FINGERPRINT = "0123456789abcdef"
 RERANKER_WEIGHTS = Path(__file__).parents[1] / "tools" / "reranker-minilm-l6" / "model.safetensors"

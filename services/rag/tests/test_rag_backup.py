@@ -17,8 +17,8 @@ from worksite.rag.embedder import SHIPPED, Embedder
 from worksite.rag.embedding_cache import EmbeddingCache
 from worksite.rag.index import Indexer, manifest_of
 from worksite.rag.settings import EMBEDDINGS, RagSettings
-from worksite.rag.sparse import SparseEncoder
 from worksite.rag.stores.edge_indexes import EdgeIndexes
+from worksite.rag.stores.sparse import SparseEncoder
 
 pytestmark = pytest.mark.asyncio
 TEXT = "# Tokens\n\nThey are rotated.\n\n# Lifetime\n\nFifteen minutes.\n"

@@ -9,8 +9,8 @@ from worksite.rag.embedder import Embedder
 from worksite.rag.evaluation import DEPTH, ask_engine, index_collection
 from worksite.rag.index import Indexer
 from worksite.rag.search import SearchEngine
-from worksite.rag.sparse import SparseEncoder
 from worksite.rag.stores.edge import EdgeStore
+from worksite.rag.stores.sparse import SparseEncoder
 
 CORPUS = {
     "d1": "Refresh tokens are rotated on every use.",

@@ -24,9 +24,9 @@ from worksite.rag.index import Indexer, Unreadable, fingerprint_of
 from worksite.rag.lane import Lane
 from worksite.rag.parsing import CodeParser
 from worksite.rag.search import SearchEngine
-from worksite.rag.sparse import SparseEncoder
 from worksite.rag.store import VectorStore
 from worksite.rag.stores.edge import EdgeStore, open_edge_store
+from worksite.rag.stores.sparse import SparseEncoder
 
 
 async def indexed(store: VectorStore, tenant: str = SHARED_TENANT) -> set[str]:
@@ -238,7 +238,7 @@ from worksite.rag.backends.onnx import OnnxEmbedder
 from worksite.rag.domain.documents import Document
 from worksite.rag.embedder import SHIPPED
 from worksite.rag.index import Indexer
-from worksite.rag.sparse import SparseEncoder
+from worksite.rag.stores.sparse import SparseEncoder
 from worksite.rag.stores.edge import open_edge_store
 
 class DiesAt100(OnnxEmbedder):

@@ -21,9 +21,9 @@ from worksite.rag.domain.identity import chunk_ids
 from worksite.rag.domain.queries import SHARED_TENANT, Filters, RankFusion, Scope, SearchQuery
 from worksite.rag.reranking import Reranking
 from worksite.rag.search import SearchEngine
-from worksite.rag.sparse import SparseEncoder
 from worksite.rag.store import VectorStore
 from worksite.rag.stores.server import open_server_store
+from worksite.rag.stores.sparse import SparseEncoder
 
 pytestmark = pytest.mark.asyncio
 MAY = datetime(2026, 5, 1, tzinfo=UTC)

@@ -18,8 +18,8 @@ from worksite.rag.loading import load_reranker
 from worksite.rag.reranker import SHIPPED, Attempt, CrossEncoder, DeadlineExceeded
 from worksite.rag.reranking import Reranking
 from worksite.rag.search import SearchEngine
-from worksite.rag.sparse import SparseEncoder
 from worksite.rag.stores.edge import EdgeStore
+from worksite.rag.stores.sparse import SparseEncoder
 
 QUESTION = SearchQuery("how are passwords hashed?", Scope("acme"))
 GENEROUS = 60.0

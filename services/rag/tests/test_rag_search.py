@@ -12,8 +12,8 @@ from worksite.rag.domain.queries import SHARED_TENANT, Filters, Mode, RankFusion
 from worksite.rag.embedder import Embedder
 from worksite.rag.index import Indexer
 from worksite.rag.search import SearchEngine
-from worksite.rag.sparse import SparseEncoder
 from worksite.rag.stores.edge import EdgeStore
+from worksite.rag.stores.sparse import SparseEncoder
 
 ACME = Scope("acme")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from worksite.rag.sparse import AVERAGE_TERMS, SparseEncoder
+from worksite.rag.stores.sparse import AVERAGE_TERMS, SparseEncoder
 
 
 def test_term_ids_are_those_of_the_servers_bm25_model(encoder: SparseEncoder) -> None:

@@ -280,7 +280,6 @@ def _agent(service: Service, *asks: str) -> Permissions:
             *_bucket(LEDGER, f"{service}.>"),
             *_read_stream("EVENTS", event_subject("*", "*", service, "*", "result")),  # is what is there its own?
             *_objects(ARTIFACTS, write=True),
-            rpc_subject("rag", "search"),
             *asks,
         ),
         subscribe=(f"{inbox_prefix(service)}.>", "$SRV.>", f"{ROOT}.rpc.{service}.>"),
@@ -342,8 +341,9 @@ PERMISSIONS: dict[Service, Permissions] = {
         ),
         subscribe=(f"{inbox_prefix('admin')}.>", "$SRV.>", f"{ROOT}.rpc.admin.>"),
     ),
-    "architect": _agent("architect"),
-    "builder": _agent("builder", rpc_subject("validator", "check")),  # it runs nothing of a candidate's itself
+    "architect": _agent("architect", rpc_subject("rag", "search")),
+    # It runs nothing of a candidate's itself.
+    "builder": _agent("builder", rpc_subject("rag", "search"), rpc_subject("validator", "check")),
     "validator": _agent("validator"),
     "rag": Permissions(
         publish=(

@@ -26,9 +26,9 @@ from worksite.rag.embedding_cache import EmbeddingCache
 from worksite.rag.lane import Lane
 from worksite.rag.metrics import CHUNKS
 from worksite.rag.parsing import CodeParser
-from worksite.rag.sparse import VERSION as SPARSE_VERSION
-from worksite.rag.sparse import SparseEncoder
 from worksite.rag.store import VectorStore
+from worksite.rag.stores.sparse import VERSION as SPARSE_VERSION
+from worksite.rag.stores.sparse import SparseEncoder
 
 logger = logging.getLogger(__name__)
 

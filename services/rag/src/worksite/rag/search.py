@@ -20,8 +20,8 @@ from worksite.rag.embedder import Embedder
 from worksite.rag.lane import Lane
 from worksite.rag.reranker import DeadlineExceeded
 from worksite.rag.reranking import Reranking
-from worksite.rag.sparse import SparseEncoder
 from worksite.rag.store import Scores, VectorStore
+from worksite.rag.stores.sparse import SparseEncoder
 
 logger = logging.getLogger(__name__)
 

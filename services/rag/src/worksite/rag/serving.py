@@ -25,8 +25,8 @@ from worksite.rag.reconciling import remove_deleted
 from worksite.rag.reranking import Reranking
 from worksite.rag.search import SearchEngine
 from worksite.rag.settings import RagSettings
-from worksite.rag.sparse import SparseEncoder
 from worksite.rag.store import Indexes
+from worksite.rag.stores.sparse import SparseEncoder
 from worksite.rag.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
