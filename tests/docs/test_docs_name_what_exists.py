@@ -1,17 +1,22 @@
-"""Every command, path, setting, metric and make target that a document names exists."""
+"""Every command, path, module, setting, metric, message and make target that a document names exists."""
 
+import ast
 import importlib
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 import typer.main
 from worksite.cli.client.access import ClientSettings
 from worksite.cli.main import app
 from worksite.common.llm.settings import ModelSettings
 from worksite.common.settings import ServiceSettings
+from worksite.common.subjects import CONSUMERS, PERMISSIONS
+from worksite.common.subjects import ROOT as BUS
+from worksite.common.testing.examples import all_messages
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {
@@ -49,6 +54,10 @@ FOREIGN = {
     "TOKEN",
     "TASK",
 }
+# What examples call a file of somebody's, and modules of Python's own.
+NOT_OURS = {"a.py", "b.py", "test_calc.py", "acceptance/test_x.py", "sitecustomize.py", "unittest.py", "queue.py"}
+MESSAGES = {type(message).__name__ for message in all_messages()}
+COMMAND = typer.main.get_command(app)
 COMPOSE = set(re.findall(r"^([A-Z_]+)=", (ROOT / "deploy" / "compose" / ".env.example").read_text(), re.M))
 
 
@@ -108,16 +117,84 @@ def test_a_named_path_exists(document, path):
     assert (ROOT / path).exists() or (document.parent / path).exists()
 
 
-@pytest.mark.parametrize(("document", "command"), named(r"(?:^|\s|/)worksite ([a-z]+)\b"))
-def test_a_named_command_exists(document, command):
-    assert command in typer.main.get_command(app).commands
+def tracked(suffix: str) -> list[Path]:
+    """Below the folders that hold code; templates are somebody else's code."""
+    tops = ("benchmarks", "blueprints", "deploy", "libs", "services", "tests")
+    return [path.relative_to(ROOT) for top in tops for path in (ROOT / top).rglob(f"*{suffix}")]
+
+
+MODULES = tracked(".py")
+
+
+def ends(module: str, below: Path) -> bool:
+    """Is there a module below that folder whose path ends so?"""
+    tail = Path(module).parts
+    return any(path.is_relative_to(below) and path.parts[-len(tail) :] == tail for path in MODULES)
+
+
+def home(document: Path) -> Path:
+    """Where short names of a document are looked for: the distribution that it describes, else everywhere."""
+    parts = document.relative_to(ROOT).parts
+    return Path(*parts[:2]) if parts[0] in ("libs", "services") else Path()
+
+
+@pytest.mark.parametrize(("document", "module"), named(r"(?<![\w/.$:<{*-])((?:[\w-]+/)*\w+\.py)(?![\w/*])"))
+def test_a_named_module_exists(document, module):
+    assert module in NOT_OURS or (ROOT / module).exists() or ends(module, home(document))
+
+
+def test_every_file_that_the_walk_through_the_code_names_is_where_its_reader_would_look():
+    """A short name is of the service that was named in full before it."""
+    lost, service = [], Path()
+    for name in re.findall(r"`((?:[\w.-]+/)*[\w-]+\.py)`", (ROOT / "docs" / "architecture.md").read_text()):
+        if (ROOT / name).exists():
+            service = Path(*Path(name).parts[:2])
+        elif not ends(name, service):
+            lost.append((name, service))
+    assert lost == []
+
+
+def addressed(line: str) -> tuple[click.Command, list[str]]:
+    """The command that a line calls, and the words behind it."""
+    command, words = COMMAND, line.split()[1:]
+    while words and words[0] in getattr(command, "commands", {}):
+        command = command.commands[words.pop(0)]
+    return command, words
+
+
+def options(command: click.Command) -> set[str]:
+    return {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+
+
+@pytest.mark.parametrize(("document", "line"), named(r"(?:^|\s|/)(worksite [a-z]+(?: [a-z]+)?)(?![\w-])"))
+def test_a_named_command_exists(document, line):
+    command, words = addressed(line)
+    assert command is not COMMAND
+    assert not (words and hasattr(command, "commands"))
 
 
 @pytest.mark.parametrize(("document", "line"), named(r"(?:^|/)(worksite [a-z]+ .*--[a-z].*)"))
 def test_the_options_of_a_named_command_exist(document, line):
-    command = typer.main.get_command(app).commands[line.split()[1]]
-    known = {option for parameter in command.params for option in parameter.opts}
-    assert set(re.findall(r"--[a-z-]+", line)) <= known
+    assert set(re.findall(r"--[a-z-]+", line)) <= options(addressed(line)[0])
+
+
+@pytest.mark.parametrize("row", re.findall(r"^\| `worksite .*", (ROOT / "libs/cli/README.md").read_text(), re.M))
+def test_a_row_about_a_command_names_options_that_it_has(row):
+    commands = [addressed(line)[0] for line in re.findall(r"`(worksite [^`]+)`", row.split("|")[1])]
+    submitting = addressed("worksite run")[0]  # the other commands are about tasks that were made with its options
+    assert set(re.findall(r"--[a-z-]+", row)) <= set().union(*map(options, [submitting, *commands]))
+
+
+def test_the_readme_of_the_command_has_each_command():
+    table = re.findall(r"^\| `worksite .*", (ROOT / "libs/cli/README.md").read_text(), re.M)
+    told = {addressed(line)[0] for row in table for line in re.findall(r"`(worksite [^`]+)`", row.split("|")[1])}
+    assert {command.name for command in every(COMMAND)} == {command.name for command in told}
+
+
+def every(command: click.Command) -> Iterator[click.Command]:
+    """The commands below one, without the groups between."""
+    for below in getattr(command, "commands", {}).values():
+        yield from every(below) if hasattr(below, "commands") else [below]
 
 
 @pytest.mark.parametrize(("document", "target"), named(r"(?:^|\s)make ([a-z-]+)"))
@@ -132,7 +209,7 @@ def test_a_named_setting_exists(document, variable):
     )
 
 
-@pytest.mark.parametrize(("document", "metric"), named(r"\b((?:worksite|rag)_[a-z_]+(?:_total|_seconds))\b"))
+@pytest.mark.parametrize(("document", "metric"), named(r"\b((?:worksite|rag)_[a-z_]+)\b(?!\.py)"))
 def test_a_named_metric_exists(document, metric):
     assert f'"{metric}"' in sources()
 
@@ -160,3 +237,25 @@ def test_a_services_readme_names_each_of_its_own_settings(service):
     everybodys = {**ServiceSettings.model_fields, **ModelSettings.model_fields}
     own = {name.upper() for name in model.model_fields if name not in everybodys}
     assert {name for name in own if name not in readme} == set()
+
+
+def of_messages(service: str) -> set[str]:
+    """The messages that a service's code imports, hence takes in, sends out or reads."""
+    modules = (ast.parse(path.read_text()) for path in (ROOT / "services" / service / "src").rglob("*.py"))
+    imports = (node for module in modules for node in ast.walk(module) if isinstance(node, ast.ImportFrom))
+    names = (name.name for node in imports if node.module and "common.messages" in node.module for name in node.names)
+    return MESSAGES & set(names)
+
+
+@pytest.mark.parametrize("service", SETTINGS)
+def test_a_services_readme_names_each_message_in_and_out(service):
+    readme = (ROOT / "services" / service / "README.md").read_text()
+    assert {name for name in of_messages(service) if f"`{name}`" not in readme} == set()
+
+
+@pytest.mark.parametrize("service", SETTINGS)
+def test_a_services_readme_names_the_subjects_that_it_is_told_on_and_that_it_asks(service):
+    readme = (ROOT / "services" / service / "README.md").read_text()
+    told = {subject for consumer in CONSUMERS if consumer.service == service for subject in consumer.filters}
+    asked = {subject for subject in PERMISSIONS[service].publish if subject.startswith(f"{BUS}.rpc.")}
+    assert {subject for subject in told | asked if subject.split(".*")[0] not in readme} == set()
