@@ -34,6 +34,7 @@ ROOT = Path(__file__).parents[3]
         (programs.git(None), "missing"),
         (programs.git("git version 2.25.1"), "missing"),
         (programs.git("git version 2.30.2"), "warning"),
+        (programs.git("git version 2.38.1"), "warning"),
         (programs.git("git version 2.39.5 (Apple Git-154)"), "ok"),
         (programs.make(False), "warning"),
         (storage.inodes(5), "missing"),

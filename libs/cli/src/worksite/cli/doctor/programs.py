@@ -14,6 +14,8 @@ _LEAST_GIT = (2, 30)
 """`rev-parse --end-of-options`; `init --initial-branch` and `fetch --no-write-fetch-head` are older."""
 _PINNING_GIT = (2, 37)
 """`http.curloptResolve`: an older git looks a host's name up again after the builder has judged its address."""
+_MERGING_GIT = (2, 39)
+"""`merge-tree --stdin`, by which the builder merges work packages."""
 _ANSWER_SECONDS = 10
 
 
@@ -35,8 +37,11 @@ def git(said: str | None) -> Finding:
     if version < _LEAST_GIT:
         return Finding("git", "missing", f"{text} is too old", "install 2.30 or newer")
     if version < _PINNING_GIT:
-        remedy = "install 2.37 or newer if strangers may give git URLs"
+        remedy = "install 2.39 or newer if strangers may give git URLs, or a language model is used"
         return Finding("git", "warning", f"{text} cannot be held to the address that was checked", remedy)
+    if version < _MERGING_GIT:
+        remedy = "install 2.39 or newer if a language model is used"
+        return Finding("git", "warning", f"{text} cannot merge the work packages of hard requests", remedy)
     return Finding("git", "ok", text)
 
 
