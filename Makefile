@@ -115,7 +115,7 @@ worktrees-proof: $(DEV_INSTALLED) ## worktrees whose workers are killed: make wo
 	$(BIN)/python tests/worktrees --worktrees $(or $(WORKTREES),200) --seed $(or $(SEED),1)
 
 clean: ## remove everything that set-up, runs and tests have made
-	rm -rf $(VENV) .worksite out .pytest_cache .ruff_cache .hypothesis .coverage .covered.txt
+	rm -rf $(VENV) .worksite out .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* .covered.txt
 
 $(INSTALLED): Makefile constraints.txt $(addsuffix /pyproject.toml,$(DISTRIBUTIONS))
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
