@@ -1,6 +1,7 @@
 """What keeps a stack from starting is said in one line that names the thing and the remedy."""
 
 import asyncio
+import contextlib
 import errno
 import json
 import os
@@ -17,7 +18,7 @@ from worksite.cli.stack.embedded import Ports, _locked, running_stack
 from worksite.cli.stack.errors import NotReady, StateInUse, StateUnusable, explanation
 from worksite.cli.stack.lines import as_it_is
 from worksite.cli.stack.log import StackLog
-from worksite.cli.stack.ports import chosen_port, holder
+from worksite.cli.stack.ports import chosen_port, holder, kept_port
 from worksite.cli.stack.state import State, write_private
 from worksite.cli.stack.supervisor import Program, Supervisor
 
@@ -32,12 +33,23 @@ async def start(state, root, ports=None):
 
 
 def test_a_taken_port_is_named_with_its_holder_and_the_setting():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.create_server(("127.0.0.1", 0)) as taken, contextlib.ExitStack() as kept:
         port = taken.getsockname()[1]
         with pytest.raises(NotReady, match=rf"port {port} is taken by .*process {os.getpid()}.*DASHBOARD_PORT"):
-            chosen_port("DASHBOARD_PORT", port)
+            chosen_port("DASHBOARD_PORT", port, kept)
         assert str(os.getpid()) in holder(port)
-    assert chosen_port("DASHBOARD_PORT", port) == port
+        taken.close()
+        assert chosen_port("DASHBOARD_PORT", port, kept) == port
+
+
+def test_a_port_of_ours_goes_to_no_connection_before_its_program_listens_and_after_it_was_killed():
+    with contextlib.ExitStack() as kept:
+        port = kept_port(kept)
+        for _ in range(2):
+            with socket.socket() as outgoing, pytest.raises(OSError, match="in use"):
+                outgoing.bind(("127.0.0.1", port))
+            with socket.create_server(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)):
+                pass
 
 
 def test_nobody_holds_a_port_that_is_free():
@@ -48,7 +60,8 @@ def test_nobody_holds_a_port_that_is_free():
 
 @pytest.mark.asyncio
 async def test_the_gateway_and_admin_cannot_have_the_same_port(tmp_path):
-    port = chosen_port("DASHBOARD_PORT", 0)
+    with contextlib.ExitStack() as kept:
+        port = chosen_port("DASHBOARD_PORT", 0, kept)
     with pytest.raises(NotReady, match="DASHBOARD_PORT and ADMIN_PORT are both"):
         await start(State(tmp_path / "s"), tmp_path, Ports(port, port))
 

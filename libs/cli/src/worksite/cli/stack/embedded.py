@@ -17,14 +17,14 @@ import httpx
 from pydantic import SecretStr
 from worksite.cli.stack import disk, nats_config
 from worksite.cli.stack.errors import NotReady, StateInUse, explained
-from worksite.cli.stack.ports import chosen_port
+from worksite.cli.stack.ports import chosen_port, kept_port
 from worksite.cli.stack.state import PROVISIONER, State, write_private
 from worksite.cli.stack.supervisor import CannotStart, Program, Supervisor
 from worksite.cli.workplace import sweep
 from worksite.common.bus import Bus, BusSettings, provision
 from worksite.common.errors import BusUnavailable, Permanent
 from worksite.common.llm.settings import ModelSettings
-from worksite.common.processes import free_port, nats_server
+from worksite.common.processes import nats_server
 from worksite.common.subjects import SERVICES
 
 READY_SECONDS = 120.0
@@ -102,8 +102,9 @@ async def running_stack(
     full = disk.FullDisk(log, lambda: disk.free_bytes(state.nats), lambda: supervisor.restart("nats"))
     # Its programs hold the lock too: while one of them still ends, no other stack may touch their files.
     supervisor = Supervisor(full.saw, inherited=(descriptor,))
+    kept = contextlib.ExitStack()  # ports, also while whoever listens there is being started again
     try:
-        stack = await _started(state, project_root, ports, supervisor)
+        stack = await _started(state, project_root, ports, supervisor, kept)
         async with full.watched():
             yield stack
     except CannotStart as error:
@@ -111,6 +112,7 @@ async def running_stack(
     finally:
         state.description.unlink(missing_ok=True)
         await _stop(supervisor)
+        kept.close()
         os.close(descriptor)
 
 
@@ -127,7 +129,9 @@ async def _locked(state: State) -> int:
         await asyncio.sleep(0.1)
 
 
-async def _started(state: State, project_root: Path, ports: Ports, supervisor: Supervisor) -> Stack:
+async def _started(
+    state: State, project_root: Path, ports: Ports, supervisor: Supervisor, kept: contextlib.ExitStack
+) -> Stack:
     """Whatever stands in the way becomes NotReady, with words for it."""
     try:
         with explained(state.root):
@@ -135,16 +139,19 @@ async def _started(state: State, project_root: Path, ports: Ports, supervisor: S
             disk.check(state.root, disk.free_bytes(state.root))
             state.prepare()
             sweep(state.root)
-            return await _start(state, project_root, ports, supervisor)
+            return await _start(state, project_root, ports, supervisor, kept)
     except (BusUnavailable, Permanent) as error:
         raise NotReady(f"the message bus cannot be set up: {error}") from error
 
 
-async def _start(state: State, project_root: Path, ports: Ports, supervisor: Supervisor) -> Stack:
-    gateway, admin = chosen_port("DASHBOARD_PORT", ports.gateway), chosen_port("ADMIN_PORT", ports.admin)
+async def _start(
+    state: State, project_root: Path, ports: Ports, supervisor: Supervisor, kept: contextlib.ExitStack
+) -> Stack:
+    gateway = chosen_port("DASHBOARD_PORT", ports.gateway, kept)
+    admin = chosen_port("ADMIN_PORT", ports.admin, kept)
     if gateway == admin:
         raise NotReady(f"DASHBOARD_PORT and ADMIN_PORT are both {admin}: set one of them to another port")
-    nats_port, monitor_port = free_port(), free_port()
+    nats_port, monitor_port = kept_port(kept), kept_port(kept)
     nats_url = f"nats://127.0.0.1:{nats_port}"
     disk = state.disk_bytes()
     write_private(state.nats / "nats.conf", _nats_conf(state, nats_port, monitor_port, disk))
@@ -153,7 +160,7 @@ async def _start(state: State, project_root: Path, ports: Ports, supervisor: Sup
     await _provisioned(state, nats_url, disk, supervisor)
     health: dict[str, str] = {}
     for service in SERVICES:
-        port = {"gateway": gateway, "admin": admin}.get(service) or free_port()
+        port = {"gateway": gateway, "admin": admin}.get(service) or kept_port(kept)
         environment = service_environment(service, state, project_root, nats_url, port, os.environ)
         argv = [sys.executable, "-m", f"worksite.{service}.main"]
         supervisor.start(Program(service, argv, environment, _grace_seconds(), state.scratch(service)))

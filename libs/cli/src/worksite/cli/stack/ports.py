@@ -1,4 +1,4 @@
-"""Whether a port can be had, and if not, who has it."""
+"""Whether a port can be had, and if not, who has it; and how it is kept."""
 
 from __future__ import annotations
 
@@ -10,18 +10,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from worksite.cli.stack.errors import NotReady
-from worksite.common.processes import free_port
 
 _LISTENING = "0A"
 
 
-def chosen_port(variable: str, wanted: int) -> int:
-    """The wanted port, or a free one for 0. Raises NotReady naming the variable that changes it."""
-    if wanted == 0:
-        return free_port()
-    if reason := unavailable(wanted):
+def chosen_port(variable: str, wanted: int, kept: contextlib.ExitStack) -> int:
+    """The wanted port, or a free one for 0, kept. Raises NotReady naming the variable that changes it."""
+    if wanted and (reason := unavailable(wanted)):
         raise NotReady(f"{reason}: set {variable} to a free port, or to 0 for any")
-    return wanted
+    return kept_port(kept, wanted)
+
+
+def kept_port(kept: contextlib.ExitStack, wanted: int = 0) -> int:
+    """A port for a program of ours, which nobody else gets until `kept` is closed; 0: any. Raises OSError.
+
+    One that is merely found free can be gone a moment later, as the near end of any connection that goes out. What
+    keeps it is bound but does not listen, so a program that asks to share it (SO_REUSEADDR) still can.
+    """
+    keeper = kept.enter_context(socket.socket())
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind(("127.0.0.1", wanted))
+    return int(keeper.getsockname()[1])
 
 
 def unavailable(port: int) -> str | None:
