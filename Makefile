@@ -27,7 +27,7 @@ COMPOSE = $(if $(shell docker compose version 2>/dev/null),docker compose,docker
 	$(if $(VAULT),-f deploy/compose/compose.vault.yaml) \
 	$(if $(OBSERVABILITY),-f deploy/compose/compose.observability.yaml $(if $(PORTS),-f deploy/compose/compose.ports.yaml))
 
-.PHONY: help run up images compose-secrets compose-up compose-down compose-smoke worktrees-start worktrees-clean worktrees-proof test wordings simulate calibrate faults lint format typecheck schemas manifests bench models clean
+.PHONY: help run up images compose-secrets compose-up compose-down compose-smoke worktrees-start worktrees-clean worktrees-proof test proofs wordings simulate calibrate faults lint format typecheck schemas manifests bench models clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 17
@@ -44,10 +44,13 @@ worktrees-start: $(INSTALLED) ## worktrees architect, builder, validator beside 
 worktrees-clean: $(INSTALLED) ## commit what is not committed there, and take them away: make worktrees-clean REPO=../shop
 	@$(BIN)/worksite worktrees clean $${REPO:+"$$REPO"} $${DISCARD_IGNORED:+--discard-ignored}
 
-test: $(DEV_INSTALLED) $(WHEELHOUSE) ## run every test (no network, key or Docker needed)
-	$(BIN)/pytest -n 2 --dist worksteal -q --cov --cov-report=
+test: $(DEV_INSTALLED) $(WHEELHOUSE) ## run the tests (no network, key or Docker needed)
+	$(BIN)/pytest -n 3 --dist worksteal -q --cov --cov-report=
 	@$(foreach path,$(WELL_COVERED),$(call at_least,95,$(path)))
 	@$(foreach path,$(FULLY_COVERED),$(call at_least,100,$(path)))
+
+proofs: $(DEV_INSTALLED) $(WHEELHOUSE) ## the long tests, which CI runs as well: kills, stops, faults, whole projects judged (minutes)
+	$(BIN)/pytest -n 3 --dist worksteal -q -m proof
 
 wordings: $(DEV_INSTALLED) $(WHEELHOUSE) ## do the whole job for each request of tests/wordings (minutes)
 	$(BIN)/pytest -q -m wordings tests/e2e/test_e2e_wordings.py

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from cases import load, read, short
 
+pytestmark = pytest.mark.proof
+
 CALIBRATION = Path(__file__).parent
 
 

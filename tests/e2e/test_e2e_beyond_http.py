@@ -9,7 +9,7 @@ from worksite.common.llm.scripted import Conversation
 from worksite.common.testing.messages_api.api import TEST_KEY
 from worksite.common.testing.scripting import provider, reviewed, said, used
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(400)]
 
 REQUEST = "Slugs of titles, as a library and on the command line"
 PATH = "acceptance/test_slugs.py"

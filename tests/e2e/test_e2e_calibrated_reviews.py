@@ -11,6 +11,8 @@ sys.path.append(str(Path(__file__).parents[1] / "calibration"))
 from cases import load
 from judging import judge_by_route
 
+pytestmark = pytest.mark.proof
+
 CASES = {case.id: case for case in load()}
 VERDICTS = {
     "structure_intervals/correct/sweep": "PASS",

@@ -8,7 +8,7 @@ import pytest
 from worksite.builder.testing import run_git
 from worksite.builder.testing_forge import Hold
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(400)]
 REQUEST = "A function that greets people"
 
 

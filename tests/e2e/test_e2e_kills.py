@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(400)]
 
 REQUEST = "A bookshop API with title, price and stock"
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 from worksite.builder.testing import run_git
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(400)]
 TASKS = 3
 
 

@@ -16,7 +16,7 @@ from worksite.common import subjects
 from worksite.common.bus import Bus, BusSettings, KeyValue
 from worksite.common.ledger import LedgerEntry
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(400)]
 
 WHOLE = {"request": "A bookshop API with title, price and stock"}
 CHEAP = [

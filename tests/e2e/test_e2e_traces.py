@@ -48,10 +48,12 @@ def text(attributes: Any) -> dict[str, str]:
 
 
 def complete(found: list[Seen]) -> bool:
-    """Services export by themselves every few seconds, a parent perhaps later than its children."""
+    """Services export by themselves every few seconds: a parent perhaps later than its children, and whoever was asked
+    (rag, which nobody's span has as a parent) perhaps last of all."""
     ids = {CLIENT_SPAN, *(span.id for span in found)}
     done = {span.name.removeprefix("step ") for span in found}
-    return done >= {*STEPS} and all(span.parent in ids for span in found)
+    heard = {span.service for span in found}
+    return heard == SERVICES and done >= {*STEPS} and all(span.parent in ids for span in found)
 
 
 @pytest.fixture(scope="module")

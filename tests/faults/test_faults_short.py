@@ -25,6 +25,7 @@ SHORT = Plan(
 )
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(300)  # on a machine that does much else
 @pytest.mark.asyncio
 async def test_tasks_end_once_and_whole_under_a_kill_a_stop_and_a_reset(capsys):

@@ -17,7 +17,7 @@ from worksite.common.ids import new_id
 from worksite.common.messages import TimerDue
 from worksite.common.testing import NatsCluster, NatsServer, start_cluster
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.proof, pytest.mark.asyncio]
 
 DISK_BYTES = 1 << 30
 EVERYTHING = [

@@ -396,6 +396,7 @@ async def test_what_the_passages_do_not_say_needs_input_and_without_passages_no_
     assert rag.asked[-1].query == "Who won the cup?"
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(300)
 async def test_an_architect_killed_at_every_call_pays_no_completed_call_twice(
     studio: Studio, rag: FakeRag, nats_server: NatsServer, imported: Callable[..., Any], greeter: Path

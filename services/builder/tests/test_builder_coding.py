@@ -397,6 +397,7 @@ def ten_calls() -> tuple[Reply, ...]:
     return (write("greet.py", '"""step 0\n"""\n'), found, *edits, use("check_syntax"), done())
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(300)
 async def test_a_builder_killed_at_every_call_pays_no_completed_call_twice_and_makes_the_same_commit(
     studio: Studio, bus: Bus, nats_server: NatsServer, rag: list[SearchRequest]

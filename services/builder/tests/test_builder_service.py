@@ -31,7 +31,7 @@ from worksite.common.messages import (
 )
 from worksite.common.testing import NatsServer
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.proof, pytest.mark.asyncio]
 ACK_WAIT_SECONDS = 6.0
 """Shorter than in service, to keep the test short; longer than the heartbeat, so that living work is left alone."""
 

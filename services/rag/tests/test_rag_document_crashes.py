@@ -19,7 +19,7 @@ from worksite.rag.keeper import Keeper
 from worksite.rag.reconciling import Reconciler
 from worksite.rag.stores.edge import EdgeStore
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.proof, pytest.mark.asyncio]
 T = TypeVar("T")
 Moment = Literal["before", "after"]
 TEXTS = (

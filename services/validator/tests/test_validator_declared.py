@@ -9,7 +9,7 @@ import pytest
 from worksite.common.errors import StepRefused
 from worksite.common.messages import CheckCommand, Criterion, FileNote, Spec, TestFile
 
-pytestmark = pytest.mark.timeout(600)  # a guard against hanging, not a measure
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(600)]  # a guard against hanging, not a measure
 Files = dict[str, str]
 ADDS = Criterion(id="adds", statement="It adds.", grade="verified_io", test="acceptance/test_add.py::test_it_adds")
 UNIT = Criterion(id="unit", statement="The unit tests pass.", grade="self_reported")

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from worksite.common.messages import Criterion, Spec
 
+pytestmark = pytest.mark.proof
+
 OWN_TESTS = Criterion(id="project-tests", statement="The project's own tests pass.", grade="self_reported")
 Files = dict[str, str | None]
 

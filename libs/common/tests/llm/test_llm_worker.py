@@ -107,6 +107,7 @@ class Killing(MessagesApi):
         return answer
 
 
+@pytest.mark.proof
 @pytest.mark.asyncio
 async def test_an_agent_killed_at_every_call_pays_no_completed_call_twice(bus: Bus, nats_server: NatsServer) -> None:
     """kill -9 of a real process; the delivery is handed to the next one at once, as a redelivery would be later."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.proof
+
 Parameters = dict[str, str]
 
 PERSON: Parameters = {

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.proof
+
 
 @pytest.mark.timeout(1200)  # a guard against hanging, not a measure
 def test_the_unbroken_blueprint_passes_with_every_criterion_shown(product: Any, prove: Callable[..., Any]) -> None:

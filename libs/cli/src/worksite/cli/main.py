@@ -18,7 +18,7 @@ from worksite.cli import (
 from worksite.cli.client.access import DEFAULT_ROLE, DEFAULT_TENANT
 from worksite.cli.commands_knowledge import Ingestion
 from worksite.cli.commands_repository import Application, Review
-from worksite.cli.commands_tasks import Delivery, Submission, Word
+from worksite.cli.commands_tasks import Word
 from worksite.cli.doctor import finding
 from worksite.cli.doctor.checkup import examine
 from worksite.cli.groups.dead_letters import dlq
@@ -61,6 +61,7 @@ from worksite.cli.options import (
 from worksite.cli.session import Screen, StackOptions
 from worksite.cli.stack.embedded import Ports
 from worksite.cli.stack.state import State
+from worksite.cli.submissions import delivery_of, submission_of
 from worksite.common.messages import Route, SearchMode, TaskStatus
 from worksite.common.settings import SettingsError
 
@@ -131,8 +132,8 @@ def run(
     """
     session = session_of(state, tenant)
     stack = stack_for(session, root, port, admin_port)
-    delivery = _delivery(push, push_to, merge_request, approve_delivery, local=git_url is None)
-    submission = _submission(request, route, name, git_url, repo, ref, approve_design, delivery)
+    delivery = delivery_of(push, push_to, merge_request, approve_delivery, local=git_url is None)
+    submission = submission_of(request, route, name, git_url, repo, ref, approve_design, delivery)
     raise typer.Exit(finished(commands_tasks.run(submission, session, stack, out)))
 
 
@@ -156,8 +157,8 @@ def submit(
     tenant: Tenant = DEFAULT_TENANT,
 ) -> None:
     """Submit a request to the running stack and print the task's id."""
-    delivery = _delivery(push, push_to, merge_request, approve_delivery, local=git_url is None)
-    submission = _submission(request, route, name, git_url, repo, ref, approve_design, delivery)
+    delivery = delivery_of(push, push_to, merge_request, approve_delivery, local=git_url is None)
+    submission = submission_of(request, route, name, git_url, repo, ref, approve_design, delivery)
     print(finished(commands_tasks.submit(submission, session_of(state, tenant), idempotency_key)))
 
 
@@ -360,37 +361,6 @@ def provision(
         raise typer.BadParameter(str(error)) from None
     finished(commands.create_streams(bus, int(disk_gib * (1 << 30)), replicas))
     print("provisioned")
-
-
-def _submission(
-    request: str,
-    route: str | None,
-    name: str | None,
-    git_url: str | None,
-    repo: Path | None,
-    ref: str | None,
-    approve_design: bool,
-    delivery: Delivery | None,
-) -> Submission:
-    """Raises typer.BadParameter where it is not clear what to work on."""
-    if sum(option is not None for option in (name, git_url, repo)) > 1:
-        raise typer.BadParameter("give --name for a new project, --git-url or --repo for an existing one: one of them")
-    if ref is not None and git_url is None and repo is None:
-        raise typer.BadParameter("--ref needs --git-url or --repo")
-    gates = {"design": approve_design, "deliver": delivery is not None and delivery.approved_first}
-    approve = tuple(gate for gate, shut in gates.items() if shut)
-    return Submission(request, route, name, git_url, ref, repo, approve=approve, delivery=delivery)
-
-
-def _delivery(push: bool, push_to: str | None, merge_request: bool, approve: bool, *, local: bool) -> Delivery | None:
-    """Raises typer.BadParameter where it is not clear what to push, or where to."""
-    if not (push or push_to or merge_request):
-        if approve:
-            raise typer.BadParameter("--approve-delivery needs --push, --push-to or --merge-request")
-        return None
-    if local and push_to is None:
-        raise typer.BadParameter("a project without --git-url is pushed nowhere by itself: say where with --push-to")
-    return Delivery(push_to, merge_request, approve)
 
 
 def main() -> None:

@@ -8,19 +8,17 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncGenerator, Coroutine
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import nats
 import nats.errors
 import nats.js.errors
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from pydantic import SecretStr
 from worksite.common import telemetry
 from worksite.common.bus.client import NatsClient
 from worksite.common.bus.denials import Denials
@@ -31,6 +29,7 @@ from worksite.common.bus.envelope import (
     SCHEDULE_TARGET,
     Envelope,
 )
+from worksite.common.bus.settings import BusSettings
 from worksite.common.bus.stored import Stored, Tip, ends, stored, unpacked
 from worksite.common.bus.tls import BusTls
 from worksite.common.errors import (
@@ -60,36 +59,6 @@ _PINGS_UNANSWERED = 2
 """After three intervals a server that stands still counts as gone, and another one of the cluster is asked."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class BusSettings:
-    """Where the bus is and who we are on it. `url`: of a server, or of several of one cluster, with commas between.
-
-    A `password` that can be called is asked for at each connection, so that it may change.
-    """
-
-    url: str
-    service: str
-    user: str | None = None
-    password: SecretStr | Callable[[], SecretStr | None] | None = None
-    timeout_seconds: float = 5.0
-    tls: BusTls = field(default_factory=BusTls)
-    """Used where an address begins with `tls://`, and where a server insists on TLS."""
-
-    def current_password(self) -> str:
-        """As it is now; empty where there is none."""
-        found = self.password() if callable(self.password) else self.password
-        return found.get_secret_value() if found else ""
-
-    @property
-    def servers(self) -> list[str]:
-        """The addresses. Raises Permanent for one that is malformed."""
-        urls = [url.strip() for url in self.url.split(",")]
-        for url in urls:
-            if not url.startswith(("nats://", "tls://", "ws://", "wss://")) or not _valid(url):
-                raise Permanent(f"{url!r} is no address of a NATS server, e.g. nats://127.0.0.1:4222")
-        return urls
 
 
 class Bus:
@@ -354,13 +323,6 @@ class Bus:
             raise _translated(subject, error) from error
         except (nats.errors.Error, TimeoutError, OSError) as error:
             raise BusUnavailable(f"no answer from NATS for {subject}: {error or 'timed out'}") from error
-
-
-def _valid(url: str) -> bool:
-    try:
-        return bool(urlsplit(url).hostname) and (urlsplit(url).port or 0) >= 0
-    except ValueError:
-        return False
 
 
 async def _first_connection(client: NatsClient, servers: list[str], settings: BusSettings, denied: Denials) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from worksite.common.messages import Harness
-from worksite.validator.acceptance.hosted import ANSWER_SECONDS, CandidateFault, Hosted
+from worksite.validator.acceptance.hosted import CandidateFault, Hosted
 from worksite.validator.bench import Bench, Version
 
 
@@ -25,7 +25,7 @@ class Candidate(Hosted):
 
     async def exchange(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The answers to requests that are sent at once. Raises CandidateFault."""
-        answer = await self._ask({"requests": requests}, ANSWER_SECONDS)
+        answer = await self._ask({"requests": requests})
         responses = answer.get("responses")
         if not isinstance(responses, list) or len(cast("list[Any]", responses)) != len(requests):
             raise CandidateFault("the candidate sent something else than one answer per request")

@@ -93,10 +93,10 @@ class Hosted:
         argv = (str(self._bench.sandbox.python), "-I", "-S", "-B", str(host), json.dumps(config))
         return Job(argv, self._workspace, (host.parent, *packages), self._env, LIMITS)
 
-    async def _ask(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:
+    async def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
         if self._session is None:
             raise CandidateFault("the candidate is not running")
-        return await self._receive(seconds, json.dumps(message).encode() + b"\n")
+        return await self._receive(ANSWER_SECONDS, json.dumps(message).encode() + b"\n")
 
     async def _receive(self, seconds: float, question: bytes = b"") -> dict[str, Any]:
         """One line, after the question if there is one. After a fault the pipe is out of step, so the process is given

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from worksite.validator.acceptance.hosted import ANSWER_SECONDS, CandidateFault, Hosted
+from worksite.validator.acceptance.hosted import CandidateFault, Hosted
 from worksite.validator.domain.reach import is_module_of
 
 
@@ -23,7 +23,7 @@ class Objects(Hosted):
 
     async def take(self, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The outcomes of steps that are taken at once. Raises CandidateFault."""
-        outcomes = (await self._ask({"steps": steps}, ANSWER_SECONDS)).get("outcomes")
+        outcomes = (await self._ask({"steps": steps})).get("outcomes")
         if not isinstance(outcomes, list) or len(cast("list[Any]", outcomes)) != len(steps):
             raise CandidateFault("the candidate sent something else than one outcome per step")
         return [_outcome(each) for each in cast("list[Any]", outcomes)]
