@@ -22,7 +22,6 @@ SOURCES := libs services tests benchmarks blueprints deploy conftest.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # By the environment, not by the recipe: quotes, backticks and dollars in a request are text, not shell.
 override export REQUEST := $(value REQUEST)
-REPO ?= .
 override export REPO := $(value REPO)
 override export BASE := $(value BASE)
 COMPOSE = $(if $(shell docker compose version 2>/dev/null),docker compose,docker-compose) -p worksite -f deploy/compose/compose.yaml \
@@ -41,10 +40,10 @@ up: $(INSTALLED) $(WHEELHOUSE) ## run the whole system here until Ctrl-C
 	@$(BIN)/worksite up
 
 worktrees-start: $(INSTALLED) ## worktrees architect, builder, validator beside a repository: make worktrees-start REPO=../shop BASE=main
-	@$(BIN)/worksite worktrees start "$$REPO" $${BASE:+--base "$$BASE"}
+	@$(BIN)/worksite worktrees start $${REPO:+"$$REPO"} $${BASE:+--base "$$BASE"}
 
 worktrees-clean: $(INSTALLED) ## commit what is not committed there, and take them away: make worktrees-clean REPO=../shop
-	@$(BIN)/worksite worktrees clean "$$REPO" $${DISCARD_IGNORED:+--discard-ignored}
+	@$(BIN)/worksite worktrees clean $${REPO:+"$$REPO"} $${DISCARD_IGNORED:+--discard-ignored}
 
 test: $(DEV_INSTALLED) $(WHEELHOUSE) ## run the tests (no network, key or Docker needed)
 	$(BIN)/pytest -n 3 --dist worksteal -q --cov --cov-report=

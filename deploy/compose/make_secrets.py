@@ -20,8 +20,8 @@ from worksite.common.subjects import SERVICES
 
 _STORE = "$NATS_MAX_STORE"
 """nats-server takes it from its environment."""
-_OPTIONAL = ("anthropic_api_key", "git_credentials")
-"""Empty until somebody writes them: then there is no model, and no private repository."""
+_OPTIONAL = ("anthropic_api_key", "git_credentials", "model_prices.json")
+"""Empty until somebody writes them: then there is no model, no private repository, no model of one's own."""
 _READABLE = 0o644
 """Whatever the umask: a container's user is not who made the file, and the folder is shut to all others."""
 _OF_THEIR_OWN = {"gateway": ("issuer_key", "issuer_clients")}

@@ -114,3 +114,14 @@ def secret_references(container: Manifest) -> dict[str, Manifest]:
     """Which secret each variable takes its value from."""
     taken = {each["name"]: each.get("valueFrom", {}).get("secretKeyRef") for each in container.get("env", ())}
     return {name: reference for name, reference in taken.items() if reference}
+
+
+def secret_files(workload: Manifest) -> dict[str, Manifest]:
+    """Which secret each file is that a pod finds in its volume `secrets`, by the file's name."""
+    (volume,) = [each for each in pod(workload)["volumes"] if each["name"] == "secrets"]
+    secrets = [source["secret"] for source in volume.get("projected", {}).get("sources", ())]
+    return {
+        item["path"]: {"name": secret["name"], "key": item["key"], "optional": secret.get("optional", False)}
+        for secret in secrets
+        for item in secret["items"]
+    }

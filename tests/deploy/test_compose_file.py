@@ -4,11 +4,14 @@ import os
 import re
 import stat
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import yaml
 from make_secrets import make_missing
+from worksite.common.llm.settings import ModelSettings
 from worksite.common.processes import nats_server
 from worksite.common.subjects import SERVICES
 
@@ -22,6 +25,8 @@ OBSERVABILITY, VAULT, PORTS = (yaml.safe_load(text)["services"] for text in OTHE
 BESIDE = {name: each for name, each in (OBSERVABILITY | VAULT).items() if name not in SERVICES}
 VARIABLES = re.findall(r"\$\{([A-Z_]+):?-([^}]*)\}", TEXT + "".join(OTHERS.values()))
 CALL_MODELS = {"admin", "architect", "builder"}
+NO_SECRETS = {"model_prices"}
+"""What is mounted in the same way."""
 
 
 def secrets_of(name: str) -> set[str]:
@@ -63,7 +68,7 @@ def test_with_vault_a_service_has_no_secret_as_a_file_but_the_one_it_signs_in_wi
     (own,) = VAULT[name]["secrets"]
     assert own == {"source": f"{name}_secret_id", "target": "vault_secret_id"}
     assert files[own["source"]]["file"].endswith(f"/{name}/vault_secret_id")
-    assert {files[each]["file"] for each in secrets_of(name)} == {"${SECRETS:-./secrets}/none"}
+    assert {files[each]["file"] for each in secrets_of(name) - NO_SECRETS} == {"${SECRETS:-./secrets}/none"}
     assert VAULT[name]["environment"]["VAULT_ROLE"] == name
 
 
@@ -102,10 +107,18 @@ def test_nothing_but_rag_reaches_qdrant():
 def test_a_service_gets_its_own_secrets_and_no_others(name):
     own = {f"{name}_nats_password"}
     own |= {"issuer_key", "issuer_clients"} if name == "gateway" else set()
-    own |= {"anthropic_api_key"} if name in CALL_MODELS else set()
+    own |= {"anthropic_api_key", "model_prices"} if name in CALL_MODELS else set()
     own |= {"git_credentials"} if name == "builder" else set()
     assert secrets_of(name) == own
     assert CONTAINERS[name]["environment"]["NATS_USER"] == name
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_who_calls_models_can_be_given_all_that_one_can_say_of_them(name):
+    """But the key, which is a file, and the folder of the prompts, which is the image's."""
+    said = {each.upper() for each in ModelSettings.model_fields} - {"ANTHROPIC_API_KEY", "PROMPTS_DIR"}
+    given = {each for each, value in CONTAINERS[name]["environment"].items() if value == f"${{{each}:-}}"}
+    assert (said <= given) == (name in CALL_MODELS)
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -114,6 +127,36 @@ def test_a_service_starts_when_nats_is_well_and_the_streams_are_there(name):
         "nats": {"condition": "service_healthy"},
         "provision": {"condition": "service_completed_successfully"},
     }
+
+
+def test_whatever_runs_says_whether_it_is_well():
+    """Our services by their images; the collector's image has nothing that could ask it."""
+    without = {name for name, each in (CONTAINERS | BESIDE).items() if "healthcheck" not in each}
+    assert without - set(SERVICES) == {"provision", "otel-collector"}
+
+
+@pytest.mark.parametrize(("status", "well"), [(200, True), (503, False)])
+def test_qdrants_health_check_knows_a_server_that_is_ready_from_another(status, well):
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/readyz" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Quietly."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        _, *command = CONTAINERS["qdrant"]["healthcheck"]["test"]
+        here = [part.replace("/6333", f"/{server.server_port}") for part in command]
+        try:
+            ran = subprocess.run(here, capture_output=True, timeout=60, check=False)
+        finally:
+            server.shutdown()
+            thread.join()
+    assert here != command
+    assert (ran.returncode == 0) == well
 
 
 def test_a_service_with_state_keeps_it_in_a_volume_of_its_own():

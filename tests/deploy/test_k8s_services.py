@@ -20,6 +20,7 @@ from kustomized import (
     having,
     of_kind,
     pod,
+    secret_files,
     secret_references,
     workloads,
 )
@@ -39,6 +40,14 @@ def settings(service: str) -> type[ServiceSettings]:
     return getattr(import_module(f"worksite.{service}.settings"), f"{service.capitalize()}Settings")
 
 
+def every_reference(combination: str) -> list[dict]:
+    """Of all workloads, as a variable or as a file."""
+    found = workloads(built(combination))
+    files = [reference for name in SERVICES for reference in secret_files(found[name]).values()]
+    every = [container for workload in found.values() for container in containers(workload)]
+    return files + [reference for container in every for reference in secret_references(container).values()]
+
+
 @of_each_service
 def test_every_variable_is_a_setting_of_the_service(combination, service):
     manifests = built(combination)
@@ -48,21 +57,24 @@ def test_every_variable_is_a_setting_of_the_service(combination, service):
 
 
 @of_each_service
-def test_the_service_takes_the_values_that_it_is_given(combination, service, monkeypatch):
+def test_the_service_takes_the_values_that_it_is_given(combination, service, monkeypatch, tmp_path):
     manifests = built(combination)
-    container = app(workloads(manifests)[service])
+    workload = workloads(manifests)[service]
+    container = app(workload)
     for name in os.environ.keys() & {name.upper() for name in settings(service).model_fields}:
         monkeypatch.delenv(name)
     for name, value in environment(manifests, container).items():
         if name not in OF_THE_PROCESS:
             monkeypatch.setenv(name, value)
-    for name, reference in secret_references(container).items():
+    for name, reference in secret_files(workload).items():
         if value := made_secrets().get(reference["name"], {}).get(reference["key"]):
-            monkeypatch.setenv(name, value)
+            (tmp_path / name).write_text(value)
     if combination in having("vault"):
-        monkeypatch.setenv("ISSUER_KEY", made_secrets()["worksite-gateway"]["issuer-key"])  # a file in the pod
+        (tmp_path / "issuer_key").write_text(made_secrets()["worksite-gateway"]["issuer-key"])  # by the agent
+    monkeypatch.setenv("SECRETS_DIR", str(tmp_path))
     loaded = load(settings(service))
     assert loaded.bind_host == "0.0.0.0"
+    assert (loaded.nats_password is None) == (combination in having("vault"))
 
 
 @of_each_service
@@ -80,39 +92,51 @@ def test_a_secret_is_never_written_down(combination, service):
 
 @of_each_service
 def test_a_service_is_given_its_own_password_and_no_other(combination, service):
-    references = secret_references(app(workloads(built(combination))[service])).values()
+    references = secret_files(workloads(built(combination))[service]).values()
     of_the_bus = [reference["key"] for reference in references if reference["name"] == "worksite-nats"]
     assert of_the_bus == ([] if combination in having("vault") else [service])
 
 
 @of_each_service
-def test_with_vault_every_secret_comes_from_there(combination, service):
+def test_secrets_are_files_which_can_change_under_a_service_that_runs(combination, service):
+    """A variable stays what it was until the pod is replaced, and so does a file that is mounted by a subPath."""
     manifests = built(combination)
     container = app(workloads(manifests)[service])
-    given = environment(manifests, container).get("SECRETS_DIR")
-    if combination not in having("vault"):
-        assert given is None
-        return
+    given = environment(manifests, container)["SECRETS_DIR"]
     assert not secret_references(container)
     assert {"name": "secrets", "mountPath": given, "readOnly": True} in container["volumeMounts"]
+    assert "SECRETS_SOURCE" not in environment(manifests, container)
+
+
+@of_each_service
+def test_a_file_of_a_secret_has_the_name_of_a_setting_that_is_one(combination, service):
+    known = {
+        name
+        for name, field in settings(service).model_fields.items()
+        if field.annotation in {SecretStr, SecretStr | None}
+    }
+    assert secret_files(workloads(built(combination))[service]).keys() <= known
+
+
+@of_each_service
+def test_with_vault_every_secret_comes_from_there(combination, service):
+    files = secret_files(workloads(built(combination))[service])
+    assert (not files) == (combination in having("vault"))
 
 
 @pytest.mark.parametrize("combination", COMBINATIONS)
 def test_every_secret_is_one_that_a_new_installation_makes_or_may_be_missing(combination):
-    for workload in workloads(built(combination)).values():
-        for container in containers(workload):
-            for reference in secret_references(container).values():
-                made = reference["key"] in made_secrets().get(reference["name"], {})
-                assert made or reference.get("optional"), reference
+    for reference in every_reference(combination):
+        made = reference["key"] in made_secrets().get(reference["name"], {})
+        assert made or reference.get("optional"), reference
 
 
 @pytest.mark.parametrize("combination", COMBINATIONS)
 def test_every_secret_that_may_be_missing_is_explained(combination):
     readme = (K8S / "README.md").read_text()
-    for workload in workloads(built(combination)).values():
-        for reference in secret_references(app(workload)).values():
-            assert reference["name"] in readme
-            assert reference["key"] in readme or reference["name"] == "worksite-nats"
+    for reference in every_reference(combination):
+        assert reference["name"] in readme
+        assert reference["key"] in readme or reference["name"] == "worksite-nats"
 
 
 @pytest.mark.parametrize("combination", COMBINATIONS)
@@ -120,7 +144,8 @@ def test_every_config_map_that_is_read_is_there(combination):
     manifests = built(combination)
     there = of_kind(manifests, "ConfigMap").keys() | {"vault-ca"}  # the operator's: README.md
     for workload in workloads(manifests).values():
-        named = {volume["configMap"]["name"] for volume in pod(workload)["volumes"] if "configMap" in volume}
+        maps = [volume["configMap"] for volume in pod(workload)["volumes"] if "configMap" in volume]
+        named = {each["name"] for each in maps if not each.get("optional")}
         for container in containers(workload):
             named |= {source["configMapRef"]["name"] for source in container.get("envFrom", ())}
         assert named <= there
@@ -129,11 +154,12 @@ def test_every_config_map_that_is_read_is_there(combination):
 @of_each_service
 def test_each_service_that_calls_models_has_the_key_and_the_budgets_and_no_other_has(combination, service):
     manifests = built(combination)
-    container = app(workloads(manifests)[service])
+    workload = workloads(manifests)[service]
     calls = "anthropic_api_key" in settings(service).model_fields and service != "validator"  # ADR 0018
-    assert ("BUDGET_TENANT_USD" in environment(manifests, container)) == calls
+    assert ("BUDGET_TENANT_USD" in environment(manifests, app(workload))) == calls
+    assert ("model-prices" in {mount["name"] for mount in app(workload)["volumeMounts"]}) == calls
     if combination not in having("vault"):
-        assert ("ANTHROPIC_API_KEY" in secret_references(container)) == calls
+        assert ("anthropic_api_key" in secret_files(workload)) == calls
 
 
 @of_each_service

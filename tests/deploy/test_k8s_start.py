@@ -19,7 +19,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from kustomized import ROOT, app, built, environment, pod, secret_references, workloads
+from kustomized import ROOT, app, built, environment, pod, secret_files, workloads
 from nats_servers import provisioned, running
 from new_secrets_of import made_secrets
 from worksite.common.processes import free_port
@@ -27,6 +27,7 @@ from worksite.common.subjects import SERVICES
 
 COMBINATION = "dev"
 READY_SECONDS = 100
+_MOUNT_POINTS = (("/var/lib/worksite", "/mnt"), ("/run/secrets/worksite", "/media"), ("/etc/worksite/models", "/srv"))
 
 
 @dataclass
@@ -56,15 +57,26 @@ def container_of(service: str, folder: Path) -> list[str]:
     for mount in sorted(app(workload)["volumeMounts"], key=lambda each: each["mountPath"] != "/tmp"):
         volume = folder / mount["name"]
         volume.mkdir()
+        if mount["name"] == "secrets":
+            write_secrets(workload, volume)
         files += ["--bind", str(volume), _here(mount["mountPath"])]
         if mount["mountPath"] == "/tmp":  # the code under test may lie below it
             files += [part for path in shown if path.startswith("/tmp/") for part in ("--ro-bind", path, path)]
     return ["bwrap", *user, *files, "--chdir", str(ROOT), "--die-with-parent"]
 
 
+def write_secrets(workload: dict, volume: Path) -> None:
+    """As the cluster does, for the group of the pod."""
+    for name, reference in secret_files(workload).items():
+        if value := made_secrets().get(reference["name"], {}).get(reference["key"]):
+            (volume / name).write_text(value)
+
+
 def _here(path: str) -> str:
     """A mount point that there is on this machine; in a container the runtime makes it."""
-    return path.replace("/var/lib/worksite", "/mnt")
+    for container, here in _MOUNT_POINTS:
+        path = path.replace(container, here)
+    return path
 
 
 def given(service: str, nats_url: str, port: int) -> dict[str, str]:
@@ -77,9 +89,6 @@ def given(service: str, nats_url: str, port: int) -> dict[str, str]:
         if reference := each.get("valueFrom", {}).get("fieldRef"):
             label = re.fullmatch(r"metadata\.labels\['(.+)'\]", reference["fieldPath"])[1]
             env[each["name"]] = workload["spec"]["template"]["metadata"]["labels"][label]
-    for name, reference in secret_references(container).items():
-        if value := made_secrets().get(reference["name"], {}).get(reference["key"]):
-            env[name] = value
     listening = {"gateway": "DASHBOARD_PORT", "admin": "ADMIN_PORT"}.get(service, "OPS_PORT")
     env = {name: _here(value) for name, value in env.items() if name != "QDRANT_HOST"}
     return env | {"NATS_URL": nats_url, listening: str(port), "PATH": os.environ["PATH"]}

@@ -1,12 +1,17 @@
 """The Vault component's agent and a real OpenBao, which asks a stand-in for the cluster who it is that signs in."""
 
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from kustomized import K8S, app, built, config, pod, workloads
+from worksite.common.subjects import SERVICES
 from worksite.common.testing.vaults import (
     AUDIENCE,
     BAO,
@@ -35,24 +40,53 @@ def set_up(client: httpx.Client, cluster_url: str) -> None:
     ok(client.post("auth/kubernetes/role/worksite-services", json=bound))
 
 
-def run_agent(client: httpx.Client, folder: Path, account: str, service: str) -> subprocess.CompletedProcess[str]:
-    """The init container of `service`, in a pod that is `account`."""
+@dataclass
+class Agent:
+    """The container beside a service, in a pod that is some account."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+    log: Path
+
+    def files(self) -> dict[str, str]:
+        return {path.name: path.read_text() for path in self.folder.iterdir() if path.name[0] != "."}
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while not condition():
+            assert self.process.poll() is None, self.log.read_text()[-2000:]
+            assert time.monotonic() < deadline, self.log.read_text()[-2000:]
+            time.sleep(0.02)
+
+
+@contextmanager
+def running_agent(client: httpx.Client, folder: Path, account: str, service: str) -> Iterator[Agent]:
+    """By the command and the configuration of the manifest; it looks for changes sooner than there."""
     (folder / "token").write_text(token_of(account))
     (folder / "secrets").mkdir(exist_ok=True)
     text = config(built("prod-vault"), "vault-agent")["agent.hcl"]
     for container, here in (
         ("/var/run/secrets/vault/token", folder / "token"),
         ("/run/secrets/worksite", folder / "secrets"),
+        ('static_secret_render_interval = "1m"', 'static_secret_render_interval = "200ms"'),
     ):
         assert container in text
         text = text.replace(container, str(here))
     (folder / "agent.hcl").write_text(text)
     address = str(client.base_url).removesuffix("/v1/")
-    (init,) = pod(workloads(built("prod-vault"))[service])["initContainers"]
-    assert init["command"] == ["bao", "agent", "-config=/etc/vault-agent/agent.hcl"]
+    assert sidecar(service)["command"] == ["bao", "agent", "-config=/etc/vault-agent/agent.hcl"]
     command = [BAO, "agent", f"-config={folder / 'agent.hcl'}"]
     env = bare(folder) | {"VAULT_ADDR": address, "SERVICE": service}
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=READY_SECONDS, check=False)
+    with (folder / "log").open("wb") as log, subprocess.Popen(command, env=env, stdout=log, stderr=log) as process:
+        try:
+            yield Agent(process, folder / "secrets", folder / "log")
+        finally:
+            process.terminate()
+
+
+def sidecar(service: str) -> dict[str, Any]:
+    (found,) = pod(workloads(built("prod-vault"))[service])["initContainers"]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -69,19 +103,34 @@ def ready_vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Clie
 
 
 def test_a_service_finds_its_secrets_as_files_and_nobody_elses(ready_vault, tmp_path):
-    ran = run_agent(ready_vault, tmp_path, "gateway", "gateway")
+    with running_agent(ready_vault, tmp_path, "gateway", "gateway") as agent:
+        agent.until((agent.folder / ".complete").exists)
+        assert agent.files() == {"nats_password": "pw", "issuer_key": '{"a": 1}\n'}
+        assert {path.stat().st_mode & 0o777 for path in agent.folder.iterdir()} == {0o400}
+    assert "rags" not in agent.log.read_text()
 
-    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
-    files = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir() if path.name[0] != "."}
-    assert files == {"nats_password": "pw", "issuer_key": '{"a": 1}\n'}
-    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "secrets").iterdir()} == {0o400}
-    assert "rags" not in ran.stdout + ran.stderr
+
+def test_a_secret_that_changes_in_vault_changes_under_the_service(ready_vault, tmp_path):
+    with running_agent(ready_vault, tmp_path, "rag", "rag") as agent:
+        agent.until((agent.folder / ".complete").exists)
+        assert agent.files() == {"nats_password": "rags"}
+        ok(ready_vault.post("secret/data/worksite/rag", json={"data": {"nats_password": "rags-second"}}))
+        agent.until(lambda: agent.files() == {"nats_password": "rags-second"})
+
+
+def test_the_agent_runs_beside_the_service_which_waits_for_its_first_secrets():
+    for service in SERVICES:
+        assert sidecar(service)["restartPolicy"] == "Always"
+        (mount,) = [each for each in sidecar(service)["volumeMounts"] if each["name"] == "secrets"]
+        wanted = ["test", "-f", f"{mount['mountPath']}/.complete"]
+        assert sidecar(service)["startupProbe"]["exec"]["command"] == wanted
 
 
 @pytest.mark.parametrize(("account", "service"), [("gateway", "rag"), ("provision", "gateway")])
 def test_another_account_is_refused_and_the_pod_does_not_start(ready_vault, tmp_path, account, service):
-    assert run_agent(ready_vault, tmp_path, account, service).returncode != 0
-    assert list((tmp_path / "secrets").iterdir()) == []
+    with running_agent(ready_vault, tmp_path, account, service) as agent:
+        assert agent.process.wait(READY_SECONDS) != 0
+    assert list(agent.folder.iterdir()) == []
 
 
 def test_each_service_says_who_it_is_and_where_the_agent_looks():

@@ -45,3 +45,8 @@ def test_a_job_may_read_the_repository_and_nothing_else(name):
 def test_what_ci_runs_is_tested_on_both_kinds_of_processor():
     assert ".ci/run" in [step.get("run") for step in JOBS["test"]["steps"]]
     assert {"ubuntu-24.04", "ubuntu-24.04-arm"} <= set(JOBS["test"]["strategy"]["matrix"]["os"])
+
+
+def test_the_tests_that_need_an_engine_run_where_one_is():
+    runs = [step.get("run", "") for step in JOBS["images"]["steps"]]
+    assert any("-m compose" in run and "test_compose_smoke.py" in run for run in runs)

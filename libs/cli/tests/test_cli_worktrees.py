@@ -476,6 +476,24 @@ def test_a_folder_that_is_in_the_way_is_left_before_anything_is_made(worksite, m
     assert not place("architect").exists()
 
 
+def test_without_a_name_it_is_the_repository_that_one_is_in_and_worksites_own_is_named(
+    worksite, mine, place, monkeypatch
+):
+    monkeypatch.chdir(mine.path)
+    assert "no repository was named" not in worksite("worktrees", "start").stderr
+    assert place("builder").is_dir()
+    for folder in ("blueprints", "policies"):
+        (mine.path / folder).mkdir()
+
+    own = f"no repository was named, so this is about Worksite's own checkout, {mine.path}\n"
+    for command in ("start", "list", "clean"):
+        done = worksite("worktrees", command)
+        assert done.exit_code == 0, done.stderr
+        assert own in done.stderr
+    assert not place("builder").exists()
+    assert "no repository was named" not in worksite("worktrees", "list", mine.path).stderr
+
+
 @pytest.mark.parametrize("command", ["start", "list", "clean"])
 def test_what_is_no_repository_gets_one_clear_line(worksite, tmp_path, command):
     for path, why in ((tmp_path / "nothing", "there is no"), (tmp_path, "is not a git repository")):

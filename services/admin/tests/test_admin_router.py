@@ -155,18 +155,25 @@ async def test_a_model_is_asked_where_the_classifier_is_not_sure(bus: Bus, rag: 
     assert decision.cost_usd == use.cost_micro_usd / 1e6 > 0
 
 
-async def test_the_configured_provider_takes_the_request_as_it_is_sent(bus: Bus, rag: Rag, samples: Any) -> None:
-    """A strict server refuses what the real one refuses: effort, thinking, the schema of the answer."""
+@pytest.mark.parametrize(("tier", "refused"), [("small", 0), ("medium", 1), ("large", 1)])
+async def test_the_configured_provider_takes_the_request_as_it_is_sent(
+    bus: Bus, rag: Rag, samples: Any, tier: Any, refused: int
+) -> None:
+    """A strict server refuses what the real one refuses: effort, thinking, the schema of the answer. Larger models
+    cannot do without thinking, and MODEL_SMALL may name one of them; they are told so once."""
     rag.vector = UNSURE
-    async with serving(MessagesApi(scripted(ROUTED))) as url:
+    api = MessagesApi(scripted(ROUTED))
+    async with serving(api) as url:
         settings = ModelSettings(anthropic_api_key=SecretStr(TEST_KEY), anthropic_base_url=url)
         async with model_calls(settings, bus, "admin", Secrets()) as calls:
             assert calls
-            small = settings.model_of("small")
-            decision = await router(bus, RouteModel(calls, small, 20)).route(samples.submission(request=NOBODY_KNOWS))
+            model = settings.model_of(tier)
+            asking = router(bus, RouteModel(calls, model, 20))
+            decisions = [await asking.route(samples.submission(request=NOBODY_KNOWS)) for _ in range(2)]
 
-    assert (decision.route, decision.stage) == ("design", "model")
-    assert decision.model_use[0].model == small
+    assert [(decision.route, decision.stage) for decision in decisions] == [("design", "model")] * 2
+    assert [decision.model_use[0].model for decision in decisions] == [model] * 2
+    assert [seen.status for seen in api.seen if seen.status != 200] == [400] * refused
 
 
 async def test_no_model_is_asked_where_the_classifier_is_sure(bus: Bus, rag: Rag, samples: Any) -> None:

@@ -1,6 +1,5 @@
-# Signs in as the pod's own service account, writes the secrets of its service and ends; the service starts after it.
-exit_after_auth = true
-
+# Signs in as the pod's own service account and writes the secrets of its service, again whenever they have changed. The
+# service starts once they are there.
 auto_auth {
   method "kubernetes" {
     mount_path  = "auth/kubernetes"
@@ -19,10 +18,11 @@ vault {
 }
 
 template_config {
-  exit_on_retry_failure = true
+  exit_on_retry_failure         = true
+  static_secret_render_interval = "1m"
 }
 
-# One file for each key, as SECRETS_DIR wants them; the list of their names comes last.
+# One file for each key, as SECRETS_DIR wants them; the list of their names comes last, by which the start is told.
 template {
   destination          = "/run/secrets/worksite/.complete"
   error_on_missing_key = true

@@ -402,6 +402,18 @@ async def test_a_model_of_unknown_price_is_never_called(bus: Bus) -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(("wanted", "asked"), [(100_000, 64_000), (400, 400)])
+async def test_no_model_is_asked_for_more_output_than_its_row_says_it_has(bus: Bus, wanted: int, asked: int) -> None:
+    """Servers refuse a request for more, and so would every step of an agent whose model is a small one."""
+    model = ScriptedModel(script(1))
+    step = Step(bus, model)
+    request = ModelRequest(model="claude-haiku-4-5", max_tokens=wanted, turns=(user("work"),))
+    for _ in range(2):  # the second time from the journal
+        assert (await (await step.opened()).ask(request)).text == "done"
+    assert [sent.max_tokens for sent in model.requests] == [asked]
+
+
+@pytest.mark.asyncio
 async def test_a_call_that_could_exceed_the_budget_is_never_made(bus: Bus) -> None:
     model = ScriptedModel(script(9))
     step = Step(bus, model, BudgetLimits(10**9, 10**9, 330))

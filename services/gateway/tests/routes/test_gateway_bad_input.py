@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -100,6 +101,32 @@ async def test_json_that_does_not_fit_names_the_field(client: httpx.AsyncClient,
     for raw in [b"null", b'{"request": NaN}', b'{"request": "x", "options": {"deadline_seconds": 1e400}}']:
         is_problem(await client.post("/v1/tasks", content=raw, headers=JSON), 422, "invalid-request")
     assert await admin.submitted() == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (
+            f"ssh://git@git.example/{SECRET_INPUT}",
+            "SSH is not spoken here: .* with https://, http://, git:// or file://",
+        ),
+        (f"git@git.example:{SECRET_INPUT}.git", "SSH is not spoken here"),
+        (f"git.example/{SECRET_INPUT}", "has to begin with https://, http://, git:// or file://"),
+        (f"https://git.example/x?token={SECRET_INPUT}", "leave out what follows"),
+        (f"https://bob:{SECRET_INPUT}@git.example/x", "without user and password"),
+    ],
+)
+async def test_an_address_that_is_not_taken_is_refused_with_those_that_are(
+    client: httpx.AsyncClient, url: str, said: str
+) -> None:
+    push = {"project": {"git_url": "https://git.example/x"}, "options": {"deliver": {"push": {"url": url}}}}
+    for body in ({"project": {"git_url": url}}, push):
+        answer = await client.post("/v1/tasks", json={"request": "x", **body})
+
+        (error,) = is_problem(answer, 422, "invalid-request")["errors"]
+        assert re.search(said, error["message"])
+        assert SECRET_INPUT not in answer.text
 
 
 @pytest.mark.asyncio

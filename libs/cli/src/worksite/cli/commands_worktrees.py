@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from worksite.cli import places
 from worksite.cli.repository.git import RepositoryError
 from worksite.cli.session import Screen
 from worksite.cli.worktrees import cleaning, listing, starting
@@ -13,9 +14,9 @@ from worksite.cli.worktrees.home import ROLES, Entry, Home
 _WIDTH = max(map(len, ROLES))
 
 
-async def start(path: Path, base: str | None, screen: Screen) -> None:
+async def start(path: Path | None, base: str | None, screen: Screen) -> None:
     """Raises RepositoryError."""
-    home = await Home.of(path)
+    home = await _chosen(path, screen)
     uncommitted = [] if await _is_bare(home) else await home.git.lines(*listing.STATUS)
     started = await starting.start(home, base)
     screen.tell(f"base {started.base.commit} {await _subject(home, started.base.commit)}")
@@ -28,9 +29,9 @@ async def start(path: Path, base: str | None, screen: Screen) -> None:
     screen.say(f"in use while a command runs under its lock: flock {shlex.quote(str(home.place('builder')))} COMMAND")
 
 
-async def show(path: Path, screen: Screen) -> None:
+async def show(path: Path | None, screen: Screen) -> None:
     """Raises RepositoryError."""
-    home = await Home.of(path)
+    home = await _chosen(path, screen)
     found = await listing.worktrees(home)
     for one in found:
         screen.tell(_unusable(one) if isinstance(one, Entry) else _row(one))
@@ -41,15 +42,23 @@ async def show(path: Path, screen: Screen) -> None:
         screen.say(f"{home.top} has none: 'worksite worktrees start' makes them")
 
 
-async def clean(path: Path, discard_ignored: bool, screen: Screen) -> bool:
+async def clean(path: Path | None, discard_ignored: bool, screen: Screen) -> bool:
     """True when none is left. Raises RepositoryError."""
-    home = await Home.of(path)
+    home = await _chosen(path, screen)
     cleaned = await cleaning.clean(home, discard_ignored)
     for one in cleaned:
         screen.tell(f"{one.role:<{_WIDTH}}  {one.said}")
     if not cleaned:
         screen.say(f"{home.top} has none")
     return all(one.gone for one in cleaned)
+
+
+async def _chosen(path: Path | None, screen: Screen) -> Home:
+    """The repository that is named, else the one that we are in; which one that is, is said where it may surprise."""
+    home = await Home.of(path or Path())
+    if path is None and places.is_checkout(home.top):
+        screen.say(f"no repository was named, so this is about Worksite's own checkout, {home.top}")
+    return home
 
 
 def _row(worktree: listing.Worktree) -> str:

@@ -23,17 +23,19 @@ from worksite.admin.domain.expected_cost import MODEL_ERROR
 from worksite.common.artifacts import Artifacts
 from worksite.common.errors import Fenced, WorksiteError
 from worksite.common.ids import new_id
-from worksite.common.llm import ModelRequest, Prices, parsed, schema_of, user
-from worksite.common.llm.calls import ModelCalls
+from worksite.common.llm import Completion, ModelRequest, Prices, parsed, schema_of, user
+from worksite.common.llm.calls import ModelCalls, StepCalls
 from worksite.common.llm.costs import Costs
-from worksite.common.llm.errors import UnknownPrice
+from worksite.common.llm.errors import ModelRequestRefused, UnknownPrice
 from worksite.common.llm.journal import Place, under_way
 from worksite.common.messages import Difficulty, Model, ModelCallSize, Route, RouteDecision, SubmitTask
 from worksite.common.messages.base import ROUTE_STEP
 
 log = logging.getLogger(__name__)
 
-_MAX_TOKENS = 300
+_MAX_TOKENS, _THINKING_TOKENS = 300, 2000
+"""Of an answer, without thinking and with."""
+_BAD_REQUEST = 400
 _CHARACTERS_PER_TOKEN = 3
 _ANSWER_TOKENS = 60
 """Of a reply in the form asked for, with a reason of twelve words: 170 to 180 characters."""
@@ -63,16 +65,16 @@ def instructions() -> str:
     return (resources.files("worksite.admin") / "prompts" / "router.md").read_text()
 
 
-def asked(text: str, model: str, system: str) -> ModelRequest:
-    """The call for one request: short, without thinking."""
+def asked(text: str, model: str, system: str, *, thinking: bool = False) -> ModelRequest:
+    """The call for one request: short, and without thinking where the model can do without."""
     return ModelRequest(
         model=model,
-        max_tokens=_MAX_TOKENS,
+        max_tokens=_THINKING_TOKENS if thinking else _MAX_TOKENS,
         system=system,
         turns=(user(text),),
         output=schema_of(_Reply),
         effort="low",
-        thinking="disabled",
+        thinking=None if thinking else "disabled",
     )
 
 
@@ -106,7 +108,7 @@ class RouteModel:
 
     def __init__(self, calls: ModelCalls, model: str, seconds: float) -> None:
         self.calls, self._model, self._seconds = calls, model, seconds
-        self._system = instructions()
+        self._system, self._has_to_think = instructions(), False
 
     async def decide(self, task: SubmitTask) -> Answered:
         """Never raises: there are other stages."""
@@ -146,7 +148,7 @@ class RouteModel:
 
     async def _decided(self, task: SubmitTask, place: Place, costs: Costs) -> RouteDecision:
         calls = await self.calls.at(place, Artifacts(self.calls.bus), costs, new_id(), _not_any_more)
-        reply = parsed(await calls.ask(asked(task.request, self._model, self._system)), _Reply).data
+        reply = parsed(await self._reply(calls, task.request), _Reply).data
         return RouteDecision(
             route=reply.route,
             stage="model",
@@ -155,6 +157,19 @@ class RouteModel:
             latency_ms=0.0,
             difficulty=reply.difficulty,
         )
+
+    async def _reply(self, calls: StepCalls, text: str) -> Completion:
+        """Some models always think, and refuse a request that forbids it: they are not asked to twice."""
+        if not self._has_to_think:
+            try:
+                return await calls.ask(asked(text, self._model, self._system))
+            except ModelRequestRefused as error:
+                if error.status != _BAD_REQUEST:
+                    raise
+                log.info("%s is asked for routes with thinking: %s", self._model, error)
+        reply = await calls.ask(asked(text, self._model, self._system, thinking=True))
+        self._has_to_think = True
+        return reply
 
 
 async def _not_any_more() -> bool:

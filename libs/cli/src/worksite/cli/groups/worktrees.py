@@ -13,12 +13,14 @@ from worksite.cli.session import Screen
 worktrees = typer.Typer(
     help="Worktrees architect, builder and validator beside a local repository.", no_args_is_help=True
 )
-Repository = Annotated[Path, typer.Argument(help="a local repository")]
+Repository = Annotated[
+    Path | None, typer.Argument(help="a local repository; default: the one of this folder", show_default=False)
+]
 
 
 @worktrees.command("start")
 def start(
-    path: Repository = Path(),
+    path: Repository = None,
     base: Annotated[
         str | None, typer.Option("--base", help="the commit to begin with; default: what is checked out")
     ] = None,
@@ -28,14 +30,14 @@ def start(
 
 
 @worktrees.command("list")
-def show(path: Repository = Path()) -> None:
+def show(path: Repository = None) -> None:
     """Say of each what is uncommitted, how far it is ahead or behind, and whether it is in use."""
     finished(commands_worktrees.show(path, Screen()))
 
 
 @worktrees.command("clean")
 def clean(
-    path: Repository = Path(),
+    path: Repository = None,
     discard_ignored: Annotated[
         bool, typer.Option("--discard-ignored", help="let worktrees go whose ignored files are in no commit")
     ] = False,

@@ -113,7 +113,7 @@ class StepCalls:
         Raises UnknownPrice, BudgetExceeded, ModelRequestRefused; ModelUnavailable when the provider is not to be had
         (the step is best handed back); Fenced, BusUnavailable, MalformedMessage.
         """
-        self._terms.prices.row(request.model)
+        request = request.within(self._terms.prices.row(request.model).max_output_tokens)
         if found := await self._journal.begin(request.digest):
             call = _read(JournaledCall, found)
             genai.replayed(request.model)

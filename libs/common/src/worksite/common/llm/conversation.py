@@ -157,6 +157,10 @@ class ModelRequest(Model):
         """SHA-256 of the request, by which a journal knows it again."""
         return hashlib.sha256(self.canonical()).hexdigest()
 
+    def within(self, max_output_tokens: int) -> ModelRequest:
+        """The same, asking for no more output than the model can give: providers refuse what asks for more."""
+        return self.model_copy(update={"max_tokens": min(self.max_tokens, max_output_tokens)})
+
     def then(self, *turns: Turn) -> ModelRequest:
         """The conversation, gone on."""
         return ModelRequest.model_validate(dict(self) | {"turns": (*self.turns, *turns)})

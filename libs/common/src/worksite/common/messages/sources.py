@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from worksite.common.messages.artifacts import ArtifactRef
 from worksite.common.messages.base import Model
 
@@ -17,6 +18,23 @@ def _ref_format(name: str) -> str:
             "not a name that git takes: no '..', no '//', no part that begins with '.' or ends with '.lock'"
         )
     return name
+
+
+_SCHEMES = "https://, http://, git:// or file://"
+_SSH = re.compile(r"(git\+)?ssh://|[^/:]+@[^/:]+:(?!//)")
+"""`git@host:team/shop.git` is SSH too."""
+
+
+def _in_words(url: object) -> object:
+    """Says of what the pattern refuses why, to people, and repeats nothing of it: there may be a password in it."""
+    if isinstance(url, str):
+        if _SSH.match(url):
+            raise ValueError(f"SSH is not spoken here: give the repository's address with {_SCHEMES}")
+        if not re.match("(https?|git|file)://", url):
+            raise ValueError(f"no address of a repository: it has to begin with {_SCHEMES}")
+        if "?" in url or "#" in url:
+            raise ValueError("holds a query or a fragment: leave out what follows ? or #")
+    return url
 
 
 def _clone_url(url: str) -> str:
@@ -37,6 +55,7 @@ GitUrl = Annotated[
     str,
     StringConstraints(pattern=r"^(https?|git|file)://[!$-;=@-\[\]-~]+$", max_length=1000),
     AfterValidator(_clone_url),
+    BeforeValidator(_in_words),
 ]
 """Printable ASCII, percent-encoded where needed. No query and no fragment: git needs none, and tokens hide there.
 Whether file:// and addresses of the inside are cloned is for the builder's settings to say."""
