@@ -50,8 +50,9 @@ test: $(DEV_INSTALLED) $(WHEELHOUSE) ## run the tests (no network, key or Docker
 	@$(foreach path,$(WELL_COVERED),$(call at_least,95,$(path)))
 	@$(foreach path,$(FULLY_COVERED),$(call at_least,100,$(path)))
 
-proofs: $(DEV_INSTALLED) $(WHEELHOUSE) ## the long tests, which CI runs as well: kills, stops, faults, whole projects judged (minutes)
+proofs: $(DEV_INSTALLED) $(WHEELHOUSE) ## the long tests, which CI runs as well: kills, stops, faults, whole projects judged, containers where Docker runs
 	$(BIN)/pytest -n 3 --dist worksteal -q -m proof
+	$(BIN)/pytest -q -m compose tests/deploy/test_compose_smoke.py
 
 wordings: $(DEV_INSTALLED) $(WHEELHOUSE) ## do the whole job for each request of tests/wordings (minutes)
 	$(BIN)/pytest -q -m wordings tests/e2e/test_e2e_wordings.py

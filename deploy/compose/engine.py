@@ -35,6 +35,16 @@ def missing() -> str | None:
     return None if compose_command() else "Compose is not installed"
 
 
+def has(image: str) -> bool:
+    """Is the image on this machine?"""
+    return subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False).returncode == 0
+
+
+def pulled(image: str) -> bool:
+    """Is it now? False where no registry gives it."""
+    return subprocess.run(["docker", "pull", "--quiet", image], capture_output=True, check=False).returncode == 0
+
+
 @cache
 def compose_command() -> tuple[str, ...]:
     """Empty where there is none."""
