@@ -94,6 +94,14 @@ def test_a_server_whose_address_has_no_scheme_is_refused_at_the_start(monkeypatc
         load(Settings)
 
 
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/messages", "/proxy/v1"])
+def test_an_address_that_would_get_its_v1_twice_is_refused_at_the_start(monkeypatch, path):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "any")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", f"http://127.0.0.1:8088{path}")
+    with pytest.raises(SettingsError, match=r"ANTHROPIC_BASE_URL.*leave that out"):
+        load(Settings)
+
+
 @pytest.mark.asyncio
 async def test_without_a_key_there_are_no_calls(bus):
     async with model_calls(load(Settings), bus, "builder", Secrets()) as calls:

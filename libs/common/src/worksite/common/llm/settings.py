@@ -27,6 +27,8 @@ def _address(given: str) -> str:
     parts = urlsplit(given)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("no address with a scheme and a host, as http://127.0.0.1:8081")  # it may hold a password
+    if re.search("/v1(/messages)?/?$", parts.path):
+        raise ValueError("the address ends in /v1, which the Messages API adds by itself: leave that out")
     return given
 
 
