@@ -27,7 +27,7 @@ from typing import TypeVar
 import numpy as np
 from rag_synthetic import BATCH, CHUNKS_OF_A_DOCUMENT, Synthetic
 from table import machine, milliseconds, print_table
-from worksite.common.messages import SHARED_TENANT
+from worksite.common.ids import SHARED_TENANT
 from worksite.rag.backends.onnx import OnnxEmbedder, OnnxPairModel
 from worksite.rag.domain.chunking import chunk
 from worksite.rag.domain.documents import Document

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import pytest_asyncio
-from worksite.common.messages import SHARED_TENANT
+from worksite.common.ids import SHARED_TENANT
 from worksite.rag.converting import Converter
 from worksite.rag.domain.documents import DIMENSIONS, Document, Vector
 from worksite.rag.embedder import Embedder

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from worksite.common.messages import SHARED_TENANT
+from worksite.common.ids import SHARED_TENANT
 from worksite.rag import folders, ignoring, index, opening
 from worksite.rag.converting import Converter
 from worksite.rag.domain.queries import Filters, Scope, SearchQuery

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from worksite.common.messages import SHARED_TENANT
+from worksite.common.ids import SHARED_TENANT
 from worksite.rag.backends.onnx import OnnxEmbedder
 from worksite.rag.domain.documents import Document, Point, Unindexable, Vector
 from worksite.rag.domain.queries import Scope, SearchQuery

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from worksite.common.bus import Bus
-from worksite.common.messages import SHARED_TENANT, document_id
+from worksite.common.ids import SHARED_TENANT
+from worksite.common.messages import document_id
 from worksite.rag.domain.documents import Document
 from worksite.rag.domain.queries import Filters, Scope, SearchQuery
 from worksite.rag.index import Indexer

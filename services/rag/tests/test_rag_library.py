@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worksite.common.messages import SHARED_TENANT
+from worksite.common.ids import SHARED_TENANT
 from worksite.rag.converting import Converter
 from worksite.rag.domain.documents import Document
 from worksite.rag.folders import Folder

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from worksite.common.bus import Bus, request
 from worksite.common.errors import Permanent
-from worksite.common.messages import SHARED_TENANT, SearchFilters, SearchRequest, SearchResponse
+from worksite.common.ids import SHARED_TENANT
+from worksite.common.messages import SearchFilters, SearchRequest, SearchResponse
 from worksite.common.service import CANNOT_START
 from worksite.common.testing import NatsServer
 from worksite.common.testing.nats import free_port

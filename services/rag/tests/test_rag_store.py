@@ -22,8 +22,8 @@ import pytest_asyncio
 from qdrant_client import AsyncQdrantClient
 from worksite.rag.domain.documents import DIMENSIONS, Passage, Point, SparseVector, Vector
 from worksite.rag.domain.identity import revision
-from worksite.rag.domain.queries import SHARED_TENANT, Filters, Scope
-from worksite.rag.store import Scores, StoreError, VectorStore
+from worksite.rag.domain.queries import SHARED_TENANT, Filters, Scope, Scores
+from worksite.rag.store import StoreError, VectorStore
 from worksite.rag.stores.edge import EdgeStore, open_edge_store, own_folder
 from worksite.rag.stores.server import connect, open_server_store
 from worksite.rag.stores.shard_process import ShardError, ShardProcess

@@ -18,14 +18,8 @@ from worksite.common import subjects
 from worksite.common.bus import Bus, BusSettings, Envelope, KeyValue, announce, provision
 from worksite.common.errors import PermissionDenied
 from worksite.common.health import Health
-from worksite.common.messages import (
-    SHARED_TENANT,
-    DeadLetter,
-    DocumentEntry,
-    IndexDocuments,
-    NewProject,
-    document_id,
-)
+from worksite.common.ids import SHARED_TENANT
+from worksite.common.messages import DeadLetter, DocumentEntry, IndexDocuments, NewProject, document_id
 from worksite.common.service import Running
 from worksite.common.testing import examples, start_nats
 from worksite.rag import reconciling

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from worksite.common.messages import SHARED_TENANT
+from worksite.common.ids import SHARED_TENANT
 from worksite.rag.converting import Converter
 from worksite.rag.domain.queries import Scope, SearchQuery
 from worksite.rag.folders import Folder

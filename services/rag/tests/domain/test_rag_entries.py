@@ -6,15 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 from worksite.common.errors import MalformedMessage
-from worksite.common.messages import (
-    SHARED_TENANT,
-    ArtifactRef,
-    DocumentEntry,
-    DocumentFile,
-    DocumentState,
-    DocumentText,
-    document_id,
-)
+from worksite.common.ids import SHARED_TENANT
+from worksite.common.messages import ArtifactRef, DocumentEntry, DocumentFile, DocumentState, DocumentText, document_id
 from worksite.common.messages.knowledge import CONVERTED_SUFFIXES, MAX_DOCUMENT_BYTES, MAX_FILE_BYTES
 from worksite.common.messages.search import LANGUAGES
 from worksite.rag.domain.documents import Document, Unindexable

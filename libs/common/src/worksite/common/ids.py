@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import uuid_utils
 
+SHARED_TENANT = "shared"
+"""Owns the knowledge that every tenant may search. No principal may be of it."""
+
 _TIME_DIGITS, _DIGITS = 12, 32
 _LATEST_MS = 16**_TIME_DIGITS - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

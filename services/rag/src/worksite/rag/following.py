@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from worksite.common.artifacts import Artifacts
 from worksite.common.bus import KeyValue
 from worksite.common.errors import MalformedMessage
-from worksite.common.messages import SHARED_TENANT, DocumentEntry, document_id
+from worksite.common.ids import SHARED_TENANT
+from worksite.common.messages import DocumentEntry, document_id
 from worksite.rag.converting import Converter
 from worksite.rag.domain.changes import is_whole
 from worksite.rag.domain.documents import Unindexable

@@ -14,7 +14,8 @@ from worksite.common import subjects
 from worksite.common.bus import Bus, Delivery, Envelope
 from worksite.common.dead_letters import bury
 from worksite.common.errors import MalformedMessage, UnknownMessageType
-from worksite.common.messages import BY_CE_TYPE, SHARED_TENANT, IndexDocuments
+from worksite.common.ids import SHARED_TENANT
+from worksite.common.messages import BY_CE_TYPE, IndexDocuments
 from worksite.rag.backlog import Backlog
 
 UNKNOWN_TYPE_DELAY_SECONDS = 30.0

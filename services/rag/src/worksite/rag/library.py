@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from prometheus_client import Counter
-from worksite.common.messages import SHARED_TENANT
+from worksite.common.ids import SHARED_TENANT
 from worksite.rag.converting import Converter
 from worksite.rag.domain.changes import is_whole
 from worksite.rag.domain.documents import Document, Unindexable

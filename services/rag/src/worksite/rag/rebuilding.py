@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 
 from prometheus_client import Gauge
 from worksite.common.bus.consumer import backoff
-from worksite.common.messages import SHARED_TENANT
+from worksite.common.ids import SHARED_TENANT
 from worksite.rag.answering import Answering
 from worksite.rag.backend import ModelError
 from worksite.rag.domain.identity import Manifest

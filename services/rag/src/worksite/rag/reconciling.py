@@ -17,7 +17,8 @@ from worksite.common.artifacts import Artifacts
 from worksite.common.bus import Entry, KeyValue
 from worksite.common.bus.consumer import backoff
 from worksite.common.errors import MalformedMessage
-from worksite.common.messages import SHARED_TENANT, DocumentEntry, document_id
+from worksite.common.ids import SHARED_TENANT
+from worksite.common.messages import DocumentEntry, document_id
 from worksite.rag.backlog import Backlog
 from worksite.rag.domain.entries import is_settled, parse_row, row_key
 from worksite.rag.index import Indexer

@@ -11,16 +11,16 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from uuid import UUID
 
-from worksite.common.messages import SHARED_TENANT
+from worksite.common.ids import SHARED_TENANT
 from worksite.rag.caching import LruCache
 from worksite.rag.domain.documents import Passage, SparseVector, Vector
 from worksite.rag.domain.fusion import ALPHA, Ranking, convex, ranked, reciprocal, reranked
-from worksite.rag.domain.queries import RerankSkipped, Scope, SearchHit, SearchQuery, SearchResult
+from worksite.rag.domain.queries import RerankSkipped, Scope, Scores, SearchHit, SearchQuery, SearchResult
 from worksite.rag.embedder import Embedder
 from worksite.rag.lane import Lane
 from worksite.rag.reranker import DeadlineExceeded
 from worksite.rag.reranking import Reranking
-from worksite.rag.store import Scores, VectorStore
+from worksite.rag.store import VectorStore
 from worksite.rag.stores.sparse import SparseEncoder
 
 logger = logging.getLogger(__name__)

@@ -9,15 +9,12 @@ from uuid import UUID
 from worksite.common.settings import SettingsError
 from worksite.rag.domain.documents import Passage, Point, SparseVector, Vector
 from worksite.rag.domain.identity import Manifest, Revision
-from worksite.rag.domain.queries import Scope
+from worksite.rag.domain.queries import Scope, Scores
 
-Scores = dict[UUID, float]
 Revisions = dict[str, dict[UUID, Revision]]
 """Path -> chunk id -> the revision of what is stored under it."""
 Counts = dict[str, dict[str, int]]
 """Tenant -> path or source -> chunks."""
-MOST_PATHS = 10_000_000
-"""Stores ask for a limit of what they count; more than any of them can hold."""
 
 
 class StoreError(SettingsError):

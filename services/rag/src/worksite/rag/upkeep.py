@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from worksite.common import service
-from worksite.common.messages import SHARED_TENANT
+from worksite.common.ids import SHARED_TENANT
 from worksite.rag.backlog import Hint
 from worksite.rag.converting import Converter
 from worksite.rag.folders import Folder

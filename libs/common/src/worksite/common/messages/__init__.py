@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from worksite.common.messages.artifacts import ArtifactRef
-from worksite.common.messages.base import SHARED_TENANT, Message, Model
+from worksite.common.messages.base import Message, Model
 from worksite.common.messages.checking import CandidateChecked, CheckCandidate
 from worksite.common.messages.commands import (
     AnswerQuestion,
@@ -168,7 +168,6 @@ __all__ = [
     "BY_CE_TYPE",
     "MAX_ROUNDS",
     "MESSAGES",
-    "SHARED_TENANT",
     "TERMINAL",
     "Action",
     "Advice",

@@ -12,8 +12,6 @@ TaskId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 """A UUIDv7 in hex."""
 Tenant = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,32}$")]
 """An opaque tenant token; safe as one subject token."""
-SHARED_TENANT = "shared"
-"""Owns the knowledge that every tenant may search. No principal may be of it."""
 StepId = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,3}-(import|design|build|validate|answer|deliver)$")]
 """`<n>-<action>`, n counting the task's commands."""
 ROUTE_STEP = "0-route"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from worksite.common.messages import SHARED_TENANT
+from worksite.common.ids import SHARED_TENANT
 
 ROLES = frozenset({"viewer", "developer", "approver", "operator"})
 MAX_LIFETIME_SECONDS = 24 * 3600

@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 from worksite.common.errors import MalformedMessage
-from worksite.common.messages import SHARED_TENANT, DocumentEntry, DocumentFile, DocumentText, document_id
+from worksite.common.ids import SHARED_TENANT
+from worksite.common.messages import DocumentEntry, DocumentFile, DocumentText, document_id
 from worksite.common.messages.knowledge import MAX_DOCUMENT_BYTES, MAX_FILE_BYTES
 from worksite.rag.domain.documents import Document, Unindexable
 from worksite.rag.domain.formats import Source, source_of, text_source_of

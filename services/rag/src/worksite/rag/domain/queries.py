@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
-from worksite.common.messages import SHARED_TENANT
+from worksite.common.ids import SHARED_TENANT
 from worksite.rag.domain.documents import Kind, Passage
 
+Scores = dict[UUID, float]
+MOST_PATHS = 10_000_000
+"""Stores ask for a limit of what they count; more than any of them can hold."""
 Mode = Literal["dense", "sparse", "hybrid"]
 RerankSkipped = Literal["not_asked", "no_model", "no_results", "deadline", "failed"]
 """Why the first stage's order stands."""

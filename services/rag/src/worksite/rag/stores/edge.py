@@ -20,8 +20,8 @@ from typing import Any, Literal, TextIO
 from uuid import UUID
 
 from worksite.rag.domain.documents import DIMENSIONS, Passage, Point, SparseVector, Vector
-from worksite.rag.domain.queries import Scope
-from worksite.rag.store import Counts, Revisions, Scores, StoreError
+from worksite.rag.domain.queries import Scope, Scores
+from worksite.rag.store import Counts, Revisions, StoreError
 from worksite.rag.stores.batcher import Batcher
 from worksite.rag.stores.shard_process import Search, ShardError, ShardProcess
 

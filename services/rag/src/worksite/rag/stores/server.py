@@ -14,8 +14,8 @@ from pydantic import SecretStr
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import ApiException
 from worksite.rag.domain.documents import DIMENSIONS, Passage, Point, SparseVector, Vector
-from worksite.rag.domain.queries import Scope
-from worksite.rag.store import MOST_PATHS, Counts, Revisions, Scores, StoreError
+from worksite.rag.domain.queries import MOST_PATHS, Scope, Scores
+from worksite.rag.store import Counts, Revisions, StoreError
 from worksite.rag.stores.payloads import KEYWORDS, REVISION, TIMES, passage_from, payload_of, revision_from
 
 _PAGE = 1000

@@ -21,8 +21,7 @@ from uuid import UUID
 
 import qdrant_edge as edge
 from worksite.rag.domain.documents import Passage, Point, SparseVector
-from worksite.rag.domain.queries import Scope
-from worksite.rag.store import MOST_PATHS, Scores
+from worksite.rag.domain.queries import MOST_PATHS, Scope, Scores
 from worksite.rag.stores.manifests import manifest_file
 from worksite.rag.stores.payloads import KEYWORDS, REVISION, TIMES, passage_from, payload_of, revision_from
 from worksite.rag.stores.shard_process import PAGE, Search, StoredRevision
