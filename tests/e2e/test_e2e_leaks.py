@@ -9,7 +9,7 @@ import httpx
 import pytest
 from worksite.builder.testing_forge import TOKEN
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(400)]
 PUBLIC = "a-marker-that-is-no-secret-4711"
 
 

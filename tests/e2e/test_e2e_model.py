@@ -14,7 +14,7 @@ from worksite.common.llm.scripted import Conversation
 from worksite.common.testing.messages_api.api import TEST_KEY
 from worksite.common.testing.scripting import costs_agree, provider, reviewed, said, used
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(400)]
 
 REQUEST = "Create auth system"
 AUTH = '''"""Accounts and sessions, kept in memory."""

@@ -45,6 +45,7 @@ def still_running(place: Path) -> list[str]:
     return found
 
 
+@pytest.mark.proof
 @pytest.mark.timeout(400)
 def test_a_review_leaves_nothing_behind_but_the_state_and_the_results(place):
     (place / "state" / "wheelhouse").symlink_to(ROOT / ".worksite" / "wheelhouse")

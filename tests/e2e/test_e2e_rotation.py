@@ -28,7 +28,7 @@ from worksite.common.testing import examples
 from worksite.common.testing.nats import NatsServer, start_nats
 from worksite.common.testing.vaults import address, app_role, store, vault
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(300)]
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 90
 FIRST, SECOND = token_urlsafe(48), token_urlsafe(48)
