@@ -18,7 +18,8 @@ from packageurl import PackageURL
 
 
 def bill_of(service: str, wheels: Iterable[Path]) -> Bom:
-    """One component per wheel, with its digest: what is installed on top of the base image, and nothing else."""
+    """One component per wheel, with its digest. Packages of the distribution, those of the base image and git where a
+    service uses it, are in the image's own dpkg database, which scanners read."""
     image = Component(name=f"worksite-{service}", type=ComponentType.CONTAINER)
     parts = [_component(wheel) for wheel in sorted(wheels)]
     bom = Bom(components=parts)
