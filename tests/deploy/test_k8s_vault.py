@@ -103,10 +103,11 @@ def ready_vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Clie
 
 
 def test_a_service_finds_its_secrets_as_files_and_nobody_elses(ready_vault, tmp_path):
+    """For the pod's user alone, who may also write: the agent opens a file anew to change it, and is not root there."""
     with running_agent(ready_vault, tmp_path, "gateway", "gateway") as agent:
         agent.until((agent.folder / ".complete").exists)
         assert agent.files() == {"nats_password": "pw", "issuer_key": '{"a": 1}\n'}
-        assert {path.stat().st_mode & 0o777 for path in agent.folder.iterdir()} == {0o400}
+        assert {path.stat().st_mode & 0o777 for path in agent.folder.iterdir()} == {0o600}
     assert "rags" not in agent.log.read_text()
 
 

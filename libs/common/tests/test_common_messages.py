@@ -119,6 +119,12 @@ def test_a_git_url_with_a_secret_in_it_is_refused(url):
         messages.GitProject(git_url=url)
 
 
+def test_how_long_a_git_url_is_does_not_decide_how_long_its_refusal_takes():
+    """A body of a megabyte is taken in before its fields are measured; looking at it again and again takes an hour."""
+    with pytest.raises(ValidationError):
+        messages.GitProject(git_url="@" * (1 << 20))
+
+
 @pytest.mark.parametrize("url", ["https://a/b", "http://[::1]:80/b.git", "https://a/~b/@c/d%20e", "file:///srv/a.git"])
 def test_a_plain_git_url_is_taken(url):
     assert messages.GitProject(git_url=url).git_url == url

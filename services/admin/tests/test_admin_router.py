@@ -176,6 +176,20 @@ async def test_the_configured_provider_takes_the_request_as_it_is_sent(
     assert [seen.status for seen in api.seen if seen.status != 200] == [400] * refused
 
 
+async def test_an_answer_with_thinking_is_not_paid_again_by_the_next_admin(bus: Bus, samples: Any) -> None:
+    """The next one does not know yet that this model refuses to be asked without."""
+    api, task = MessagesApi(scripted(ROUTED)), samples.submission(request=NOBODY_KNOWS)
+    async with serving(api) as url:
+        settings = ModelSettings(anthropic_api_key=SecretStr(TEST_KEY), anthropic_base_url=url)
+        async with model_calls(settings, bus, "admin", Secrets()) as calls:
+            assert calls
+            first, second = [await RouteModel(calls, settings.model_of("large"), 20).decide(task) for _ in range(2)]
+
+    assert first.decision
+    assert (second.decision, second.costs.uses) == (first.decision, first.costs.uses)
+    assert [seen.status for seen in api.seen] == [400, 200]
+
+
 async def test_no_model_is_asked_where_the_classifier_is_sure(bus: Bus, rag: Rag, samples: Any) -> None:
     decision = await router(bus, model_of(bus)).route(samples.submission(request=NOBODY_KNOWS))
 

@@ -22,15 +22,16 @@ template_config {
   static_secret_render_interval = "1m"
 }
 
-# One file for each key, as SECRETS_DIR wants them; the list of their names comes last, by which the start is told.
+# One file for each key, as SECRETS_DIR wants them; the list of their names comes last, by which the start is told. They
+# are opened again to be written anew, so the agent, which is not root, must be allowed to.
 template {
   destination          = "/run/secrets/worksite/.complete"
   error_on_missing_key = true
-  perms                = "0400"
+  perms                = "0600"
   contents             = <<EOT
 {{- with secret (printf "secret/data/worksite/%s" (env "SERVICE")) }}
 {{- range $name, $value := .Data.data }}
-{{- $value | writeToFile (printf "/run/secrets/worksite/%s" $name) "" "" "0400" }}
+{{- $value | writeToFile (printf "/run/secrets/worksite/%s" $name) "" "" "0600" }}
 {{ $name }}
 {{- end }}
 {{- end }}

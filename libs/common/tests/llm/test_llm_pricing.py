@@ -88,6 +88,7 @@ def test_a_table_of_ones_own_adds_models_and_wins(tmp_path):
     [
         ('[{"model": "my-llama", "rates": 0}]', "row 1, since: Field required"),
         (json.dumps([OWN, OWN | {"rates": 0}]), "row 2, rates: Input should be a valid array"),
+        (json.dumps([OWN | {"max_output_tokens": 0}]), "row 1, max_output_tokens: Input should be greater than"),
         ("[", "Invalid JSON"),
     ],
 )

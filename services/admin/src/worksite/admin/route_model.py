@@ -159,15 +159,17 @@ class RouteModel:
         )
 
     async def _reply(self, calls: StepCalls, text: str) -> Completion:
-        """Some models always think, and refuse a request that forbids it: they are not asked to twice."""
-        if not self._has_to_think:
+        """Some models always think, and refuse a request that forbids it: they are not asked to twice, nor is one whose
+        answer with thinking an admin before us has paid."""
+        thinking = asked(text, self._model, self._system, thinking=True)
+        if not (self._has_to_think or calls.knows(thinking)):
             try:
                 return await calls.ask(asked(text, self._model, self._system))
             except ModelRequestRefused as error:
                 if error.status != _BAD_REQUEST:
                     raise
                 log.info("%s is asked for routes with thinking: %s", self._model, error)
-        reply = await calls.ask(asked(text, self._model, self._system, thinking=True))
+        reply = await calls.ask(thinking)
         self._has_to_think = True
         return reply
 

@@ -113,7 +113,7 @@ class StepCalls:
         Raises UnknownPrice, BudgetExceeded, ModelRequestRefused; ModelUnavailable when the provider is not to be had
         (the step is best handed back); Fenced, BusUnavailable, MalformedMessage.
         """
-        request = request.within(self._terms.prices.row(request.model).max_output_tokens)
+        request = self._within(request)
         if found := await self._journal.begin(request.digest):
             call = _read(JournaledCall, found)
             genai.replayed(request.model)
@@ -127,6 +127,16 @@ class StepCalls:
             self._costs.add(charge)
         self._last = len(request.canonical()), call.completion.usage
         return call.completion
+
+    def knows(self, request: ModelRequest) -> bool:
+        """Would the journal answer this now? Where one of several requests will do, another one would lose its reply.
+
+        Raises UnknownPrice.
+        """
+        return self._journal.knows(self._within(request).digest)
+
+    def _within(self, request: ModelRequest) -> ModelRequest:
+        return request.within(self._terms.prices.row(request.model).max_output_tokens)
 
     async def _settle(self, call: JournaledCall) -> None:
         await self._budgets.settle(call.reservation, call.charges[-1].micro_usd, call.reserved_at)

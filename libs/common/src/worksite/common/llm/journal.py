@@ -138,16 +138,21 @@ class Journal:
         self._remember(record)
         self._index += 1
 
+    def knows(self, digest: str) -> bool:
+        """Does the reply to this call stand at this place?"""
+        return self._stands("call", digest)
+
     async def _replayed(self, kind: Literal["call", "tool"], digest: str) -> Found | None:
         """What stands at this place, if the same was asked; otherwise what follows there is of another path."""
-        if self._index >= len(self._known):
-            return None
-        record = self._known[self._index]
-        if (record.kind, record.digest) != (kind, digest):
+        if not self._stands(kind, digest):
             self._known = self._known[: self._index]
             return None
         self._index += 1
-        return Found(await self._body(record))
+        return Found(await self._body(self._known[self._index - 1]))
+
+    def _stands(self, kind: Literal["call", "tool"], digest: str) -> bool:
+        here = self._known[self._index : self._index + 1]
+        return [(record.kind, record.digest) for record in here] == [(kind, digest)]
 
     async def _body(self, record: JournalRecord) -> str:
         if record.artifact:

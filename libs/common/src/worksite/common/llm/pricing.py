@@ -43,7 +43,7 @@ class PriceRow(Model):
     source: str
     rates: tuple[Rates, ...] = Field(min_length=1, description="by length of the prompt, shortest first")
     context_tokens: int
-    max_output_tokens: int
+    max_output_tokens: int = Field(ge=1, description="of one reply; no call asks for more")
     min_cacheable_tokens: int
 
     def for_prompt(self, tokens: int) -> Rates:

@@ -21,8 +21,8 @@ def _ref_format(name: str) -> str:
 
 
 _SCHEMES = "https://, http://, git:// or file://"
-_SSH = re.compile(r"(git\+)?ssh://|[^/:]+@[^/:]+:(?!//)")
-"""`git@host:team/shop.git` is SSH too."""
+_SSH = re.compile(r"(git\+)?ssh://|[^/:@]+@[^/:@]+:(?!//)")
+"""`git@host:team/shop.git` is SSH too. No part holds an `@`: else a megabyte of them would be looked at for an hour."""
 
 
 def _in_words(url: object) -> object:
