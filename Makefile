@@ -52,7 +52,7 @@ test: $(DEV_INSTALLED) $(WHEELHOUSE) ## run the tests (no network, key or Docker
 
 proofs: $(DEV_INSTALLED) $(WHEELHOUSE) ## the long tests, which CI runs as well: kills, stops, faults, whole projects judged, containers where Docker runs
 	$(BIN)/pytest -n 3 --dist worksteal -q -m proof
-	$(BIN)/pytest -q -m compose tests/deploy/test_compose_smoke.py
+	$(BIN)/pytest -q -m "timed or compose" tests
 
 wordings: $(DEV_INSTALLED) $(WHEELHOUSE) ## do the whole job for each request of tests/wordings (minutes)
 	$(BIN)/pytest -q -m wordings tests/e2e/test_e2e_wordings.py

@@ -23,7 +23,7 @@ from worksite.cli.stack.supervisor import Program
 from worksite.common.processes import free_port
 from worksite.common.testing.balancing import Balancer, balanced
 
-pytestmark = [pytest.mark.proof, pytest.mark.timeout(900), pytest.mark.asyncio]
+pytestmark = [pytest.mark.timed, pytest.mark.timeout(900), pytest.mark.asyncio]
 
 ROOT = Path(__file__).parents[2]
 SERVICES = ("gateway", "admin", "architect", "builder", "validator", "rag")
