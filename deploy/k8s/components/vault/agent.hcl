@@ -1,9 +1,9 @@
 # Signs in as the pod's own service account and writes the secrets of its service, again whenever they have changed. The
-# service starts once they are there.
+# service starts once they are there. It never ends by itself: a pod of which a sidecar is down is not ready, so an outage of
+# Vault would take the gateway away.
 auto_auth {
   method "kubernetes" {
-    mount_path  = "auth/kubernetes"
-    exit_on_err = true
+    mount_path = "auth/kubernetes"
     config = {
       role       = "worksite-services"
       token_path = "/var/run/secrets/vault/token"
@@ -13,12 +13,11 @@ auto_auth {
 
 vault {
   retry {
-    num_retries = 3  # then the container ends, and Kubernetes tries again and says so
+    num_retries = 3  # then it says so, and begins anew
   }
 }
 
 template_config {
-  exit_on_retry_failure         = true
   static_secret_render_interval = "1m"
 }
 
