@@ -10,9 +10,10 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 from worksite.cli.client import output, verdict
-from worksite.cli.client.access import Access, NoAccess, transport
+from worksite.cli.client.access import Access, NoAccess
 from worksite.cli.client.display import Display, Progress
 from worksite.cli.client.events import Event
+from worksite.cli.client.repeating import transport
 from worksite.cli.commands_tasks import Submission
 from worksite.cli.main import app
 from worksite.cli.session import Screen, Session, StackOptions, on_some_stack
@@ -228,6 +229,24 @@ async def test_a_gateway_that_is_being_started_again_is_waited_for():
         assert not waiting.done()
         async with await asyncio.start_server(serve, "127.0.0.1", port):
             assert (await waiting).status_code == 204
+
+
+@pytest.mark.asyncio
+async def test_a_token_is_asked_for_again_while_the_gateways_proxy_cuts_off_whom_it_let_in(monkeypatch, tmp_path):
+    token = b'{"access_token": "abc", "token_type": "Bearer"}'
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(token), token)
+    listens_at = asyncio.get_running_loop().time() + 0.3
+
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        if asyncio.get_running_loop().time() > listens_at:
+            writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        monkeypatch.setenv("WORKSITE_URL", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        monkeypatch.setenv("WORKSITE_CLIENT_SECRET", "any")
+        assert await Access.find(tmp_path).token() == "abc"
 
 
 @pytest.mark.asyncio

@@ -13,11 +13,11 @@ from authlib.integrations.httpx_client import AsyncOAuth2Client
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from worksite.cli.client.refusals import TooMany, problem
+from worksite.cli.client.repeating import repeated, token_transport
 from worksite.cli.stack import disk
 from worksite.cli.stack.state import CLIENT_ID, State
 
 DEFAULT_TENANT, DEFAULT_ROLE = "local", "developer"
-_CONNECTION_RETRIES = 5
 
 
 class NoAccess(Exception):
@@ -70,18 +70,17 @@ class Access:
             return self.settings.token.get_secret_value()
         client_class: Any = AsyncOAuth2Client  # untyped
         async with client_class(
-            self.settings.client_id, self._client_secret(), trust_env=False, transport=_token_transport()
+            self.settings.client_id, self._client_secret(), trust_env=False, transport=token_transport()
         ) as client:
             client.register_compliance_hook("access_token_response", _refused)  # RFC 6749 knows no 429
+            wanted = {"grant_type": "client_credentials", "tenant": tenant, "role": role}
             try:
-                answer = await client.fetch_token(
-                    f"{self.url}/oauth/token", grant_type="client_credentials", tenant=tenant, role=role
-                )
+                answer = await repeated(lambda: client.fetch_token(f"{self.url}/oauth/token", **wanted))
                 return str(answer["access_token"])
             except (NoAccess, TooMany):
                 raise
             except Exception as error:  # Authlib documents neither its transport's errors nor its own
-                raise NoAccess(f"no token from {self.url}: {error}") from error
+                raise NoAccess(f"no token from {self.url}: {error or type(error).__name__}") from error
 
     def _client_secret(self) -> str:
         if self.settings.client_secret:
@@ -90,16 +89,6 @@ class Access:
             return self.state.secret("cli", "client_secret")
         except FileNotFoundError as error:
             raise NoAccess("no credentials: set WORKSITE_TOKEN or WORKSITE_CLIENT_SECRET") from error
-
-
-def transport() -> httpx.AsyncHTTPTransport:
-    """What never reached a gateway, because it is being started again, is sent again: after 0, 0.5, 1, 2 and 4 s."""
-    return httpx.AsyncHTTPTransport(retries=_CONNECTION_RETRIES, trust_env=False)
-
-
-def _token_transport() -> httpx2.AsyncHTTPTransport:
-    """The same for Authlib, which speaks by httpx2 and takes no transport of httpx."""
-    return httpx2.AsyncHTTPTransport(retries=_CONNECTION_RETRIES, trust_env=False)
 
 
 def _refused(answer: httpx2.Response) -> httpx2.Response:

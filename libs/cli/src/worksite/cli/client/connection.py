@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
-from worksite.cli.client.access import DEFAULT_ROLE, Access, transport
+from worksite.cli.client.access import DEFAULT_ROLE, Access
 from worksite.cli.client.refusals import GatewayError, NotTaken, NotThere, Say, TooMany, patiently, problem
+from worksite.cli.client.repeating import repeated, transport
 
 _KINDS: Mapping[int, type[GatewayError]] = {400: NotTaken, 404: NotThere, 413: NotTaken, 422: NotTaken}
-_ATTEMPTS = 3
-
-T = TypeVar("T")
-
-
-async def repeated(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask again when the gateway goes away while it answers; the transport waits until it is back.
-
-    For what may be asked twice only (RFC 9110 section 9.2.2). Raises the last attempt's httpx.TransportError.
-    """
-    for _ in range(_ATTEMPTS - 1):
-        with contextlib.suppress(httpx.ReadError, httpx.RemoteProtocolError):
-            return await ask()
-    return await ask()
 
 
 class Connection:

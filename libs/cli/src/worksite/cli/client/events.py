@@ -11,8 +11,9 @@ from typing import Any
 
 import httpx
 from httpx_sse import aconnect_sse
-from worksite.cli.client.connection import Connection, repeated
+from worksite.cli.client.connection import Connection
 from worksite.cli.client.refusals import GatewayError, TooMany, pause, problem
+from worksite.cli.client.repeating import repeated
 
 _RECONNECT_SECONDS = 0.5
 _GIVE_UP_AFTER_SECONDS = 60.0
