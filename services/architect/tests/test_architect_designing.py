@@ -399,7 +399,7 @@ async def test_what_the_passages_do_not_say_needs_input_and_without_passages_no_
 @pytest.mark.proof
 @pytest.mark.timeout(300)
 async def test_an_architect_killed_at_every_call_pays_no_completed_call_twice(
-    studio: Studio, rag: FakeRag, nats_server: NatsServer, imported: Callable[..., Any], greeter: Path
+    studio: Studio, rag: FakeRag, nats_server: NatsServer, imported: Callable[..., Any], greeter: Path, tmp_path: Path
 ) -> None:
     project = await imported(**{f"part{n}__py": f"def f{n}(): ...\n" for n in range(CALLS)})
     searches = [use("search_knowledge", query=f"rule {n}") for n in range(4)]
@@ -409,6 +409,7 @@ async def test_an_architect_killed_at_every_call_pays_no_completed_call_twice(
     environment = {
         "PATH": os.environ["PATH"], "NATS_URL": nats_server.url,
         "PROMPTS_DIR": str(ROOT / "prompts"), "BLUEPRINTS_DIR": str(greeter.parent),
+        "TMPDIR": str(tmp_path),  # whoever is killed leaves the project that it had unpacked there
     }  # fmt: skip
     asked = await command(studio, project)
     result, starts = await killed_at_every_call(studio.bus, "architect", asked, api, environment)

@@ -105,6 +105,18 @@ def test_what_would_turn_the_request_around_or_leave_nothing_of_it_is_not_left_o
     assert commission(request_text, "leave it out") is None
 
 
+@pytest.mark.parametrize(
+    ("flag", "left_out"),
+    [("vegetarian as yes or no", ("vegetarian as yes or no",)), ("vegetarian: yes/no", ("vegetarian", "yes/no"))],
+)
+def test_the_no_of_yes_or_no_takes_nothing_away_so_that_the_flag_can_be_left_out(
+    commission, flag: str, left_out: tuple[str, ...]
+):
+    found = commission(f"A recipe API with title and {flag}", "leave it out")
+    assert fields(found) == "title:text"
+    assert found.left_out == left_out
+
+
 def test_parts_may_be_left_out_one_by_one(commission):
     request = "a recipe API with title that prints shopping lists and sends mails"
     assert commission(request, "without the shopping lists") is None

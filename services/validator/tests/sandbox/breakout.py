@@ -73,8 +73,8 @@ attempt("set an attribute of a secret")(lambda: os.setxattr(SECRET, "user.mark",
 attempt("chown a secret")(lambda: os.chown(SECRET, os.getuid(), os.getgid()))
 attempt("change the mode of a readable file")(lambda: os.fchmod(os.open(TARGETS["readable"], os.O_RDONLY), 0o606))
 attempt("write to a readable tree")(lambda: os.close(os.open(TARGETS["readable"], os.O_WRONLY)))
-attempt("write to /tmp")(lambda: os.close(os.open(f"/tmp/breakout-{os.getpid()}", os.O_CREAT | os.O_WRONLY)))
-attempt("write to /dev/shm")(lambda: os.close(os.open(f"/dev/shm/breakout-{os.getpid()}", os.O_CREAT | os.O_WRONLY)))
+attempt("write to /tmp")(lambda: os.close(os.open(TARGETS["temporary"], os.O_CREAT | os.O_WRONLY)))
+attempt("write to /dev/shm")(lambda: os.close(os.open(TARGETS["in_memory"], os.O_CREAT | os.O_WRONLY)))
 attempt("write to /proc/sys")(lambda: os.open("/proc/sys/kernel/core_pattern", os.O_WRONLY))
 attempt("make a device")(lambda: os.mknod("device", 0o020666, os.makedev(1, 3)))
 

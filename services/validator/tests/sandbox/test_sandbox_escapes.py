@@ -101,11 +101,17 @@ def targets(uid: int) -> Iterator[dict[str, Any]]:
                 Path(address).chmod(0o777)
             sockets[name] = address.lstrip("\0")
         tcp = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=16))
+        name = f"breakout-{secrets.token_hex(8)}"
+        temporary, in_memory = Path("/tmp", name), Path("/dev/shm", name)
+        for path in (temporary, in_memory):
+            opened.callback(path.unlink, missing_ok=True)
         victim, disposable = (opened.enter_context(_process(uid)) for _ in range(2))
         yield {
             "secret": str(outside / "secret"),
             "disposable": str(outside / "disposable"),
             "readable": str(readable / "module.py"),
+            "temporary": str(temporary),
+            "in_memory": str(in_memory),
             "port": tcp.getsockname()[1],
             "service": os.getpid(),
             "victim": victim,

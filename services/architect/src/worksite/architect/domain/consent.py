@@ -26,6 +26,7 @@ _SOMETHING = re.compile(
     rf"|without (?P<d>.+?)){_CLOSING}"
 )
 _WHO = re.compile(r"^only (?=(?:\w+ ){1,3}(?:may|can|should|must) )")
+_EITHER = re.compile(r"\byes ?(?:or|/) ?no\b")
 _SMALL = frozenset(
     (
         "the",
@@ -63,8 +64,9 @@ def left_out_by(answer: str, missing: Sequence[str]) -> tuple[str, ...]:
 
 
 def _takes_away(part: str) -> bool:
-    """Not so a rule about who may do what, which adds to what is built: "only admins may delete"."""
-    rest = _WHO.sub("", part.lower())
+    """Not so a rule about who may do what, which adds to what is built: "only admins may delete"; nor the two values of
+    a field: "vegetarian as yes or no"."""
+    rest = _EITHER.sub("", _WHO.sub("", part.lower()))
     return bool(_content(rest) & NEGATIONS)
 
 
